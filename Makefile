@@ -1,0 +1,48 @@
+# Every target makes what it needs, from a bare machine with Python 3.11, git and make.
+PYTHON ?= python3.11
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help install demo test lint types proto lock bench soak clean
+
+help:  ## these lines
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+install: .venv/installed  ## a virtual environment with everything pinned
+
+.venv/installed: requirements/dev.lock pyproject.toml
+	@echo "Installing the pinned packages into .venv (once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install  ## the main job in a minute: import, trade, hold, retire, prove, verify, tamper
+	@$(BIN)/python -m cli.demo
+
+test: install lint types  ## everything that must hold before a commit
+	@$(BIN)/python -m pytest -n auto
+
+lint: install
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: install
+	@$(BIN)/mypy
+
+proto: install  ## generate proto/keeling/v1 from the .proto files
+	@$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --grpc_python_out=proto \
+		--mypy_out=quiet:proto --mypy_grpc_out=quiet:proto proto/keeling/v1/*.proto
+
+lock:  ## resolve the pinned requirements again (needs uv)
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --no-annotate -q -o requirements/dev.lock
+	uv pip compile pyproject.toml --extra dev --extra bench --generate-hashes --no-header --no-annotate -q -o requirements/bench.lock
+
+bench: install  ## figures, beside the limits of the machine they ran on
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	@$(BIN)/python -m bench
+
+soak: install  ## the long runs
+	@$(BIN)/python -m pytest -n auto -m soak
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
