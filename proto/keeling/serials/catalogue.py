@@ -1,0 +1,79 @@
+"""Every serial scheme by name and version, and the functions over all of them.
+
+The schemes themselves are in the sibling modules. Nothing here guesses: a text that no scheme reads, or that two
+read, is refused with the schemes that came closest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from keeling.serials.model import SERIAL_CHARS_MAX, NearMiss, SerialError, SerialFault, SerialRange
+from keeling.serials.scheme import Scheme
+from keeling.serials.verra import VERRA
+
+_ALL: Final = (VERRA,)
+
+SCHEMES: Final[Mapping[tuple[str, int], Scheme]] = {(scheme.name, scheme.version): scheme for scheme in _ALL}
+"""Every scheme any ledger may name, by (name, version)."""
+
+CURRENT: Final[Mapping[str, Scheme]] = {scheme.name: scheme for scheme in sorted(_ALL, key=lambda each: each.version)}
+"""The newest version of each scheme, by name: what new text is read with."""
+
+_NEAR_MISSES_MAX: Final = 3
+
+
+def find_scheme(name: str, version: int | None = None) -> Scheme:
+    """Return the scheme of that name (newest, unless a version is given); raise `SerialError` naming those known."""
+    scheme = CURRENT.get(name) if version is None else SCHEMES.get((name, version))
+    if scheme is None:
+        asked = name if version is None else f"{name} version {version}"
+        raise SerialError(
+            SerialFault.UNKNOWN_SCHEME, f"no serial scheme {asked!r}; known are {', '.join(sorted(CURRENT))}"
+        )
+    return scheme
+
+
+def detect_scheme(text: str) -> Scheme:
+    """Return the one scheme that reads `text`; raise `SerialError` with near misses if none or several do."""
+    text = text.strip()
+    if len(text) > SERIAL_CHARS_MAX:
+        raise SerialError(
+            SerialFault.TOO_LONG, f"{len(text)} characters are no serial (longest {SERIAL_CHARS_MAX}): {text[:40]!r}…"
+        )
+    found = [scheme for scheme in CURRENT.values() if scheme.recognises(text)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " and ".join(scheme.name for scheme in found)
+        raise SerialError(SerialFault.SEVERAL_SCHEMES, f"{text!r} could be {names}; say which scheme it is")
+    near = _near_misses(text)
+    hint = "; nearest: " + ", ".join(map(str, near)) if near else ""
+    raise SerialError(SerialFault.NO_SCHEME, f"{text!r} is a serial of no known scheme{hint}", near)
+
+
+def parse(text: str, scheme: str | None = None, *, version: int | None = None, units: int | None = None) -> SerialRange:
+    """Read registry text to a range; without `scheme` find out which it is. Outer whitespace is dropped.
+
+    With `units`, the quantity the registry states beside the serial, the range must hold exactly that many. Raises
+    `SerialError`, whose `fault` says what is wrong and whose `near` says which schemes came closest.
+    """
+    text = text.strip()
+    found = detect_scheme(text) if scheme is None else find_scheme(scheme, version)
+    return found.parse(text, units)
+
+
+def parse_segments(text: str, scheme: str) -> Mapping[str, str]:
+    """Return the named segments of a serial as the registry printed them (country, project, batch, …)."""
+    return find_scheme(scheme).segments(text.strip())
+
+
+def print_range(serials: SerialRange) -> str:
+    """Return the registry's text for the range: the inverse of `parse`, also of any part of a parsed range."""
+    return find_scheme(serials.scheme, serials.scheme_version).print_range(serials)
+
+
+def _near_misses(text: str) -> tuple[NearMiss, ...]:
+    near = [miss for miss in (scheme.near_miss(text) for scheme in CURRENT.values()) if miss.read]
+    return tuple(sorted(near, key=lambda miss: (-miss.permille, miss.scheme))[:_NEAR_MISSES_MAX])
