@@ -30,8 +30,11 @@ types: install
 	@$(BIN)/mypy
 
 proto: install  ## generate proto/keeling/v1 from the .proto files
-	@$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --grpc_python_out=proto \
-		--mypy_out=quiet:proto --mypy_grpc_out=quiet:proto proto/keeling/v1/*.proto
+	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto \
+		--grpc_python_out=proto --mypy_out=quiet:proto --mypy_grpc_out=quiet:proto \
+		--descriptor_set_out=.venv/keeling.binpb --include_imports proto/keeling/v1/*.proto
+	@$(BIN)/python proto/generate.py .venv/keeling.binpb proto
+	@$(BIN)/ruff format --quiet proto/keeling/operations.py proto/keeling/decoding.py
 
 lock:  ## resolve the pinned requirements again (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --no-annotate -q -o requirements/dev.lock

@@ -1,0 +1,118 @@
+"""What a block puts into the Merkle log: one record leaf per submission and one closing header leaf.
+
+Both encodings are written by hand (design §4.4): a node generates and hashes them, so they never go through protobuf.
+Leaves stay under 1 kB; the submissions' own bytes are served by digest beside the log, so one transaction is proved
+without showing its neighbours. Entries, which blocks are made from, are in `keeling.entry`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from keeling.encoding import BYTES32, U8, U16, U32, U64, EncodingError, record
+from keeling.merkle import compute_root, hash_leaf
+
+FORMAT: Final = 1
+RULES: Final = 1
+RECORD_LEAF: Final = 1
+HEADER_LEAF: Final = 2
+
+
+class SubmissionRecord(NamedTuple):
+    """Proof that a submission was executed at (height, ordinal), and of each of its results."""
+
+    kind: int
+    height: int
+    ordinal: int
+    digest: bytes
+    key: bytes
+    transactions: int
+    results_root: bytes
+
+
+class Header(NamedTuple):
+    """The last leaf of a block: chains it to the one before and commits to everything execution read and wrote."""
+
+    kind: int
+    format: int
+    rules: int
+    network: bytes
+    policy: bytes
+    next_policy: bytes
+    epoch: int
+    position: int
+    height: int
+    previous: bytes
+    time_ms: int
+    entry: bytes
+    author: bytes
+    number: int
+    first_leaf: int
+    leaves: int
+    sweeps: bytes
+    writes: bytes
+
+
+class Result(NamedTuple):
+    """The answer to one transaction: a leaf of its submission's results tree."""
+
+    transaction: bytes
+    reason: int
+    events: bytes
+
+
+RECORD: Final = record(SubmissionRecord, U8, U64, U32, BYTES32, BYTES32, U32, BYTES32)
+HEADER: Final = record(
+    Header,
+    *(U8, U16, U16, BYTES32, BYTES32, BYTES32, U64, U64, U64, BYTES32, U64, BYTES32, BYTES32, U64, U64, U32),
+    *(BYTES32, BYTES32),
+)
+RESULT: Final = record(Result, BYTES32, U16, BYTES32)
+
+
+def format_header(header: Header) -> bytes:
+    """The header's leaf bytes."""
+    return HEADER.encode(header)
+
+
+def parse_header(leaf: bytes) -> Header:
+    """The header in a closing leaf; raises `EncodingError` for anything else."""
+    header = HEADER.decode(leaf)
+    if header.kind != HEADER_LEAF:
+        raise EncodingError(f"a header leaf starts with 02, not {header.kind:02x}")
+    return header
+
+
+def parse_record(leaf: bytes) -> SubmissionRecord:
+    """The record in a submission's leaf; raises `EncodingError` for anything else."""
+    found = RECORD.decode(leaf)
+    if found.kind != RECORD_LEAF:
+        raise EncodingError(f"a record leaf starts with 01, not {found.kind:02x}")
+    return found
+
+
+def compute_results_root(results: Sequence[Result]) -> bytes:
+    """The RFC 6962 root over the results of one submission, in its order."""
+    return compute_root([hash_leaf(RESULT.encode(result)) for result in results])
+
+
+def compute_header_hash(leaf: bytes) -> bytes:
+    """What the next header names as `previous`: the Merkle leaf hash of this one."""
+    return hash_leaf(leaf)
+
+
+def chain_writes(previous: bytes, changes: Sequence[tuple[bytes, bytes | None]]) -> bytes:
+    """The write-set hash: SHA-256 over the one before and every changed key, in key order, with its value or absence.
+
+    Each part stands behind its u32 length; an absent value is the length ffffffff.
+    """
+    parts = [previous]
+    for key, value in changes:
+        parts.append(len(key).to_bytes(4, "big"))
+        parts.append(key)
+        parts.append(b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4, "big"))
+        if value is not None:
+            parts.append(value)
+    return hashlib.sha256(b"".join(parts)).digest()

@@ -1,0 +1,610 @@
+"""From protobuf messages to the plain values of `keeling.operations`.
+
+Generated from keeling/v1/*.proto by `make proto`; do not edit. Meanings, units and who approves: the .proto files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from keeling import operations as o
+
+
+def _body(m: Any, bodies: dict[str, Callable[[Any], Any]]) -> Any:
+    name = m.WhichOneof("body")
+    return bodies[name](getattr(m, name)) if name else None
+
+
+def _when(m: Any) -> o.When:
+    return o.When(
+        m.ms,
+        m.precision,
+    )
+
+
+def _range(m: Any) -> o.Range:
+    return o.Range(
+        m.batch,
+        m.first,
+        m.units,
+    )
+
+
+def _selection(m: Any) -> o.Selection:
+    return o.Selection(
+        tuple([_range(x) for x in m.ranges]),
+        m.units,
+        m.strategy,
+        m.batch,
+        m.programme,
+    )
+
+
+def _evidence(m: Any) -> o.Evidence:
+    return o.Evidence(
+        m.digest,
+        m.grade,
+        m.reference,
+    )
+
+
+def _key_grant(m: Any) -> o.KeyGrant:
+    return o.KeyGrant(
+        m.key,
+        m.person,
+        m.purposes,
+    )
+
+
+def _admit(m: Any) -> o.Admit:
+    return o.Admit(
+        m.participant,
+        m.name,
+        tuple(m.roles),
+        tuple([_key_grant(x) for x in m.keys]),
+        m.validator,
+    )
+
+
+def _suspend(m: Any) -> o.Suspend:
+    return o.Suspend(
+        m.participant,
+        m.reason,
+    )
+
+
+def _replace(m: Any) -> o.Replace:
+    return o.Replace(
+        m.participant,
+        tuple([_key_grant(x) for x in m.keys]),
+    )
+
+
+def _rotate_key(m: Any) -> o.RotateKey:
+    return o.RotateKey(
+        m.retire,
+        _key_grant(m.add) if m.HasField("add") else None,
+    )
+
+
+def _set_policy(m: Any) -> o.SetPolicy:
+    return o.SetPolicy(
+        m.policy,
+    )
+
+
+def _levy(m: Any) -> o.Levy:
+    return o.Levy(
+        m.name,
+        m.basis_points,
+        m.account,
+        m.cancelled,
+        m.rounding,
+    )
+
+
+def _programme(m: Any) -> o.Programme:
+    return o.Programme(
+        m.registry,
+        m.native,
+        m.grain,
+        m.scheme,
+        m.transfer_rule,
+        m.retirable,
+        m.verifier_needed,
+        tuple([_levy(x) for x in m.levies]),
+        tuple(m.exchanges),
+        m.reversal_window_ms,
+    )
+
+
+def _registry_policy(m: Any) -> o.RegistryPolicy:
+    return o.RegistryPolicy(
+        m.scheme,
+        tuple(m.attestors),
+        tuple(m.importers),
+        m.capture_grade,
+        m.attestors_needed,
+        m.settling_ms,
+    )
+
+
+def _rule(m: Any) -> o.Rule:
+    return o.Rule(
+        m.value,
+    )
+
+
+def _set_record(m: Any) -> o.SetRecord:
+    return o.SetRecord(
+        m.id,
+        m.version,
+        m.source,
+        _when(m.effective_from) if m.HasField("effective_from") else None,
+        _when(m.effective_to) if m.HasField("effective_to") else None,
+        _body(m, {"programme": _programme, "registry": _registry_policy, "rule": _rule}),
+    )
+
+
+def _activate_version(m: Any) -> o.ActivateVersion:
+    return o.ActivateVersion(
+        m.version,
+        m.height,
+    )
+
+
+def _approval_rule(m: Any) -> o.ApprovalRule:
+    return o.ApprovalRule(
+        tuple(m.operations),
+        m.from_units,
+        m.approvals,
+    )
+
+
+def _account_policy(m: Any) -> o.AccountPolicy:
+    return o.AccountPolicy(
+        tuple(m.approvers),
+        tuple([_approval_rule(x) for x in m.rules]),
+        m.delay_ms,
+        m.incoming_approved,
+    )
+
+
+def _open_account(m: Any) -> o.OpenAccount:
+    return o.OpenAccount(
+        m.account,
+        m.owner,
+        m.parent,
+        _account_policy(m.policy) if m.HasField("policy") else None,
+    )
+
+
+def _set_account_policy(m: Any) -> o.SetAccountPolicy:
+    return o.SetAccountPolicy(
+        m.account,
+        _account_policy(m.policy) if m.HasField("policy") else None,
+    )
+
+
+def _close_account(m: Any) -> o.CloseAccount:
+    return o.CloseAccount(
+        m.account,
+    )
+
+
+def _link(m: Any) -> o.Link:
+    return o.Link(
+        m.account,
+        m.registry,
+        m.registry_account,
+        m.hub,
+        m.control,
+        tuple([_range(x) for x in m.claims]),
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+    )
+
+
+def _grant_mandate(m: Any) -> o.GrantMandate:
+    return o.GrantMandate(
+        m.account,
+        m.mandate,
+        m.grantee,
+        tuple(m.operations),
+        m.units_each,
+        m.units_total,
+        m.programme,
+        m.price_min,
+        m.price_max,
+        m.currency,
+        m.until_ms,
+    )
+
+
+def _revoke_mandate(m: Any) -> o.RevokeMandate:
+    return o.RevokeMandate(
+        m.account,
+        m.mandate,
+    )
+
+
+def _register_project(m: Any) -> o.RegisterProject:
+    return o.RegisterProject(
+        m.project,
+        m.programme,
+        m.name,
+        m.host,
+    )
+
+
+def _observation(m: Any) -> o.Observation:
+    return o.Observation(
+        m.first_number,
+        m.units,
+        m.status,
+        _when(m.effective) if m.HasField("effective") else None,
+        tuple(m.labels),
+        _when(m.issued) if m.HasField("issued") else None,
+    )
+
+
+def _issue(m: Any) -> o.Issue:
+    return o.Issue(
+        m.batch,
+        m.project,
+        m.programme,
+        m.space,
+        m.first_number,
+        m.units,
+        m.extent,
+        m.account,
+        _when(m.vintage_start) if m.HasField("vintage_start") else None,
+        _when(m.vintage_end) if m.HasField("vintage_end") else None,
+        m.ndc_year,
+        m.serial_form,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+        _when(m.effective) if m.HasField("effective") else None,
+        tuple([_observation(x) for x in m.observations]),
+    )
+
+
+def _extend_batch(m: Any) -> o.ExtendBatch:
+    return o.ExtendBatch(
+        m.batch,
+        tuple([_observation(x) for x in m.observations]),
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+        m.run,
+        m.exact,
+    )
+
+
+def _mark(m: Any) -> o.Mark:
+    return o.Mark(
+        m.label,
+        tuple([_range(x) for x in m.ranges]),
+        m.value,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+    )
+
+
+def _unmark(m: Any) -> o.Unmark:
+    return o.Unmark(
+        m.label,
+        tuple([_range(x) for x in m.ranges]),
+    )
+
+
+def _restrict(m: Any) -> o.Restrict:
+    return o.Restrict(
+        m.restriction,
+        tuple([_range(x) for x in m.ranges]),
+        m.reason,
+    )
+
+
+def _unrestrict(m: Any) -> o.Unrestrict:
+    return o.Unrestrict(
+        m.restriction,
+        tuple([_range(x) for x in m.ranges]),
+        m.reason,
+    )
+
+
+def _notice(m: Any) -> o.Notice:
+    return o.Notice(
+        m.notice,
+        m.kind,
+        tuple([_range(x) for x in m.ranges]),
+        _when(m.due) if m.HasField("due") else None,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+        m.close,
+    )
+
+
+def _unit_leg(m: Any) -> o.UnitLeg:
+    return o.UnitLeg(
+        m.from_account,
+        m.to_account,
+        _selection(m.selection) if m.HasField("selection") else None,
+    )
+
+
+def _cash_leg(m: Any) -> o.CashLeg:
+    return o.CashLeg(
+        m.from_account,
+        m.to_account,
+        m.currency,
+        m.amount,
+    )
+
+
+def _transfer(m: Any) -> o.Transfer:
+    return o.Transfer(
+        tuple([_unit_leg(x) for x in m.units]),
+        tuple([_cash_leg(x) for x in m.cash]),
+        m.settlement_reference,
+        m.mandate,
+        _when(m.effective) if m.HasField("effective") else None,
+    )
+
+
+def _purposeful(m: Any) -> o.Purposeful:
+    return o.Purposeful(
+        m.kind,
+        m.year,
+        m.scheme,
+        m.entity,
+    )
+
+
+def _hold(m: Any) -> o.Hold:
+    return o.Hold(
+        m.hold,
+        m.account,
+        _selection(m.selection) if m.HasField("selection") else None,
+        m.purpose,
+        m.expires_ms,
+        m.to_account,
+        m.beneficiary,
+        m.buyer,
+        m.mandate,
+        _purposeful(m.use) if m.HasField("use") else None,
+    )
+
+
+def _dispatch(m: Any) -> o.Dispatch:
+    return o.Dispatch(
+        m.hold,
+        m.attempt,
+        m.instruction,
+        m.lookup,
+    )
+
+
+def _capture(m: Any) -> o.Capture:
+    return o.Capture(
+        m.hold,
+        tuple([_range(x) for x in m.ranges]),
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+        _when(m.effective) if m.HasField("effective") else None,
+    )
+
+
+def _release(m: Any) -> o.Release:
+    return o.Release(
+        m.hold,
+        m.units,
+        m.reason,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+    )
+
+
+def _retire(m: Any) -> o.Retire:
+    return o.Retire(
+        m.account,
+        _selection(m.selection) if m.HasField("selection") else None,
+        m.beneficiary,
+        m.reason,
+        _when(m.effective) if m.HasField("effective") else None,
+    )
+
+
+def _use(m: Any) -> o.Use:
+    return o.Use(
+        m.account,
+        _selection(m.selection) if m.HasField("selection") else None,
+        _purposeful(m.use) if m.HasField("use") else None,
+        _when(m.effective) if m.HasField("effective") else None,
+    )
+
+
+def _cancel(m: Any) -> o.Cancel:
+    return o.Cancel(
+        m.account,
+        _selection(m.selection) if m.HasField("selection") else None,
+        m.kind,
+        m.reason,
+        _when(m.effective) if m.HasField("effective") else None,
+    )
+
+
+def _twin(m: Any) -> o.Twin:
+    return o.Twin(
+        _range(m.ours) if m.HasField("ours") else None,
+        _range(m.theirs) if m.HasField("theirs") else None,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+    )
+
+
+def _buffer(m: Any) -> o.Buffer:
+    return o.Buffer(
+        m.action,
+        m.account,
+        _selection(m.selection) if m.HasField("selection") else None,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+    )
+
+
+def _reverse(m: Any) -> o.Reverse:
+    return o.Reverse(
+        m.height,
+        m.ordinal,
+        tuple([_range(x) for x in m.ranges]),
+        m.reason,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+        _when(m.effective) if m.HasField("effective") else None,
+    )
+
+
+def _authorize(m: Any) -> o.Authorize:
+    return o.Authorize(
+        m.authorization,
+    )
+
+
+def _amend_authorization(m: Any) -> o.AmendAuthorization:
+    return o.AmendAuthorization(
+        m.authorization,
+    )
+
+
+def _revoke_authorization(m: Any) -> o.RevokeAuthorization:
+    return o.RevokeAuthorization(
+        m.authorization,
+    )
+
+
+def _recognise(m: Any) -> o.Recognise:
+    return o.Recognise(
+        m.authorization,
+    )
+
+
+def _report_adjustment(m: Any) -> o.ReportAdjustment:
+    return o.ReportAdjustment(
+        m.adjustment,
+    )
+
+
+def _finalise_adjustment(m: Any) -> o.FinaliseAdjustment:
+    return o.FinaliseAdjustment(
+        m.adjustment,
+    )
+
+
+def _attest(m: Any) -> o.Attest:
+    return o.Attest(
+        m.registry,
+        m.attestation,
+        _range(m.range) if m.HasField("range") else None,
+        m.status,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
+        _when(m.effective) if m.HasField("effective") else None,
+    )
+
+
+def _link_state(m: Any) -> o.LinkState:
+    return o.LinkState(
+        m.account,
+        m.registry,
+        m.state,
+        m.from_ms,
+        m.until_ms,
+        m.reason,
+    )
+
+
+def _anchor(m: Any) -> o.Anchor:
+    return o.Anchor(
+        m.kind,
+        m.name,
+        m.digest,
+    )
+
+
+def _issue_cash(m: Any) -> o.IssueCash:
+    return o.IssueCash(
+        m.account,
+        m.currency,
+        m.amount,
+        m.scale,
+    )
+
+
+def _redeem_cash(m: Any) -> o.RedeemCash:
+    return o.RedeemCash(
+        m.account,
+        m.currency,
+        m.amount,
+    )
+
+
+def _attest_state(m: Any) -> o.AttestState:
+    return o.AttestState(
+        m.height,
+        m.digest,
+    )
+
+
+_OPERATIONS: Final[dict[str, Callable[[Any], Any]]] = {
+    "admit": _admit,
+    "suspend": _suspend,
+    "replace": _replace,
+    "rotate_key": _rotate_key,
+    "set_policy": _set_policy,
+    "set_record": _set_record,
+    "activate_version": _activate_version,
+    "open_account": _open_account,
+    "set_account_policy": _set_account_policy,
+    "close_account": _close_account,
+    "link": _link,
+    "grant_mandate": _grant_mandate,
+    "revoke_mandate": _revoke_mandate,
+    "register_project": _register_project,
+    "issue": _issue,
+    "extend_batch": _extend_batch,
+    "mark": _mark,
+    "unmark": _unmark,
+    "restrict": _restrict,
+    "unrestrict": _unrestrict,
+    "notice": _notice,
+    "transfer": _transfer,
+    "hold": _hold,
+    "dispatch": _dispatch,
+    "capture": _capture,
+    "release": _release,
+    "retire": _retire,
+    "use": _use,
+    "cancel": _cancel,
+    "twin": _twin,
+    "buffer": _buffer,
+    "reverse": _reverse,
+    "authorize": _authorize,
+    "amend_authorization": _amend_authorization,
+    "revoke_authorization": _revoke_authorization,
+    "recognise": _recognise,
+    "report_adjustment": _report_adjustment,
+    "finalise_adjustment": _finalise_adjustment,
+    "attest": _attest,
+    "link_state": _link_state,
+    "anchor": _anchor,
+    "issue_cash": _issue_cash,
+    "redeem_cash": _redeem_cash,
+    "attest_state": _attest_state,
+}
+
+
+def decode_operation(m: Any) -> o.AnyOperation | None:
+    """The plain value of an `Operation` message; None when it names no operation."""
+    name = m.WhichOneof("operation")
+    return _OPERATIONS[name](getattr(m, name)) if name else None
+
+
+def decode_transaction(m: Any) -> o.Transaction:
+    """The plain value of a `Transaction` message."""
+    return o.Transaction(
+        m.id,
+        m.participant,
+        m.not_after_ms,
+        tuple([decode_operation(x) for x in m.operations]),
+    )

@@ -1,0 +1,118 @@
+"""Events: what a transaction or a sweep changed, in names anyone can read, encoded canonically and covered by proofs.
+
+Every event says what moved, from where to where, in which state, and which earlier event had put the units there, so
+that the custody chain of any position can be walked back event by event to its issuance without an index. Who may
+cause an event, and when, is decided in `node.core`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from keeling.encoding import I64, REF, TEXT, U8, U32, U64, Codec, Ref, listing, record
+from keeling.operations import When
+
+SWEEP: Final = 0xFFFFFFFF
+"""The transaction number of events that no transaction caused: expiries at the start of a block."""
+
+NOWHERE: Final = Ref(0, 0)
+
+
+class EventKind(IntEnum):
+    """What happened. Operations share their number; what a block does by itself follows from 200."""
+
+    ADMITTED = 1
+    KEY_ROTATED = 4
+    RECORD_SET = 6
+    ACCOUNT_OPENED = 10
+    POLICY_SET = 11
+    ACCOUNT_CLOSED = 12
+    LINKED = 13
+    MANDATE_GRANTED = 14
+    MANDATE_REVOKED = 15
+    PROJECT_REGISTERED = 20
+    ISSUED = 21
+    EXTENDED = 22
+    MARKED = 30
+    UNMARKED = 31
+    RESTRICTED = 32
+    UNRESTRICTED = 33
+    NOTICE = 34
+    TRANSFERRED = 40
+    HELD = 41
+    DISPATCHED = 42
+    CAPTURED = 43
+    RELEASED = 44
+    RETIRED = 50
+    USED = 51
+    CANCELLED = 52
+    BUFFERED = 54
+    REVERSED = 55
+    ATTESTED = 70
+    LINK_STATE = 71
+    ANCHORED = 72
+    CASH_ISSUED = 80
+    CASH_REDEEMED = 81
+    HOLD_EXPIRED = 200
+    DISCREPANCY = 201
+    LEVIED = 202
+
+
+class Move(NamedTuple):
+    """Positions `first` .. `first + units - 1` of a batch changed account or state. `cause` is the event before."""
+
+    batch: str
+    first: int
+    units: int
+    from_account: str
+    from_state: int
+    cause: Ref
+    to_account: str
+    to_state: int
+
+
+class CashMove(NamedTuple):
+    """Minor units of a currency; an empty account is the bank that owes it."""
+
+    from_account: str
+    to_account: str
+    currency: str
+    amount: int
+
+
+class Event(NamedTuple):
+    """One thing that happened. `effective` is what its source claims; height and ledger time are the block's."""
+
+    kind: int
+    transaction: int
+    subject: str
+    effective: When
+    moves: tuple[Move, ...] = ()
+    cash: tuple[CashMove, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+
+    def fact(self, name: str) -> str:
+        """The value of the fact `name`, or the empty text."""
+        return next((value for key, value in self.facts if key == name), "")
+
+
+class _Fact(NamedTuple):
+    name: str
+    value: str
+
+
+MOVE: Final = record(Move, TEXT, U64, U64, TEXT, U8, REF, TEXT, U8)
+CASH_MOVE: Final = record(CashMove, TEXT, TEXT, TEXT, U64)
+WHEN: Final = record(When, I64, U8)
+EVENT: Final[Codec[Event]] = record(
+    Event, U8, U32, TEXT, WHEN, listing(MOVE), listing(CASH_MOVE), listing(record(_Fact, TEXT, TEXT))
+)
+EVENTS: Final = listing(EVENT)
+
+
+def compute_events_digest(encoded: Sequence[bytes]) -> bytes:
+    """SHA-256 over the encoded events of one transaction, or of a block's sweeps, one after the other."""
+    return hashlib.sha256(b"".join(encoded)).digest()

@@ -1,0 +1,618 @@
+"""The operations and what they are made of, as plain immutable values.
+
+Generated from keeling/v1/*.proto by `make proto`; do not edit. Meanings, units and who approves: the .proto files.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+
+class WhenPrecision(IntEnum):
+    PRECISION_UNSPECIFIED = 0
+    DATE = 1
+    INSTANT = 2
+
+
+class When(NamedTuple):
+    ms: int = 0
+    precision: int = 0
+
+
+class Range(NamedTuple):
+    batch: str = ""
+    first: int = 0
+    units: int = 0
+
+
+class SelectionStrategy(IntEnum):
+    STRATEGY_UNSPECIFIED = 0
+    WHOLE_LOTS_FIRST = 1
+    LOWEST = 2
+    OLDEST_ACQUIRED = 3
+    REGISTRY = 4
+
+
+class Selection(NamedTuple):
+    ranges: tuple[Range, ...] = ()
+    units: int = 0
+    strategy: int = 0
+    batch: str = ""
+    programme: str = ""
+
+
+class Evidence(NamedTuple):
+    digest: bytes = b""
+    grade: str = ""
+    reference: str = ""
+
+
+class KeyGrant(NamedTuple):
+    key: bytes = b""
+    person: str = ""
+    purposes: int = 0
+
+
+class Admit(NamedTuple):
+    participant: str = ""
+    name: str = ""
+    roles: tuple[str, ...] = ()
+    keys: tuple[KeyGrant, ...] = ()
+    validator: bool = False
+
+
+class Suspend(NamedTuple):
+    participant: str = ""
+    reason: str = ""
+
+
+class Replace(NamedTuple):
+    participant: str = ""
+    keys: tuple[KeyGrant, ...] = ()
+
+
+class RotateKey(NamedTuple):
+    retire: bytes = b""
+    add: KeyGrant | None = None
+
+
+class SetPolicy(NamedTuple):
+    policy: bytes = b""
+
+
+class LevyRounding(IntEnum):
+    ROUNDING_UNSPECIFIED = 0
+    UP = 1
+    DOWN = 2
+    HALF_UP = 3
+
+
+class Levy(NamedTuple):
+    name: str = ""
+    basis_points: int = 0
+    account: str = ""
+    cancelled: bool = False
+    rounding: int = 0
+
+
+class ProgrammeTransferRule(IntEnum):
+    TRANSFER_RULE_UNSPECIFIED = 0
+    FREE = 1
+    WITHIN_LINK = 2
+    EXCHANGE_ONLY = 3
+    REGISTRY_ONLY = 4
+    NONE = 5
+
+
+class Programme(NamedTuple):
+    registry: str = ""
+    native: bool = False
+    grain: str = ""
+    scheme: str = ""
+    transfer_rule: int = 0
+    retirable: bool = False
+    verifier_needed: bool = False
+    levies: tuple[Levy, ...] = ()
+    exchanges: tuple[str, ...] = ()
+    reversal_window_ms: int = 0
+
+
+class RegistryPolicy(NamedTuple):
+    scheme: str = ""
+    attestors: tuple[str, ...] = ()
+    importers: tuple[str, ...] = ()
+    capture_grade: str = ""
+    attestors_needed: int = 0
+    settling_ms: int = 0
+
+
+class Rule(NamedTuple):
+    value: str = ""
+
+
+class SetRecord(NamedTuple):
+    id: str = ""
+    version: int = 0
+    source: str = ""
+    effective_from: When | None = None
+    effective_to: When | None = None
+    body: Programme | RegistryPolicy | Rule | None = None
+
+
+class ActivateVersion(NamedTuple):
+    version: int = 0
+    height: int = 0
+
+
+class ApprovalRule(NamedTuple):
+    operations: tuple[int, ...] = ()
+    from_units: int = 0
+    approvals: int = 0
+
+
+class AccountPolicy(NamedTuple):
+    approvers: tuple[bytes, ...] = ()
+    rules: tuple[ApprovalRule, ...] = ()
+    delay_ms: int = 0
+    incoming_approved: bool = False
+
+
+class OpenAccount(NamedTuple):
+    account: str = ""
+    owner: str = ""
+    parent: str = ""
+    policy: AccountPolicy | None = None
+
+
+class SetAccountPolicy(NamedTuple):
+    account: str = ""
+    policy: AccountPolicy | None = None
+
+
+class CloseAccount(NamedTuple):
+    account: str = ""
+
+
+class LinkControl(IntEnum):
+    CONTROL_UNSPECIFIED = 0
+    CUSTODY = 1
+    BLOCKED = 2
+    OWNER = 3
+
+
+class Link(NamedTuple):
+    account: str = ""
+    registry: str = ""
+    registry_account: str = ""
+    hub: str = ""
+    control: int = 0
+    claims: tuple[Range, ...] = ()
+    evidence: Evidence | None = None
+
+
+class GrantMandate(NamedTuple):
+    account: str = ""
+    mandate: str = ""
+    grantee: str = ""
+    operations: tuple[int, ...] = ()
+    units_each: int = 0
+    units_total: int = 0
+    programme: str = ""
+    price_min: int = 0
+    price_max: int = 0
+    currency: str = ""
+    until_ms: int = 0
+
+
+class RevokeMandate(NamedTuple):
+    account: str = ""
+    mandate: str = ""
+
+
+class RegisterProject(NamedTuple):
+    project: str = ""
+    programme: str = ""
+    name: str = ""
+    host: str = ""
+
+
+class ObservationStatus(IntEnum):
+    STATUS_UNSPECIFIED = 0
+    ACTIVE = 1
+    ENDED = 2
+    RETIRED = 3
+    CANCELLED = 4
+    BUFFER = 5
+    PENDING = 6
+    CONVERTED = 7
+
+
+class Observation(NamedTuple):
+    first_number: str = ""
+    units: int = 0
+    status: int = 0
+    effective: When | None = None
+    labels: tuple[str, ...] = ()
+    issued: When | None = None
+
+
+class IssueExtent(IntEnum):
+    EXTENT_UNSPECIFIED = 0
+    EXACT = 1
+    AT_LEAST = 2
+
+
+class Issue(NamedTuple):
+    batch: str = ""
+    project: str = ""
+    programme: str = ""
+    space: str = ""
+    first_number: str = ""
+    units: int = 0
+    extent: int = 0
+    account: str = ""
+    vintage_start: When | None = None
+    vintage_end: When | None = None
+    ndc_year: int = 0
+    serial_form: str = ""
+    evidence: Evidence | None = None
+    effective: When | None = None
+    observations: tuple[Observation, ...] = ()
+
+
+class ExtendBatch(NamedTuple):
+    batch: str = ""
+    observations: tuple[Observation, ...] = ()
+    evidence: Evidence | None = None
+    run: str = ""
+    exact: bool = False
+
+
+class Mark(NamedTuple):
+    label: str = ""
+    ranges: tuple[Range, ...] = ()
+    value: str = ""
+    evidence: Evidence | None = None
+
+
+class Unmark(NamedTuple):
+    label: str = ""
+    ranges: tuple[Range, ...] = ()
+
+
+class Restrict(NamedTuple):
+    restriction: str = ""
+    ranges: tuple[Range, ...] = ()
+    reason: str = ""
+
+
+class Unrestrict(NamedTuple):
+    restriction: str = ""
+    ranges: tuple[Range, ...] = ()
+    reason: str = ""
+
+
+class Notice(NamedTuple):
+    notice: str = ""
+    kind: str = ""
+    ranges: tuple[Range, ...] = ()
+    due: When | None = None
+    evidence: Evidence | None = None
+    close: bool = False
+
+
+class UnitLeg(NamedTuple):
+    from_account: str = ""
+    to_account: str = ""
+    selection: Selection | None = None
+
+
+class CashLeg(NamedTuple):
+    from_account: str = ""
+    to_account: str = ""
+    currency: str = ""
+    amount: int = 0
+
+
+class Transfer(NamedTuple):
+    units: tuple[UnitLeg, ...] = ()
+    cash: tuple[CashLeg, ...] = ()
+    settlement_reference: str = ""
+    mandate: str = ""
+    effective: When | None = None
+
+
+class PurposefulKind(IntEnum):
+    KIND_UNSPECIFIED = 0
+    NDC = 1
+    OIMP = 2
+    COMPLIANCE = 3
+
+
+class Purposeful(NamedTuple):
+    kind: int = 0
+    year: int = 0
+    scheme: str = ""
+    entity: str = ""
+
+
+class HoldPurpose(IntEnum):
+    PURPOSE_UNSPECIFIED = 0
+    FOR_TRANSFER = 1
+    FOR_RETIREMENT = 2
+    FOR_USE = 3
+    FOR_CANCELLATION = 4
+
+
+class Hold(NamedTuple):
+    hold: bytes = b""
+    account: str = ""
+    selection: Selection | None = None
+    purpose: int = 0
+    expires_ms: int = 0
+    to_account: str = ""
+    beneficiary: bytes = b""
+    buyer: str = ""
+    mandate: str = ""
+    use: Purposeful | None = None
+
+
+class Dispatch(NamedTuple):
+    hold: bytes = b""
+    attempt: int = 0
+    instruction: bytes = b""
+    lookup: bytes = b""
+
+
+class Capture(NamedTuple):
+    hold: bytes = b""
+    ranges: tuple[Range, ...] = ()
+    evidence: Evidence | None = None
+    effective: When | None = None
+
+
+class Release(NamedTuple):
+    hold: bytes = b""
+    units: int = 0
+    reason: str = ""
+    evidence: Evidence | None = None
+
+
+class Retire(NamedTuple):
+    account: str = ""
+    selection: Selection | None = None
+    beneficiary: bytes = b""
+    reason: str = ""
+    effective: When | None = None
+
+
+class Use(NamedTuple):
+    account: str = ""
+    selection: Selection | None = None
+    use: Purposeful | None = None
+    effective: When | None = None
+
+
+class CancelKind(IntEnum):
+    KIND_UNSPECIFIED = 0
+    VOLUNTARY = 1
+    OMGE = 2
+    ADMINISTRATIVE = 3
+    REVERSAL = 4
+    OTHER = 5
+
+
+class Cancel(NamedTuple):
+    account: str = ""
+    selection: Selection | None = None
+    kind: int = 0
+    reason: str = ""
+    effective: When | None = None
+
+
+class Twin(NamedTuple):
+    ours: Range | None = None
+    theirs: Range | None = None
+    evidence: Evidence | None = None
+
+
+class BufferAction(IntEnum):
+    ACTION_UNSPECIFIED = 0
+    DEPOSIT = 1
+    WITHDRAW = 2
+    COMPENSATE = 3
+
+
+class Buffer(NamedTuple):
+    action: int = 0
+    account: str = ""
+    selection: Selection | None = None
+    evidence: Evidence | None = None
+
+
+class Reverse(NamedTuple):
+    height: int = 0
+    ordinal: int = 0
+    ranges: tuple[Range, ...] = ()
+    reason: str = ""
+    evidence: Evidence | None = None
+    effective: When | None = None
+
+
+class Authorize(NamedTuple):
+    authorization: str = ""
+
+
+class AmendAuthorization(NamedTuple):
+    authorization: str = ""
+
+
+class RevokeAuthorization(NamedTuple):
+    authorization: str = ""
+
+
+class Recognise(NamedTuple):
+    authorization: str = ""
+
+
+class ReportAdjustment(NamedTuple):
+    adjustment: str = ""
+
+
+class FinaliseAdjustment(NamedTuple):
+    adjustment: str = ""
+
+
+class Attest(NamedTuple):
+    registry: str = ""
+    attestation: str = ""
+    range: Range | None = None
+    status: int = 0
+    evidence: Evidence | None = None
+    effective: When | None = None
+
+
+class LinkStateState(IntEnum):
+    STATE_UNSPECIFIED = 0
+    NORMAL = 1
+    SUSPENDED = 2
+    MAINTENANCE = 3
+    RECONCILING = 4
+
+
+class LinkState(NamedTuple):
+    account: str = ""
+    registry: str = ""
+    state: int = 0
+    from_ms: int = 0
+    until_ms: int = 0
+    reason: str = ""
+
+
+class Anchor(NamedTuple):
+    kind: str = ""
+    name: str = ""
+    digest: bytes = b""
+
+
+class IssueCash(NamedTuple):
+    account: str = ""
+    currency: str = ""
+    amount: int = 0
+    scale: int = 0
+
+
+class RedeemCash(NamedTuple):
+    account: str = ""
+    currency: str = ""
+    amount: int = 0
+
+
+class AttestState(NamedTuple):
+    height: int = 0
+    digest: bytes = b""
+
+
+AnyOperation = (
+    Admit
+    | Suspend
+    | Replace
+    | RotateKey
+    | SetPolicy
+    | SetRecord
+    | ActivateVersion
+    | OpenAccount
+    | SetAccountPolicy
+    | CloseAccount
+    | Link
+    | GrantMandate
+    | RevokeMandate
+    | RegisterProject
+    | Issue
+    | ExtendBatch
+    | Mark
+    | Unmark
+    | Restrict
+    | Unrestrict
+    | Notice
+    | Transfer
+    | Hold
+    | Dispatch
+    | Capture
+    | Release
+    | Retire
+    | Use
+    | Cancel
+    | Twin
+    | Buffer
+    | Reverse
+    | Authorize
+    | AmendAuthorization
+    | RevokeAuthorization
+    | Recognise
+    | ReportAdjustment
+    | FinaliseAdjustment
+    | Attest
+    | LinkState
+    | Anchor
+    | IssueCash
+    | RedeemCash
+    | AttestState
+)
+
+
+class Transaction(NamedTuple):
+    id: bytes
+    participant: str
+    not_after_ms: int
+    operations: tuple[AnyOperation | None, ...]
+
+
+NUMBERS: Final[dict[type, int]] = {
+    Admit: 1,
+    Suspend: 2,
+    Replace: 3,
+    RotateKey: 4,
+    SetPolicy: 5,
+    SetRecord: 6,
+    ActivateVersion: 7,
+    OpenAccount: 10,
+    SetAccountPolicy: 11,
+    CloseAccount: 12,
+    Link: 13,
+    GrantMandate: 14,
+    RevokeMandate: 15,
+    RegisterProject: 20,
+    Issue: 21,
+    ExtendBatch: 22,
+    Mark: 30,
+    Unmark: 31,
+    Restrict: 32,
+    Unrestrict: 33,
+    Notice: 34,
+    Transfer: 40,
+    Hold: 41,
+    Dispatch: 42,
+    Capture: 43,
+    Release: 44,
+    Retire: 50,
+    Use: 51,
+    Cancel: 52,
+    Twin: 53,
+    Buffer: 54,
+    Reverse: 55,
+    Authorize: 60,
+    AmendAuthorization: 61,
+    RevokeAuthorization: 62,
+    Recognise: 63,
+    ReportAdjustment: 64,
+    FinaliseAdjustment: 65,
+    Attest: 70,
+    LinkState: 71,
+    Anchor: 72,
+    IssueCash: 80,
+    RedeemCash: 81,
+    AttestState: 90,
+}
+"""The number of each operation: its field number in `Operation`."""
