@@ -8,10 +8,40 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
+from typing import Final
 
-PRIVATE_FILE = 0o600
-PRIVATE_FOLDER = 0o700
+PRIVATE_FILE: Final = 0o600
+PRIVATE_FOLDER: Final = 0o700
+SMALL_FILE_BYTES_MAX: Final = 1024 * 1024
+"""Nothing read here is larger; a file that is was not meant."""
+
+
+class FileRefused(ValueError):
+    """The file cannot be read, or not safely; the text names it and says what to do."""
+
+
+def read_private_file(path: Path, what: str) -> bytes:
+    """Return the bytes of a file that holds a secret; raise `FileRefused`, calling it `what`, if others can read it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise FileRefused(f"there is no {what} {path}") from error
+    except OSError as error:
+        raise FileRefused(f"the {what} {path} cannot be read: {error.strerror}") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise FileRefused(f"{path} is not a file")
+    with os.fdopen(descriptor, "rb") as file:
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            mode = stat.S_IMODE(status.st_mode)
+            raise FileRefused(f"the {what} {path} is open to others (mode {mode:04o}): run `chmod 600 {path}`")
+        data = file.read(SMALL_FILE_BYTES_MAX + 1)
+    if len(data) > SMALL_FILE_BYTES_MAX:
+        raise FileRefused(f"{path} is larger than a {what} can be")
+    return data
 
 
 def write_new_file(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:

@@ -17,23 +17,21 @@ import binascii
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
-import nacl.bindings
 import nacl.exceptions
 import nacl.pwhash.argon2id
 import nacl.secret
 
-from network.files import write_new_file
+from keeling import ed25519
+from network.files import FileRefused, read_private_file, write_new_file
 
 PASSPHRASE_VARIABLE: Final = "KEELING_PASSPHRASE"
 PASSPHRASE_FILE_VARIABLE: Final = "KEELING_PASSPHRASE_FILE"
 FORMAT: Final = "keeling-key"
-FILE_BYTES_MAX: Final = 16 * 1024
 UNPROTECTED_NOTE: Final = (
     "NOT ENCRYPTED: whoever can read this file can sign as its owner. Only its permissions (0600) protect it."
 )
@@ -81,17 +79,18 @@ class Signer(Protocol):
 class SeedSigner:
     """A signer whose 32-byte seed is in memory. It prints as its public key and refuses to be pickled."""
 
-    __slots__ = ("_public_key", "_secret")
+    __slots__ = ("_public_key", "_seed")
 
     def __init__(self, seed: bytes) -> None:
-        self._public_key, self._secret = nacl.bindings.crypto_sign_seed_keypair(seed)
+        self._public_key = ed25519.public_key(seed)
+        self._seed = seed
 
     @property
     def public_key(self) -> bytes:
         return self._public_key
 
     def sign(self, message: bytes) -> bytes:
-        return nacl.bindings.crypto_sign(message, self._secret)[: nacl.bindings.crypto_sign_BYTES]
+        return ed25519.sign(self._seed, message)
 
     def __repr__(self) -> str:
         return f"SeedSigner(public_key={self._public_key.hex()})"
@@ -108,7 +107,7 @@ class KdfCost(NamedTuple):
 
 
 DEFAULT_COST: Final = KdfCost(operations=3, memory_bytes=64 * 1024 * 1024)
-"""About 0.2 s a key: the second recommended setting of RFC 9106 §4, so that a node with five keys starts in a second."""
+"""About 0.2 s a key, the second recommended setting of RFC 9106 §4: a node with five keys starts in a second."""
 HIGHEST_COST: Final = KdfCost(operations=20, memory_bytes=1024 * 1024 * 1024)
 """A file that asks for more is refused: it would stop the machine that opens it."""
 
@@ -132,7 +131,7 @@ def create_key_file(
     """
     if passphrase == "":
         raise KeyFileError("the passphrase is empty: give one, or none at all for a file that is not encrypted")
-    seed = os.urandom(nacl.bindings.crypto_sign_SEEDBYTES)
+    seed = os.urandom(ed25519.SEED_BYTES)
     signer = SeedSigner(seed)
     salt = os.urandom(nacl.pwhash.argon2id.SALTBYTES)
     protection = {"kind": "none", "note": UNPROTECTED_NOTE} if passphrase is None else _protection(cost, salt)
@@ -152,9 +151,9 @@ def load_key_file(path: Path, *, role: Role, passphrase: str | None = None) -> S
         raise KeyFileError(f"{path} is a {described.role} key, and a {role} key is needed here")
     if described.encrypted:
         body = _open_body(path, _parse_header(path, header)["protection"], body, passphrase)
-    if len(body) != nacl.bindings.crypto_sign_SEEDBYTES + hashlib.sha256().digest_size:
+    if len(body) != ed25519.SEED_BYTES + hashlib.sha256().digest_size:
         raise KeyFileError(f"{path} is cut off or damaged: restore it from its backup")
-    seed, seal = body[: nacl.bindings.crypto_sign_SEEDBYTES], body[nacl.bindings.crypto_sign_SEEDBYTES :]
+    seed, seal = body[: ed25519.SEED_BYTES], body[ed25519.SEED_BYTES :]
     signer = SeedSigner(seed)
     if seal != hashlib.sha256(header).digest() or signer.public_key != described.public_key:
         raise KeyFileError(f"the first line of {path} was changed after the key was made: restore it from its backup")
@@ -205,23 +204,9 @@ def _format_header(role: Role, owner: str, public_key: bytes, protection: dict[s
 
 def _read_private(path: Path, what: str) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError as error:
-        raise KeyFileError(f"there is no {what} {path}") from error
-    except OSError as error:
-        raise KeyFileError(f"the {what} {path} cannot be read: {error.strerror}") from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise KeyFileError(f"{path} is not a file")
-    with os.fdopen(descriptor, "rb") as file:
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            mode = stat.S_IMODE(status.st_mode)
-            raise KeyFileError(f"the {what} {path} is open to others (mode {mode:04o}): run `chmod 600 {path}`")
-        data = file.read(FILE_BYTES_MAX + 1)
-    if len(data) > FILE_BYTES_MAX:
-        raise KeyFileError(f"{path} is larger than a {what} can be")
-    return data
+        return read_private_file(path, what)
+    except FileRefused as error:
+        raise KeyFileError(str(error)) from error
 
 
 def _read_parts(path: Path) -> tuple[bytes, bytes]:
@@ -271,7 +256,7 @@ def _open_body(path: Path, protection: dict[str, Any], sealed: bytes, passphrase
             f"({HIGHEST_COST.operations}, {HIGHEST_COST.memory_bytes}): it was not made by this program"
         )
     smallest = nacl.secret.SecretBox.NONCE_SIZE + nacl.secret.SecretBox.MACBYTES
-    if len(sealed) < smallest + nacl.bindings.crypto_sign_SEEDBYTES + hashlib.sha256().digest_size:
+    if len(sealed) < smallest + ed25519.SEED_BYTES + hashlib.sha256().digest_size:
         raise KeyFileError(f"{path} is cut off or damaged: restore it from its backup")
     try:
         return nacl.secret.SecretBox(_derive(passphrase, cost, salt)).decrypt(sealed)

@@ -8,9 +8,9 @@ import json
 import pickle
 from pathlib import Path
 
-import nacl.bindings
 import pytest
 
+from keeling import ed25519
 from network.keys import (
     DEFAULT_COST,
     NODE_ROLES,
@@ -68,7 +68,7 @@ def test_a_loaded_key_signs_as_the_created_one(tmp_path: Path, passphrase: str |
     created = create_key_file(path, role=Role.LOG, owner="natreg", passphrase=passphrase, cost=CHEAP)
     loaded = load_key_file(path, role=Role.LOG, passphrase=passphrase)
     assert loaded.sign(b"head") == created.sign(b"head")
-    assert nacl.bindings.crypto_sign_open(loaded.sign(b"head") + b"head", created.public_key) == b"head"
+    assert ed25519.check_signature(created.public_key, loaded.sign(b"head"), b"head")
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -150,7 +150,7 @@ NOT_KEYS = [
     (b'{"format":"other"}\n', "does not say keeling-key"),
     (b'{"format":"keeling-key","version":2}\n', "version 2, and this program reads version 1"),
     (b'{"format":"keeling-key","version":1}\n', "header of the key file .* is damaged"),
-    (b"x" * 20_000, "larger than a key file can be"),
+    (b"x" * 2_000_000, "larger than a key file can be"),
 ]
 
 
