@@ -47,6 +47,8 @@ class Scheme:
         self.decimals: Final = decimals
         self._space_groups: Final = tuple(space)
         self._pattern: Final = re.compile("".join(piece.pattern for piece in pieces), re.ASCII)
+        self._first_group: Final = self._pattern.groupindex["first"]
+        self._last_group: Final = self._pattern.groupindex["last"]
 
     def recognises(self, text: str) -> bool:
         """Say whether the text has this scheme's shape (its numbers may still be wrong)."""
@@ -59,8 +61,10 @@ class Scheme:
     def parse(self, text: str, units: int | None = None) -> SerialRange:
         """Read a range; with `units`, also check that it holds that many. Raises `SerialError`."""
         found = self._match(text)
-        first, last, width = self._numbers(text, found["first"], found["last"])
-        self._check_units(text, last - first + 1, units)
+        (start, end), (last_start, last_end) = found.regs[self._first_group], found.regs[self._last_group]
+        first, last, width = self._numbers(text, text[start:end], text[last_start:last_end])
+        if units is not None and units != last - first + 1:
+            raise self._disagreement(text, last - first + 1, units)
         return SerialRange(
             self.name,
             self.version,
@@ -68,9 +72,9 @@ class Scheme:
             first,
             last,
             self.grain,
-            text[: found.start("first")],
-            text[found.end("first") : found.start("last")],
-            text[found.end("last") :],
+            text[:start],
+            text[end:last_start],
+            text[last_end:],
             width,
         )
 
@@ -90,6 +94,8 @@ class Scheme:
 
     def space(self, found: re.Match[str]) -> str:
         """Return the space of a matched text; schemes with a rule of their own override this."""
+        if not self._space_groups:
+            return self.registry
         return join_space(self.registry, [found[group] for group in self._space_groups])
 
     def _match(self, text: str) -> re.Match[str]:
@@ -116,7 +122,10 @@ class Scheme:
         return SerialError(SerialFault.WRONG_SHAPE, f"{text!r} is not a {self.name} serial: {what}", (near,))
 
     def _numbers(self, text: str, first_text: str, last_text: str) -> tuple[int, int, int]:
-        first, last = int(first_text.replace(".", "")), int(last_text.replace(".", ""))
+        if self.decimals:
+            first, last = int(first_text.replace(".", "")), int(last_text.replace(".", ""))
+        else:
+            first, last = int(first_text), int(last_text)
         if last < first:
             raise SerialError(
                 SerialFault.END_BEFORE_START, f"{text!r} ends at {last_text}, before its start {first_text}"
@@ -135,13 +144,10 @@ class Scheme:
         digits = str(number).zfill(max(width, self.decimals + 1))
         return f"{digits[: -self.decimals]}.{digits[-self.decimals :]}"
 
-    def _check_units(self, text: str, held: int, stated: int | None) -> None:
-        if stated is not None and stated != held:
-            raise SerialError(SerialFault.UNITS_DISAGREE, f"{text!r} holds {held} units, but {stated} are stated")
+    def _disagreement(self, text: str, held: int, stated: int) -> SerialError:
+        return SerialError(SerialFault.UNITS_DISAGREE, f"{text!r} holds {held} units, but {stated} are stated")
 
 
 def join_space(registry: str, parts: Sequence[str | None]) -> str:
     """Return `registry:part-part`; parts of digits lose leading zeros, so 0885 and 885 are one project."""
-    if not parts:
-        return registry
     return f"{registry}:" + "-".join(str(int(part)) if part and part.isdigit() else part or "" for part in parts)

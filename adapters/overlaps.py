@@ -1,0 +1,77 @@
+"""Which units a file has shown already: finds rows of one file that claim the same units twice.
+
+Kept per space as one integer a range in sorted chunks, about 60 bytes a row, because a file may have a million rows in
+any order. Ranges the ledger knows are not here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import Final, NamedTuple
+
+from keeling.serials import SerialRange
+
+_ROW_BITS: Final = 32
+_SIZE_BITS: Final = 64
+_FIRST_SHIFT: Final = _ROW_BITS + _SIZE_BITS
+_SIZE_MASK: Final = (1 << _SIZE_BITS) - 1
+_CHUNK_RANGES_MAX: Final = 2000
+
+
+class Clash(NamedTuple):
+    """An earlier row that holds some of the same units."""
+
+    row: int
+    first: int
+    last: int
+
+
+class SeenRanges:
+    """The disjoint ranges of the rows so far."""
+
+    def __init__(self) -> None:
+        self._spaces: Final[dict[str, _Space]] = {}
+
+    def add(self, serials: SerialRange, row: int) -> Clash | None:
+        """Remember the row's range, or return the earlier row it clashes with and remember nothing.
+
+        A range may hold at most 2**63 units and a file 2**32 rows.
+        """
+        space = self._spaces.get(serials.space)
+        if space is None:
+            space = self._spaces[serials.space] = _Space()
+        return space.add(serials.first, serials.last, row)
+
+
+class _Space:
+    """Ranges as integers (first, size, row), sorted, in chunks so that inserting stays cheap."""
+
+    def __init__(self) -> None:
+        self._chunks: Final[list[list[int]]] = [[]]
+        self._lows: Final[list[int]] = [0]
+
+    def add(self, first: int, last: int, row: int) -> Clash | None:
+        key = (first << _SIZE_BITS | last - first) << _ROW_BITS | row
+        place = bisect_right(self._lows, key) - 1
+        chunk = self._chunks[place]
+        at = bisect_left(chunk, key)
+        if at or place:
+            below = chunk[at - 1] if at else self._chunks[place - 1][-1]
+            if (below >> _FIRST_SHIFT) + (below >> _ROW_BITS & _SIZE_MASK) >= first:
+                return _clash(below)
+        if at < len(chunk) or place + 1 < len(self._chunks):
+            above = chunk[at] if at < len(chunk) else self._chunks[place + 1][0]
+            if above >> _FIRST_SHIFT <= last:
+                return _clash(above)
+        chunk.insert(at, key)
+        if len(chunk) > _CHUNK_RANGES_MAX:
+            half = len(chunk) // 2
+            self._chunks.insert(place + 1, chunk[half:])
+            self._lows.insert(place + 1, chunk[half])
+            del chunk[half:]
+        return None
+
+
+def _clash(key: int) -> Clash:
+    first = key >> _FIRST_SHIFT
+    return Clash(key & ((1 << _ROW_BITS) - 1), first, first + (key >> _ROW_BITS & _SIZE_MASK))

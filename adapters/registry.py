@@ -1,0 +1,64 @@
+"""Every file adapter by name, and reading a file with the right one or saying which one it should have been.
+
+What a registry's columns mean is in its folder; nothing here knows a registry but by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from adapters import verra
+from adapters.contract import FileAdapter, FileError, FileFault, ParsedFile
+from adapters.delimited import open_table
+from adapters.tabular import TableAdapter
+
+FILE_ADAPTERS: Final[Mapping[str, FileAdapter]] = {adapter.name: adapter for adapter in (verra.ADAPTER,)}
+"""One line for each registry whose files we read."""
+
+
+class UnknownRegistryError(ValueError):
+    """No file adapter has that name; the message lists those there are."""
+
+
+def find_adapter(registry: str) -> FileAdapter:
+    """Return the adapter of a registry ("gold-standard" and "gold_standard" are one name)."""
+    adapter = FILE_ADAPTERS.get(registry.replace("-", "_"))
+    if adapter is None:
+        raise UnknownRegistryError(f"no file adapter for {registry!r}; there are {', '.join(sorted(FILE_ADAPTERS))}")
+    return adapter
+
+
+def parse_file(registry: str, raw: bytes, *, file_name: str) -> ParsedFile:
+    """Read an export of `registry`.
+
+    Raises `FileError`, which names the registry the file looks like if it is another's, or `UnknownRegistryError`.
+    """
+    adapter = find_adapter(registry)
+    try:
+        return adapter.parse(raw, file_name=file_name)
+    except FileError as error:
+        other = recognise_file(raw) if error.fault in (FileFault.WRONG_FILE, FileFault.HEADER) else None
+        if other is None:
+            raise
+        name, kind = other
+        raise FileError(
+            FileFault.WRONG_FILE,
+            file_name,
+            found=f"a {name} {kind} export",
+            expected=f"an export of {adapter.name}",
+            action=f"import it with --registry {name}",
+        ) from error
+
+
+def recognise_file(raw: bytes) -> tuple[str, str] | None:
+    """Return (registry, kind of file) that a comma-separated file's header belongs to, or None."""
+    try:
+        header = open_table(raw, file_name="").header
+    except FileError:
+        return None
+    for adapter in FILE_ADAPTERS.values():
+        kind = adapter.kind_of(header) if isinstance(adapter, TableAdapter) else None
+        if kind is not None:
+            return adapter.name, kind
+    return None

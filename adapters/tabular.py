@@ -1,0 +1,183 @@
+"""Turns the rows of a CSV export into records: picks the layout, strips personal data, numbers, hashes, finds clashes.
+
+What the columns of one registry mean is in that registry's folder, as layouts and one row reader for each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from adapters.contract import (
+    DuplicateRow,
+    EvidenceRow,
+    FileError,
+    FileFault,
+    ParsedFile,
+    Record,
+    RefusedRow,
+    RowFault,
+    RowRefused,
+    RowSource,
+    UnitRow,
+    UnitStatus,
+)
+from adapters.delimited import Binding, Column, Layout, Table, bind, nearest_heading, open_table, read_rows
+from adapters.fields import read_optional_units
+from adapters.overlaps import SeenRanges
+from keeling.serials import Grain
+
+RowReader = Callable[[list[str], RowSource], UnitRow | EvidenceRow]
+"""Reads the cells of one row; raises `RowRefused`."""
+
+_EMAIL: Final = re.compile(r"[^\s@,;:<>()\[\]\"']{1,64}@[^\s@,;:<>()\[\]\"']{1,255}")
+_EMAIL_REMOVED: Final = "[e-mail removed]"
+_BETWEEN_CELLS: Final = "\x1f"
+
+
+class Sheet(NamedTuple):
+    """One kind of file of a registry: its layout, and how a row reader is made once the columns are found."""
+
+    layout: Layout
+    reader: Callable[[Binding], RowReader]
+    grain: Grain = Grain.T_CO2E
+    quantity: str = ""
+    """Field whose cell is the row's quantity, to say how much a refused row would have been."""
+
+
+def strip_emails(text: str) -> str:
+    """Return the text with every e-mail address replaced."""
+    return _EMAIL.sub(_EMAIL_REMOVED, text)
+
+
+def digest_row(registry: str, cells: Sequence[str]) -> bytes:
+    """Return SHA-256 over "keeling/row/1", the registry and the cells, each in UTF-8 behind a unit separator (1F)."""
+    text = _BETWEEN_CELLS.join(("keeling/row/1", registry, *cells))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+class TableAdapter:
+    """The file adapter of a registry whose exports are comma-separated."""
+
+    def __init__(self, name: str, sheets: Sequence[Sheet]) -> None:
+        self.name: Final = name
+        self.sheets: Final = tuple(sheets)
+
+    def parse(self, raw: bytes, *, file_name: str) -> ParsedFile:
+        """Read a CSV export with the sheet whose columns it has; raise `FileError` if there is none."""
+        table = open_table(raw, file_name=file_name)
+        sheet, binding = _choose(self, table, file_name)
+        notes = binding.notes
+        if table.encoding == "cp1252":
+            notes = ("read as Windows-1252, because it is not UTF-8", *notes)
+
+        def open_rows() -> Iterator[Record]:
+            return _read(self.name, sheet, table, binding)
+
+        return ParsedFile(self.name, sheet.layout.kind, file_name, table.encoding, notes, open_rows)
+
+    def kind_of(self, header: Sequence[str]) -> str | None:
+        """Return which of the registry's files has this header, or None."""
+        return next((sheet.layout.kind for sheet in self.sheets if not bind(sheet.layout, header)[1]), None)
+
+
+class RowIntake:
+    """Decides what a row that could be read becomes, given the rows of the file before it."""
+
+    def __init__(self) -> None:
+        self._seen: Final = SeenRanges()
+        self._status_of_row: Final[dict[int, UnitStatus]] = {}
+
+    def take(self, record: UnitRow | EvidenceRow) -> Record:
+        """Return the record, or a duplicate or refused row if an earlier row holds some of its units."""
+        if isinstance(record, EvidenceRow):
+            return record
+        serials, source = record.serials, record.source
+        clash = self._seen.add(serials, source.row)
+        if clash is None:
+            if record.status is not UnitStatus.ACTIVE:
+                self._status_of_row[source.row] = record.status
+            return record
+        same = (clash.first, clash.last) == (serials.first, serials.last)
+        if same and self._status_of_row.get(clash.row, UnitStatus.ACTIVE) is record.status:
+            return DuplicateRow(source, serials.units, serials.grain, clash.row)
+        message = f"units {serials.first} to {serials.last} overlap {clash.first} to {clash.last} of row {clash.row}"
+        return RefusedRow(source, RowFault.OVERLAP, message, serials.units, serials.grain)
+
+
+def _read(registry: str, sheet: Sheet, table: Table, binding: Binding) -> Iterator[Record]:
+    read_row, intake = sheet.reader(binding), RowIntake()
+    prefix = f"keeling/row/1{_BETWEEN_CELLS}{registry}{_BETWEEN_CELLS}"
+    for row, line, cells, fault in read_rows(table, binding):
+        text = _BETWEEN_CELLS.join(cells[:-1])
+        if "@" in text:
+            cells[:] = [strip_emails(cell) for cell in cells]
+            text = _BETWEEN_CELLS.join(cells[:-1])
+        source = RowSource(row, line, hashlib.sha256((prefix + text).encode("utf-8", "surrogatepass")).digest())
+        try:
+            if fault:
+                raise RowRefused(RowFault.FIELD_COUNT, fault)
+            record = read_row(cells, source)
+        except RowRefused as refused:
+            units = None if fault else _stated_units(sheet, binding, cells)
+            yield RefusedRow(source, refused.fault, str(refused), units, sheet.grain)
+        else:
+            yield intake.take(record)
+
+
+def _stated_units(sheet: Sheet, binding: Binding, cells: list[str]) -> int | None:
+    if not sheet.quantity:
+        return None
+    try:
+        return read_optional_units(cells[binding.at(sheet.quantity)])
+    except RowRefused:
+        return None
+
+
+def _choose(adapter: TableAdapter, table: Table, file_name: str) -> tuple[Sheet, Binding]:
+    closest: tuple[int, Sheet, list[Column]] | None = None
+    best: tuple[int, Sheet, Binding] | None = None
+    for sheet in adapter.sheets:
+        binding, missing = bind(sheet.layout, table.header)
+        if binding is not None:
+            known = sum(place >= 0 for place in binding.indexes.values())
+            if best is None or known > best[0]:
+                best = (known, sheet, binding)
+        else:
+            lacking = 1000 * len(missing) // sum(column.required for column in sheet.layout.columns)
+            if closest is None or lacking < closest[0]:
+                closest = (lacking, sheet, missing)
+    if best is not None:
+        return best[1], best[2]
+    if closest is None or closest[0] > 500:
+        kinds = ", ".join(sheet.layout.kind for sheet in adapter.sheets)
+        raise FileError(
+            FileFault.WRONG_FILE,
+            file_name,
+            found=f"a header that begins {_begin(table.header)}",
+            expected=f"a {adapter.name} export ({kinds})",
+            action="check the registry and the kind of file",
+        )
+    raise _header_error(closest[1], closest[2], table.header, adapter.name, file_name)
+
+
+def _header_error(
+    sheet: Sheet, missing: list[Column], header: Sequence[str], registry: str, file_name: str
+) -> FileError:
+    said = []
+    for column in missing:
+        near = nearest_heading(column, header)
+        said.append(f"{column.headings[0]!r}" + (f" (nearest is {near!r})" if near else ""))
+    return FileError(
+        FileFault.HEADER,
+        file_name,
+        found=f"no column {', '.join(said)}",
+        expected=f"the columns of a {registry} {sheet.layout.kind} export",
+        action="restore the column's name, or report that the registry renamed it",
+    )
+
+
+def _begin(header: Sequence[str]) -> str:
+    return repr(", ".join(header)[:60])
