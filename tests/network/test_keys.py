@@ -173,7 +173,7 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
 def test_every_truncation_is_refused(plain: Path, sealed: Path) -> None:
     for path in (plain, sealed):
         whole = path.read_bytes()
-        for size in range(len(whole) - 1):
+        for size in sorted({*range(0, len(whole) - 1, 5), *range(len(whole) - 9, len(whole) - 1)}):
             path.write_bytes(whole[:size])
             with pytest.raises(KeyFileError):
                 load_key_file(path, role=Role.VOTE, passphrase=PASSPHRASE)

@@ -1,0 +1,290 @@
+"""The configuration of one node: `node.toml`, read once at start into one frozen value.
+
+What is wrong is refused at start, all of it at once, each with its line and key; a setting nobody reads is an error,
+because a mistyped one would otherwise silently be the default. `KEELING_` variables override single settings:
+`KEELING_LISTEN`, or `KEELING_LIMITS__LINGER_MS` for one in a table. Passphrases are no settings (`network.keys`), and
+what all participants must agree on is in genesis and ledger, not here. How the file is written and where its keys are
+found in the text lives in `network.config_text`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from network.certificates import CertificateError, decode_public_key
+from network.config_text import Place, locate_keys
+from network.names import check_origin, check_participant, parse_address
+from network.trust import PinnedKey, Trust, build_trust
+
+PREFIX: Final = "KEELING_"
+CALL_OVERHEAD_BYTES: Final = 64 * 1024
+"""Room for what travels around an entry in one call."""
+
+
+class ConfigError(ValueError):
+    """The configuration is refused. `problems` has one line each, naming file, line and key, or the variable."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _check_address(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+def _check_address_or_none(text: str) -> str:
+    return _check_address(text) if text else text
+
+
+def _check_tls_key(text: str) -> str:
+    try:
+        decode_public_key(base64.b64decode(text, validate=True))
+    except (binascii.Error, CertificateError) as error:
+        raise ValueError(f"this is no TLS public key in base64, as `keeling init` prints it: {error}") from error
+    return text
+
+
+Origin = Annotated[str, AfterValidator(check_origin)]
+ParticipantId = Annotated[str, AfterValidator(check_participant)]
+Listen = Annotated[str, AfterValidator(_check_address)]
+ListenOrNone = Annotated[str, AfterValidator(_check_address_or_none)]
+TlsPublicKey = Annotated[str, AfterValidator(_check_tls_key)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class KeyPaths(_Section):
+    """Where the node's five signing keys lie, one for each role; relative to the folder of this file."""
+
+    submission: Path = Path("keys/submission.key")
+    """Signs this participant's own submissions and approvals."""
+    entry: Path = Path("keys/entry.key")
+    """Signs the entries that this node gives to the ordering log."""
+    vote: Path = Path("keys/vote.key")
+    """Signs votes on blocks. Never put it into a backup together with an older vote journal."""
+    cosigner: Path = Path("keys/cosigner.key")
+    """Cosigns final checkpoints."""
+    log: Path = Path("keys/log.key")
+    """Signs final checkpoints as the log."""
+
+
+class TlsPaths(_Section):
+    """Where the TLS key and its certificate lie. Both are read again whenever they change."""
+
+    key: Path = Path("tls/key.pem")
+    """The P-256 private key that peers have pinned (PEM)."""
+    certificate: Path = Path("tls/certificate.pem")
+    """Its certificate (PEM). Renewing it with the same key needs nothing from anybody else."""
+
+
+class Limits(_Section):
+    """What is turned away at the door, and how long to wait for company. The bounds are the protocol's (§4.2)."""
+
+    submission_transactions: Annotated[int, Field(ge=1, le=500)] = 500
+    """Most transactions in one submission. Fewer makes a block shorter; no validator takes more than 500."""
+    call_bytes: Annotated[int, Field(ge=256 * 1024, le=4 * 1024 * 1024)] = 4 * 1024 * 1024
+    """Largest gRPC message in bytes, either way. Larger ones are refused before they are read into memory."""
+    entry_bytes: Annotated[int, Field(ge=64 * 1024, le=1024 * 1024)] = 1024 * 1024
+    """Largest entry in bytes that this node makes. Larger entries carry more and make the first one wait longer."""
+    linger_ms: Annotated[int, Field(ge=0, le=1000)] = 3
+    """Milliseconds to wait for more submissions after the first. Load fills entries anyway; this is for light load."""
+
+    @model_validator(mode="after")
+    def _an_entry_fits_a_call(self) -> Limits:
+        if self.entry_bytes + CALL_OVERHEAD_BYTES > self.call_bytes:
+            raise ValueError(
+                f"entry_bytes ({self.entry_bytes}) and {CALL_OVERHEAD_BYTES} bytes around it must fit into call_bytes "
+                f"({self.call_bytes})"
+            )
+        return self
+
+
+class PeerConfig(_Section):
+    """Another participant that may connect. Give it twice, with the old and the new key, while it replaces its key."""
+
+    participant: ParticipantId
+    """Its id on this network."""
+    tls_key: TlsPublicKey
+    """Its TLS public key, in base64, as its operator gives it to you. Compare the fingerprint over another channel."""
+    address: ListenOrNone = ""
+    """Where its node listens (host:port); empty for one that only connects to us."""
+
+    def pin(self) -> PinnedKey:
+        """Return the peer's key as the transport wants it."""
+        return PinnedKey(self.participant, base64.b64decode(self.tls_key))
+
+
+class NodeConfig(_Section):
+    """Everything that one node has to be told. Made by `load_config`, whose paths are absolute."""
+
+    origin: Origin
+    """The name of the network, as in its genesis: the log's origin line. It never changes."""
+    participant: ParticipantId
+    """Whose node this is."""
+    listen: Listen = "127.0.0.1:7451"
+    """Where clients and peers reach this node (host:port). The default is reachable from this machine only."""
+    metrics: ListenOrNone = "127.0.0.1:7452"
+    """Where Prometheus reads figures, without TLS, so keep it on a private address; empty for nowhere."""
+    data: Path = Path("data")
+    """The folder of the ledger itself: log, state, journals."""
+    genesis: Path = Path("genesis")
+    """The network's genesis file."""
+    signature_workers: Annotated[int, Field(ge=0, le=64)] = 0
+    """Processes that check signatures; 0 for one fewer than the machine has cores. More than cores gains nothing."""
+    keys: KeyPaths = KeyPaths()
+    """Where the signing keys lie."""
+    tls: TlsPaths = TlsPaths()
+    """Where key and certificate of the transport lie."""
+    limits: Limits = Limits()
+    """What is turned away at the door."""
+    peers: tuple[PeerConfig, ...] = ()
+    """The other participants that may connect, until the ledger names more."""
+
+    def trust(self, own_public_key: bytes) -> Trust:
+        """Return the keys that this configuration trusts: the node's own (DER), and its peers'."""
+        own = PinnedKey(self.participant, own_public_key)
+        return build_trust(self.origin, [own, *(peer.pin() for peer in self.peers)])
+
+
+def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> NodeConfig:
+    """Read `path` and the `KEELING_` variables; paths come back absolute. Raises `ConfigError` with every problem."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no configuration {path}: make a node folder with `keeling init`") from error
+    except OSError as error:
+        raise ConfigError(f"the configuration {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the configuration {path} is not UTF-8 text (byte {error.start})") from error
+    return _resolve(parse_config(text, environment, name=str(path)), path.absolute().parent)
+
+
+def parse_config(text: str, environment: Mapping[str, str], *, name: str = "node.toml") -> NodeConfig:
+    """Return the configuration in `text`, paths as written; raise `ConfigError` that calls the file `name`."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name} is not TOML: {error}") from error
+    overridden = _override(values, environment)
+    try:
+        return NodeConfig.model_validate(values)
+    except ValidationError as error:
+        lines = locate_keys(text)
+        details = sorted(error.errors(), key=lambda detail: _find_line(lines, detail["loc"]) or 0)
+        problems = [_format_problem(name, lines, overridden, detail) for detail in details]
+        raise ConfigError(*problems) from error
+
+
+def list_variables() -> dict[str, tuple[str, ...]]:
+    """Return every environment variable that overrides a setting, with the place of the setting."""
+    return {PREFIX + "__".join(place).upper(): place for place in _places(NodeConfig)}
+
+
+def _places(model: type[BaseModel]) -> list[tuple[str, ...]]:
+    places: list[tuple[str, ...]] = []
+    for key, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            places += [(key, *inner) for inner in _places(kind)]
+        elif key != "peers":
+            places.append((key,))
+    return places
+
+
+def _override(values: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Put the variables' values into `values`; return which variable set which place."""
+    known, used = list_variables(), {}
+    for variable in sorted(name for name in environment if name.startswith(PREFIX)):
+        if variable not in known:
+            close = _nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in known])
+            if close:
+                raise ConfigError(f"the variable {variable} is no setting: did you mean {PREFIX}{close}?")
+            continue
+        table, place = values, known[variable]
+        for key in place[:-1]:
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"the variable {variable} sets one of [{key}], and the file has no such table")
+        table[place[-1]] = environment[variable]
+        used[place] = variable
+    return used
+
+
+def _format_problem(
+    name: str,
+    lines: Mapping[tuple[str | int, ...], int],
+    overridden: Mapping[tuple[str, ...], str],
+    detail: ErrorDetails,
+) -> str:
+    place = detail["loc"]
+    key = ".".join(str(part) for part in place)
+    variable = next((variable for set_place, variable in overridden.items() if set_place == place), None)
+    if variable is not None:
+        return f"the variable {variable}: {_explain(detail)}"
+    at = _find_line(lines, place)
+    where = name if at is None else f"{name} line {at}"
+    if detail["type"] == "missing":
+        return f"{where}: {key} is missing"
+    if detail["type"] == "extra_forbidden":
+        close = _nearest(str(place[-1]), _keys_beside(place))
+        return f"{where}: unknown key {key}" + (f": did you mean {close}?" if close else "")
+    return f"{where}: {key}: {_explain(detail)}"
+
+
+def _find_line(lines: Mapping[Place, int], place: Place) -> int | None:
+    """The line of the key, or of the innermost table around it that is written out."""
+    return next((lines[place[:size]] for size in range(len(place), 0, -1) if place[:size] in lines), None)
+
+
+def _explain(detail: ErrorDetails) -> str:
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    if detail["type"] == "model_type":
+        return f"this is a table, found {detail['input']!r}"
+    message = detail["msg"][:1].lower() + detail["msg"][1:]
+    return f"{message}, found {detail['input']!r}"
+
+
+def _keys_beside(place: Place) -> list[str]:
+    model: type[BaseModel] = NodeConfig
+    for part in place[:-1]:
+        if part == "peers":
+            model = PeerConfig
+        elif isinstance(part, str):
+            kind = model.model_fields[part].annotation
+            model = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else model
+    return list(model.model_fields)
+
+
+def _nearest(word: str, words: list[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, words, n=1, cutoff=0.8)), None)
+
+
+def _resolve(config: NodeConfig, folder: Path) -> NodeConfig:
+    """Paths in the file are relative to the file; `/` keeps absolute ones as they are."""
+
+    def absolute(paths: _Section) -> dict[str, Path]:
+        return {key: folder / getattr(paths, key) for key in type(paths).model_fields}
+
+    return config.model_copy(
+        update={
+            "data": folder / config.data,
+            "genesis": folder / config.genesis,
+            "keys": KeyPaths(**absolute(config.keys)),
+            "tls": TlsPaths(**absolute(config.tls)),
+        }
+    )

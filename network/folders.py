@@ -1,0 +1,183 @@
+"""The folder of one node: what lies where, how a new one is made whole or not at all, and who uses it now.
+
+A folder holds one node's secrets, configuration, genesis and data:
+
+    node.toml            the configuration (`network.config`)
+    genesis              the network's genesis file, made elsewhere
+    keys/<role>.key      the five signing keys (`network.keys`)
+    tls/key.pem, tls/certificate.pem
+    data/                the ledger
+    lock                 held by the process that runs the node
+
+People's own keys and the profiles of the command line lie elsewhere (`network.profiles`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from network.certificates import create_tls_key, encode_public_key, issue_certificate
+from network.config import NodeConfig
+from network.config_text import format_commented
+from network.files import PRIVATE_FILE, PRIVATE_FOLDER, sync_folder, write_new_file
+from network.keys import DEFAULT_COST, NODE_ROLES, KdfCost, Role, create_key_file
+from network.names import check_origin, check_participant, parse_address
+from network.trust import PinnedKey
+
+LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
+EVERY_INTERFACE: Final = frozenset({"0.0.0.0", "::"})
+
+
+class FolderRefused(ValueError):
+    """The folder cannot be made or used; the text says which and what is in the way. Nothing was changed."""
+
+
+class NodeFolder(NamedTuple):
+    """Where things lie in the node folder `root`, as a new one has them. A running node asks its `NodeConfig`."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "node.toml"
+
+    @property
+    def genesis(self) -> Path:
+        return self.root / "genesis"
+
+    @property
+    def tls_key(self) -> Path:
+        return self.root / "tls" / "key.pem"
+
+    @property
+    def tls_certificate(self) -> Path:
+        return self.root / "tls" / "certificate.pem"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    def key(self, role: Role) -> Path:
+        return self.root / "keys" / f"{role}.key"
+
+
+class NodeIdentity(NamedTuple):
+    """What others must know of a node: goes into genesis, and to the peers' operators."""
+
+    origin: str
+    participant: str
+    address: str
+    keys: Mapping[Role, bytes]
+    """The Ed25519 public keys, 32 bytes each, one for each of `NODE_ROLES`."""
+    tls: PinnedKey
+
+
+def create_node_folder(
+    root: Path,
+    *,
+    origin: str,
+    participant: str,
+    genesis: Callable[[NodeIdentity], bytes],
+    now: datetime,
+    listen: str = "127.0.0.1:7451",
+    metrics: str = "127.0.0.1:7452",
+    passphrase: str | None = None,
+    cost: KdfCost = DEFAULT_COST,
+) -> NodeIdentity:
+    """Make the folder of a new node with fresh keys, certificate and configuration, and what `genesis` returns.
+
+    All of it is there when this returns, durably, or nothing is. Nothing that exists is touched: raises `FolderRefused`
+    and names it. Raises `NameRefused` for names that can be none. With a passphrase every secret is encrypted.
+    """
+    for check, text in (
+        (check_origin, origin),
+        (check_participant, participant),
+        (parse_address, listen),
+        (parse_address, metrics),
+    ):
+        check(text)
+    config = NodeConfig(origin=origin, participant=participant, listen=listen, metrics=metrics)
+    _refuse_existing(root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+    try:
+        identity = _fill(NodeFolder(building), config, genesis, now, passphrase, cost)
+        _refuse_existing(root)
+        building.rename(root)
+    except BaseException:
+        shutil.rmtree(building)
+        raise
+    sync_folder(root.parent)
+    return identity
+
+
+@contextmanager
+def locked(folder: NodeFolder) -> Iterator[None]:
+    """Hold the folder for this process; raise `FolderRefused` with the holder's process id if another has it.
+
+    The lock ends with the process, however it ends; the file `lock` stays and means nothing by itself.
+    """
+    try:
+        descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    except OSError as error:
+        raise FolderRefused(f"{folder.root} cannot be used: {folder.lock}: {error.strerror}") from error
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = file.read(32).decode("ascii", "replace").strip() or "unknown"
+            raise FolderRefused(f"{folder.root} is in use: locked by pid {holder}") from error
+        file.truncate()
+        file.write(f"{os.getpid()}\n".encode("ascii"))
+        yield
+
+
+def _refuse_existing(root: Path) -> None:
+    if not os.path.lexists(root):
+        return
+    if not root.is_dir():
+        raise FolderRefused(f"{root} exists already and is no folder: choose another name")
+    names = sorted(path.name for path in root.iterdir())
+    shown = f"holds {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" if names else "is empty"
+    raise FolderRefused(f"{root} exists already ({shown}): nothing was changed; choose another name or move it away")
+
+
+def _fill(
+    folder: NodeFolder,
+    config: NodeConfig,
+    genesis: Callable[[NodeIdentity], bytes],
+    now: datetime,
+    passphrase: str | None,
+    cost: KdfCost,
+) -> NodeIdentity:
+    for part in (folder.root / "keys", folder.root / "tls", folder.data):
+        part.mkdir(PRIVATE_FOLDER)
+    owner = config.participant
+    keys = {
+        role: create_key_file(folder.key(role), role=role, owner=owner, passphrase=passphrase, cost=cost).public_key
+        for role in NODE_ROLES
+    }
+    tls_key = create_tls_key(folder.tls_key, passphrase)
+    host = parse_address(config.listen).host
+    hosts = LOCAL_HOSTS if host in EVERY_INTERFACE else (*LOCAL_HOSTS, host)
+    certificate = issue_certificate(tls_key, network=config.origin, participant=owner, now=now, hosts=hosts)
+    write_new_file(folder.tls_certificate, certificate)
+    tls = PinnedKey(owner, encode_public_key(tls_key))
+    identity = NodeIdentity(config.origin, owner, config.listen, keys, tls)
+    write_new_file(folder.genesis, genesis(identity))
+    heading = f"The configuration of the node of {owner} on {config.origin}. Paths are relative to this file's folder."
+    write_new_file(folder.config, format_commented(config, heading).encode("utf-8"))
+    sync_folder(folder.root)
+    return identity
