@@ -3,15 +3,19 @@
 What a batch or lot is, and who owns it, is not known here.
 """
 
+from keeling.serials.article6 import parse_itmo_tolerant
 from keeling.serials.catalogue import (
     CURRENT,
     SCHEMES,
     detect_scheme,
     find_scheme,
     parse,
+    parse_fields,
     parse_segments,
+    print_label,
     print_range,
 )
+from keeling.serials.labelled import number_opaque
 from keeling.serials.model import (
     SERIAL_CHARS_MAX,
     Grain,
@@ -32,7 +36,11 @@ __all__ = [
     "SerialRange",
     "detect_scheme",
     "find_scheme",
+    "number_opaque",
     "parse",
+    "parse_fields",
+    "parse_itmo_tolerant",
     "parse_segments",
+    "print_label",
     "print_range",
 ]

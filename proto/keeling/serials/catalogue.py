@@ -9,11 +9,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from keeling.serials.apx import ACR, ART, CAR, NAR, TIGR
+from keeling.serials.article6 import A64ER, ITMO, ITMO_UNDP
+from keeling.serials.community import BIOCARBON, PLAN_VIVO, SOCIAL_CARBON
+from keeling.serials.gold_standard import GOLD_STANDARD, GS_CER_PAIR
+from keeling.serials.irec import IREC_REDEX
+from keeling.serials.isometric import ISOMETRIC
+from keeling.serials.labelled import CERCARBONO, OPAQUE, REGEN_BATCH, LabelScheme
 from keeling.serials.model import SERIAL_CHARS_MAX, NearMiss, SerialError, SerialFault, SerialRange
+from keeling.serials.puro import PURO, PURO_SHORT_V1, PURO_SHORT_V2
 from keeling.serials.scheme import Scheme
 from keeling.serials.verra import VERRA
 
-_ALL: Final = (VERRA,)
+_ALL: Final[tuple[Scheme, ...]] = (
+    VERRA,
+    GOLD_STANDARD,
+    GS_CER_PAIR,
+    ACR,
+    CAR,
+    ART,
+    PURO,
+    PURO_SHORT_V1,
+    PURO_SHORT_V2,
+    CERCARBONO,
+    BIOCARBON,
+    PLAN_VIVO,
+    SOCIAL_CARBON,
+    ISOMETRIC,
+    IREC_REDEX,
+    NAR,
+    TIGR,
+    REGEN_BATCH,
+    ITMO,
+    ITMO_UNDP,
+    A64ER,
+    OPAQUE,
+)
 
 SCHEMES: Final[Mapping[tuple[str, int], Scheme]] = {(scheme.name, scheme.version): scheme for scheme in _ALL}
 """Every scheme any ledger may name, by (name, version)."""
@@ -56,12 +87,26 @@ def detect_scheme(text: str) -> Scheme:
 def parse(text: str, scheme: str | None = None, *, version: int | None = None, units: int | None = None) -> SerialRange:
     """Read registry text to a range; without `scheme` find out which it is. Outer whitespace is dropped.
 
-    With `units`, the quantity the registry states beside the serial, the range must hold exactly that many. Raises
-    `SerialError`, whose `fault` says what is wrong and whose `near` says which schemes came closest.
+    With `units`, the quantity the registry states beside the serial, the range must hold exactly that many (Isometric's
+    serials are read only so). Raises `SerialError`: `fault` says what is wrong, `near` which schemes came closest.
     """
     text = text.strip()
     found = detect_scheme(text) if scheme is None else find_scheme(scheme, version)
     return found.parse(text, units)
+
+
+def parse_fields(text: str, first: int, last: int, scheme: str) -> SerialRange:
+    """Read a serial that prints no range, with the numbers from other fields (Cercarbono's from and to)."""
+    found = find_scheme(scheme)
+    if not isinstance(found, LabelScheme):
+        raise SerialError(SerialFault.UNKNOWN_SCHEME, f"serials of {scheme} print their range themselves; use parse")
+    return found.parse_fields(text.strip(), first, last)
+
+
+def print_label(serials: SerialRange) -> str:
+    """Return the registry's own text for a range whose numbers stand in other fields; of all others the whole text."""
+    found = find_scheme(serials.scheme, serials.scheme_version)
+    return found.print_label(serials) if isinstance(found, LabelScheme) else found.print_range(serials)
 
 
 def parse_segments(text: str, scheme: str) -> Mapping[str, str]:

@@ -119,7 +119,7 @@ class Scheme:
             what = f"after {near.read!r} {near.expected} should follow and nothing else"
         else:
             what = f"after {near.read!r} {near.expected} should follow"
-        return SerialError(SerialFault.WRONG_SHAPE, f"{text!r} is not a {self.name} serial: {what}", (near,))
+        return SerialError(SerialFault.WRONG_SHAPE, f"{text!r} is no {self.name} serial: {what}", (near,))
 
     def _numbers(self, text: str, first_text: str, last_text: str) -> tuple[int, int, int]:
         if self.decimals:
