@@ -101,13 +101,10 @@ def create_node_folder(
     All of it is there when this returns, durably, or nothing is. Nothing that exists is touched: raises `FolderRefused`
     and names it. Raises `NameRefused` for names that can be none. With a passphrase every secret is encrypted.
     """
-    for check, text in (
-        (check_origin, origin),
-        (check_participant, participant),
-        (parse_address, listen),
-        (parse_address, metrics),
-    ):
-        check(text)
+    check_origin(origin)
+    check_participant(participant)
+    for address in filter(None, (listen, metrics)):
+        parse_address(address)
     config = NodeConfig(origin=origin, participant=participant, listen=listen, metrics=metrics)
     _refuse_existing(root)
     root.parent.mkdir(parents=True, exist_ok=True)

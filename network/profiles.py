@@ -74,7 +74,7 @@ class _ProfilesFile(BaseModel):
 
 
 def find_home(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return `$KEELING_HOME`, or `keeling` in the user's configuration folder (XDG Base Directory). It may not exist."""
+    """Return `$KEELING_HOME`, or `keeling` in the user's configuration folder (XDG Base Directory)."""
     chosen = environment.get(HOME_VARIABLE)
     if chosen:
         return Path(chosen).expanduser().absolute()
