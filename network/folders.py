@@ -103,8 +103,9 @@ def create_node_folder(
     """
     check_origin(origin)
     check_participant(participant)
-    for address in filter(None, (listen, metrics)):
-        parse_address(address)
+    parse_address(listen)
+    if metrics:
+        parse_address(metrics)
     config = NodeConfig(origin=origin, participant=participant, listen=listen, metrics=metrics)
     _refuse_existing(root)
     root.parent.mkdir(parents=True, exist_ok=True)
