@@ -60,11 +60,11 @@ def changed_numbers(number: int) -> set[int]:
     return {number + 1, number - 1, number * 2, number ^ 2} - {number}
 
 
-@pytest.mark.parametrize("size", range(SIZE_MAX + 1))
-def test_root_is_the_definition(size: int) -> None:
-    assert compute_root(LEAVES[:size]) == ROOTS[size]
-    assert EMPTY_FRONTIER.extend(LEAVES[:size]).frontier.root() == ROOTS[size]
-    assert read_frontier(size, TREE.read).root() == ROOTS[size]
+def test_root_is_the_definition_in_every_size() -> None:
+    for size, root in enumerate(ROOTS):
+        assert compute_root(LEAVES[:size]) == root, size
+        assert EMPTY_FRONTIER.extend(LEAVES[:size]).frontier.root() == root, size
+        assert read_frontier(size, TREE.read).root() == root, size
 
 
 @given(st.lists(st.integers(0, 40), max_size=8))
@@ -79,18 +79,18 @@ def test_pieces_lead_to_the_same_tree_and_store_each_hash_once(pieces: list[int]
     assert tree.frontier == read_frontier(tree.frontier.size, tree.read)
 
 
-@pytest.mark.parametrize("size", range(1, SIZE_MAX + 1))
-def test_every_leaf_is_proved_in_every_size(size: int) -> None:
-    for index in range(size):
-        proof = prove_inclusion(index, size, TREE.read)
-        check_inclusion(index, size, LEAVES[index], proof, ROOTS[size])
+def test_every_leaf_is_proved_in_every_size() -> None:
+    for size in range(1, SIZE_MAX + 1):
+        for index in range(size):
+            proof = prove_inclusion(index, size, TREE.read)
+            check_inclusion(index, size, LEAVES[index], proof, ROOTS[size])
 
 
-@pytest.mark.parametrize("new_size", range(1, SIZE_MAX + 1))
-def test_every_older_tree_is_proved(new_size: int) -> None:
-    for old_size in range(1, new_size + 1):
-        proof = prove_consistency(old_size, new_size, TREE.read)
-        check_consistency(old_size, ROOTS[old_size], new_size, ROOTS[new_size], proof)
+def test_every_older_tree_is_proved_in_every_size() -> None:
+    for new_size in range(1, SIZE_MAX + 1):
+        for old_size in range(1, new_size + 1):
+            proof = prove_consistency(old_size, new_size, TREE.read)
+            check_consistency(old_size, ROOTS[old_size], new_size, ROOTS[new_size], proof)
 
 
 @pytest.mark.parametrize(("index", "size"), [(0, 1), (0, 7), (2, 7), (6, 7), (64, 65), (129, 130)])
@@ -107,7 +107,7 @@ def test_inclusion_with_anything_changed_is_refused(index: int, size: int) -> No
             check_inclusion(index, size, LEAVES[index], proof, other)
 
 
-@pytest.mark.parametrize("size", range(1, 40))
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 9, 31, 32, 33, 130])
 def test_inclusion_at_another_index_is_refused(size: int) -> None:
     for index in range(size):
         proof = prove_inclusion(index, size, TREE.read)
@@ -184,13 +184,13 @@ def test_a_store_that_answers_short_is_refused() -> None:
 
 
 @given(st.integers(0, NUMBER_MAX), st.data())
-def test_large_plans_fit_their_verifiers(size: int, data: st.DataObject) -> None:
-    """No tree has 2^62 leaves here, but if all hashes were zero a proof would still have exactly the right length."""
+def test_proofs_in_trees_of_any_size_have_the_right_length(size: int, data: st.DataObject) -> None:
+    """No tree has 2^62 leaves here; with zeros for all stored hashes only the last check, the root's, may refuse."""
     index = data.draw(st.integers(0, max(size - 1, 0)))
     if size:
         proof = prove_inclusion(index, size, lambda subtrees: [bytes(32)] * len(subtrees))
         with pytest.raises(ProofError, match="not to the root"):
-            check_inclusion(index, size, bytes(32), proof, bytes(32))
+            check_inclusion(index, size, bytes(32), proof, b"\xff" * 32)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 128, 130])
