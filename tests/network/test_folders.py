@@ -107,7 +107,13 @@ def test_somebody_who_makes_the_folder_meanwhile_keeps_it(tmp_path: Path) -> Non
     assert contents(tmp_path) == {tmp_path / "natreg" / "theirs": b"x"}
 
 
-WRONG_NAMES = [("origin", "Not An Origin"), ("participant", "Nat Reg"), ("listen", "nowhere"), ("listen", ""), ("metrics", "nowhere")]
+WRONG_NAMES = [
+    ("origin", "Not An Origin"),
+    ("participant", "Nat Reg"),
+    ("listen", "nowhere"),
+    ("listen", ""),
+    ("metrics", "nowhere"),
+]
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG_NAMES)
