@@ -1,0 +1,300 @@
+"""From an entry to a block: `execute` runs every submission and closes with a header (design §4.2-4.4).
+
+Pure: entry, state and the tip of the chain in; leaves, results, events and state changes out. Signatures are checked by
+the function passed in, so that they can be verified ahead by other processes. Storing, voting and answering are the
+node's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from keeling.block import (
+    FORMAT,
+    HEADER_LEAF,
+    RECORD,
+    RECORD_LEAF,
+    RULES,
+    Header,
+    Result,
+    SubmissionRecord,
+    chain_writes,
+    compute_header_hash,
+    compute_results_root,
+    format_header,
+)
+from keeling.entry import SignedEntry
+from keeling.events import EVENT, SWEEP, Event, compute_events_digest
+from keeling.merkle import Frontier, Growth, hash_leaf
+from keeling.operations import Transaction
+from keeling.reasons import Reason
+from keeling.submission import (
+    Approved,
+    Submission,
+    SubmissionError,
+    approval_message,
+    parse_submission,
+    parse_transaction,
+)
+from keeling.units import Purpose
+from node.core import tables as t
+from node.core.apply import apply_transaction, forget_ids
+from node.core.context import Context, Signer
+from node.core.holds import expire_holds
+from node.core.limits import SWEEP_MAX
+from node.core.records import Author, Decided
+from node.core.refusal import Refusal
+from node.core.state import State
+
+CheckSignature = Callable[[bytes, bytes, bytes], bool]
+
+
+class Tip(NamedTuple):
+    """Where the chain ends: what the next block must follow. The state must be the one after exactly this block."""
+
+    network: bytes
+    policy: bytes
+    height: int
+    header_hash: bytes
+    writes: bytes
+    frontier: Frontier
+
+
+class Place(NamedTuple):
+    """Where in the ordering log the entry was read."""
+
+    epoch: int
+    position: int
+
+
+class Answer(NamedTuple):
+    """The result of one transaction; `refusal` None means accepted."""
+
+    digest: bytes
+    refusal: Refusal | None
+    events: tuple[bytes, ...]
+    transaction: Transaction | None
+
+
+class Executed(NamedTuple):
+    """One submission's record, the leaf bytes, and its answers in order."""
+
+    record: SubmissionRecord
+    leaf: bytes
+    answers: tuple[Answer, ...]
+    participant: str
+
+
+class Block(NamedTuple):
+    """An executed entry, neither final nor stored. `growth` is the log after it, `changes` the writes in key order."""
+
+    header: Header
+    header_leaf: bytes
+    submissions: tuple[Executed, ...]
+    sweeps: tuple[bytes, ...]
+    events: tuple[Event, ...]
+    changes: tuple[tuple[bytes, bytes | None], ...]
+    forgotten: tuple[tuple[bytes, Decided], ...]
+    growth: Growth
+
+    @property
+    def tip(self) -> Tip:
+        """What the block after this one follows."""
+        header, log = self.header, self.growth.frontier
+        header_hash = compute_header_hash(self.header_leaf)
+        return Tip(header.network, header.next_policy, header.height, header_hash, header.writes, log)
+
+
+def is_admissible(state: State, tip: Tip, entry: SignedEntry) -> bool:
+    """Whether an entry makes a block: of this network, by a validator in force, numbered above its last (rule E1)."""
+    author = state.get(t.AUTHORS, entry.entry.author)
+    return author is not None and entry.entry.network == tip.network and entry.entry.number > author.number
+
+
+def compute_time(state: State, previous_ms: int) -> int:
+    """Ledger time: the (q-f)-th largest of the validators' newest clocks, never before the previous block (rule T1)."""
+    clocks = sorted((author.clock_ms for _, author in state.scan(t.AUTHORS)), reverse=True)
+    quorum, faults = 2 * len(clocks) // 3 + 1, (len(clocks) - 1) // 3
+    return max(previous_ms, clocks[quorum - faults - 1])
+
+
+def execute(state: State, tip: Tip, entry: SignedEntry, place: Place, check: CheckSignature) -> Block:
+    """Execute an admissible entry on the state after `tip`. Changes `state`; the caller stores or discards it."""
+    progress = state.get(t.PROGRESS)
+    if progress is None or progress.height != tip.height:
+        raise LookupError(f"the state is not the one after block {tip.height}")
+    body = entry.entry
+    state.put(t.AUTHORS, Author(body.number, body.clock_ms), body.author)
+    height, time_ms = tip.height + 1, compute_time(state, progress.time_ms)
+    events: list[Event] = []
+    sweep = Context(state, height, time_ms, SWEEP, 0, "", ())
+    expire_holds(sweep, SWEEP_MAX)
+    forgotten = forget_ids(sweep, SWEEP_MAX)
+    events += sweep.events
+    sweeps = tuple(EVENT.encode(event) for event in sweep.events)
+    submissions: list[Executed] = []
+    ordinal = 0
+    for raw in body.submissions:
+        done = _execute_submission(state, tip, height, time_ms, len(submissions), ordinal, raw, check, events)
+        submissions.append(done)
+        ordinal += len(done.answers)
+    latest = state.get(t.PROGRESS) or progress
+    state.put(t.PROGRESS, latest._replace(height=height, time_ms=time_ms))
+    changes = state.finish_block(height)
+    return _close(tip, entry, place, time_ms, tuple(submissions), sweeps, events, changes, forgotten)
+
+
+def _close(
+    tip: Tip,
+    entry: SignedEntry,
+    place: Place,
+    time_ms: int,
+    submissions: tuple[Executed, ...],
+    sweeps: tuple[bytes, ...],
+    events: Sequence[Event],
+    changes: list[tuple[bytes, bytes | None]],
+    forgotten: list[tuple[bytes, Decided]],
+) -> Block:
+    header = Header(
+        kind=HEADER_LEAF,
+        format=FORMAT,
+        rules=RULES,
+        network=tip.network,
+        policy=tip.policy,
+        next_policy=tip.policy,
+        epoch=place.epoch,
+        position=place.position,
+        height=tip.height + 1,
+        previous=tip.header_hash,
+        time_ms=time_ms,
+        entry=entry.digest,
+        author=entry.entry.author,
+        number=entry.entry.number,
+        first_leaf=tip.frontier.size,
+        leaves=len(submissions) + 1,
+        sweeps=compute_events_digest(sweeps),
+        writes=chain_writes(tip.writes, changes),
+    )
+    leaf = format_header(header)
+    hashes = [hash_leaf(done.leaf) for done in submissions] + [hash_leaf(leaf)]
+    growth = tip.frontier.extend(hashes)
+    return Block(header, leaf, submissions, sweeps, tuple(events), tuple(changes), tuple(forgotten), growth)
+
+
+def _execute_submission(
+    state: State,
+    tip: Tip,
+    height: int,
+    time_ms: int,
+    number: int,
+    ordinal: int,
+    raw: bytes,
+    check: CheckSignature,
+    events: list[Event],
+) -> Executed:
+    """Every transaction gets one result. A submission that is not authentic has none, and pins nothing."""
+    submission, participant = _authenticate(state, tip, raw, check)
+    answers: list[Answer] = []
+    if submission is not None:
+        _prefetch_ids(state, submission, participant)
+        for item in submission.transactions:
+            first = len(events)
+            tx = _Pending(height, time_ms, ordinal + len(answers), first)
+            answers.append(_execute_transaction(state, tip, tx, submission.key, participant, item, check, events))
+    results = [
+        Result(a.digest, a.refusal.reason if a.refusal else Reason.ACCEPTED, compute_events_digest(a.events))
+        for a in answers
+    ]
+    root = compute_results_root(results)
+    digest = submission.digest if submission is not None else sha256(raw).digest()
+    key = submission.key if submission is not None else bytes(32)
+    record = SubmissionRecord(RECORD_LEAF, height, number, digest, key, len(answers), root)
+    return Executed(record, RECORD.encode(record), tuple(answers), participant)
+
+
+def _authenticate(state: State, tip: Tip, raw: bytes, check: CheckSignature) -> tuple[Submission | None, str]:
+    """The submission and its participant; None where it is malformed, foreign, unsigned or by no submitter."""
+    try:
+        submission = parse_submission(raw)
+    except SubmissionError:
+        return None, ""
+    if submission.network != tip.network or check_submitter(state, submission.key) is not None:
+        return None, ""
+    if not check(submission.key, submission.signature, submission.signed):
+        return None, ""
+    key = state.get(t.KEYS, submission.key)
+    return submission, key.participant if key is not None else ""
+
+
+def check_submitter(state: State, public: bytes) -> Refusal | None:
+    """Why this key may not hand in submissions; None when it may. The door asks the same question."""
+    key = state.get(t.KEYS, public)
+    if key is None:
+        return Refusal(Reason.UNKNOWN_KEY, f"key {public.hex()[:16]} is not on this ledger")
+    if key.retired or not key.purposes & Purpose.SUBMIT:
+        return Refusal(Reason.KEY_NOT_ACTIVE, f"key {public.hex()[:16]} is retired or may not submit")
+    participant = state.get(t.PARTICIPANTS, key.participant)
+    if participant is None or participant.suspended:
+        return Refusal(Reason.PARTICIPANT_SUSPENDED, f"{key.participant} is suspended")
+    return None
+
+
+def _prefetch_ids(state: State, submission: Submission, participant: str) -> None:
+    """Read all ids of the submission in one go: an id is the first field of a transaction, 16 bytes after its tag."""
+    heads = [item.raw[:18] for item in submission.transactions]
+    ids = [head[2:] for head in heads if head[:2] == b"\x0a\x10" and len(head) == 18]
+    state.prefetch(t.IDS, [t.IDS.key(number, participant) for number in ids])
+
+
+class _Pending(NamedTuple):
+    height: int
+    time_ms: int
+    ordinal: int
+    first_event: int
+
+
+def _execute_transaction(
+    state: State,
+    tip: Tip,
+    place: _Pending,
+    submitter: bytes,
+    participant: str,
+    item: Approved,
+    check: CheckSignature,
+    events: list[Event],
+) -> Answer:
+    try:
+        transaction = parse_transaction(item.raw)
+    except SubmissionError as error:
+        return Answer(item.digest, Refusal(error.reason, str(error)), (), None)
+    if transaction.participant != participant:
+        detail = f"the transaction names {transaction.participant!r}, the key belongs to {participant!r}"
+        return Answer(item.digest, Refusal(Reason.NOT_THE_SUBMITTER, detail), (), transaction)
+    signers = _resolve_signers(state, tip, submitter, item, check)
+    if isinstance(signers, Refusal):
+        return Answer(item.digest, signers, (), transaction)
+    tx = Context(state, place.height, place.time_ms, place.ordinal, place.first_event, participant, signers)
+    refusal = apply_transaction(tx, transaction, item.digest)
+    events += tx.events
+    return Answer(item.digest, refusal, tuple([EVENT.encode(event) for event in tx.events]), transaction)
+
+
+def _resolve_signers(
+    state: State, tip: Tip, submitter: bytes, item: Approved, check: CheckSignature
+) -> tuple[Signer, ...] | Refusal:
+    """The submitter and every approver, each with what their key may do; refuses a signature that does not verify."""
+    found = []
+    for public in (submitter, *(key for key, _ in item.approvals)):
+        key = state.get(t.KEYS, public) if len(public) == 32 else None
+        if key is None:
+            return Refusal(Reason.BAD_APPROVAL, f"approval by {public.hex()[:16]}, which is not on this ledger")
+        if key.retired:
+            return Refusal(Reason.KEY_NOT_ACTIVE, f"approval by {public.hex()[:16]}, which was retired")
+        found.append(Signer(public, key.participant, key.person, key.purposes))
+    message = approval_message(tip.network, item.digest) if item.approvals else b""
+    for public, signature in item.approvals:
+        if not check(public, signature, message):
+            return Refusal(Reason.BAD_APPROVAL, f"the approval by {public.hex()[:16]} does not verify")
+    return tuple(found)

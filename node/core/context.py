@@ -1,0 +1,163 @@
+"""One transaction in execution: where it stands, who signed it, and the events it causes.
+
+Rules get a `Context` and change state through it; they never see signatures, only the keys that verified. Which
+approvals an operation needs is in `node.core.authority`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from keeling.encoding import Ref
+from keeling.events import CashMove, Event, EventKind, Move
+from keeling.operations import Programme, RegistryPolicy, When, WhenPrecision
+from keeling.reasons import Reason
+from keeling.units import Purpose
+from node.core import tables as t
+from node.core.records import Account, Batch, Condition, Participant, RecordVersion
+from node.core.refusal import Refused
+from node.core.state import State
+
+
+class Signer(NamedTuple):
+    """A key that signed, resolved: whose it is, which person holds it, what it may do."""
+
+    key: bytes
+    participant: str
+    person: str
+    purposes: int
+
+
+class Context:
+    """Lives for one transaction (or one sweep). `events` collects what it causes, in order."""
+
+    def __init__(
+        self,
+        state: State,
+        height: int,
+        time_ms: int,
+        ordinal: int,
+        first_event: int,
+        participant: str,
+        signers: Sequence[Signer],
+    ) -> None:
+        self.state = state
+        self.height = height
+        self.time_ms = time_ms
+        self.ordinal = ordinal
+        self.participant = participant
+        self.signers = tuple(signers)
+        self.events: list[Event] = []
+        self._first_event = first_event
+
+    # -- events -----------------------------------------------------------------------------------------------------
+
+    @property
+    def next_ref(self) -> Ref:
+        """The place the next event will have."""
+        return Ref(self.height, self._first_event + len(self.events))
+
+    def emit(
+        self,
+        kind: EventKind,
+        subject: str,
+        effective: When | None = None,
+        moves: Iterable[Move] = (),
+        cash: Iterable[CashMove] = (),
+        facts: Mapping[str, object] | None = None,
+    ) -> Ref:
+        """Record an event; without an effective time it is the block's own. Returns its place."""
+        place = self.next_ref
+        when = effective or When(self.time_ms, WhenPrecision.INSTANT)
+        stated = tuple((name, str(value)) for name, value in (facts or {}).items() if value not in ("", None))
+        self.events.append(Event(kind, self.ordinal, subject, when, tuple(moves), tuple(cash), stated))
+        return place
+
+    # -- things that must exist -------------------------------------------------------------------------------------
+
+    def account(self, name: str) -> tuple[int, Account]:
+        """The open account called `name` and its number."""
+        number, account = self.any_account(name)
+        if account.closed:
+            raise Refused(Reason.ACCOUNT_CLOSED, f"account {name} is closed", account=name)
+        return number, account
+
+    def any_account(self, name: str) -> tuple[int, Account]:
+        number = self.state.get(t.ACCOUNT_NUMBERS, name)
+        account = None if number is None else self.state.get(t.ACCOUNTS, number)
+        if number is None or account is None:
+            raise Refused(Reason.ACCOUNT_NOT_FOUND, f"no account is called {name!r}", account=name)
+        return number, account
+
+    def account_number(self, number: int) -> Account:
+        found = self.state.get(t.ACCOUNTS, number)
+        if found is None:
+            raise LookupError(f"account number {number} is not in the state")
+        return found
+
+    def batch(self, name: str) -> tuple[int, Batch]:
+        """The batch called `name` and its number."""
+        number = self.state.get(t.BATCH_NUMBERS, name)
+        if number is None:
+            raise Refused(Reason.BATCH_NOT_FOUND, f"no batch is called {name!r}", batch=name)
+        return number, self.batch_number(number)
+
+    def batch_number(self, number: int) -> Batch:
+        found = self.state.get(t.BATCHES, number)
+        if found is None:
+            raise LookupError(f"batch number {number} is not in the state")
+        return found
+
+    def member(self, name: str) -> Participant:
+        found = self.state.get(t.PARTICIPANTS, name)
+        if found is None:
+            raise Refused(Reason.PARTICIPANT_NOT_FOUND, f"no participant is called {name!r}", participant=name)
+        return found
+
+    def programme(self, name: str) -> Programme:
+        """The programme record in force at ledger time."""
+        version = self.version(name)
+        if version is None or version.programme is None:
+            raise Refused(Reason.PROGRAMME_NOT_FOUND, f"no programme record {name!r} is in force", programme=name)
+        return version.programme
+
+    def registry(self, name: str) -> RegistryPolicy:
+        """The registry's policy record in force at ledger time."""
+        version = self.version(f"registry:{name}")
+        if version is None or version.registry is None:
+            raise Refused(
+                Reason.REGISTRY_NOT_FOUND, f"no policy record for registry {name!r} is in force", registry=name
+            )
+        return version.registry
+
+    def version(self, record: str) -> RecordVersion | None:
+        """The newest version of a record that is in force at ledger time."""
+        versions: tuple[RecordVersion, ...] = self.state.get(t.RECORDS, record) or ()
+        for version in reversed(versions):
+            ends = version.effective_to_ms
+            if version.effective_from_ms <= self.time_ms and (ends == 0 or self.time_ms < ends):
+                return version
+        return None
+
+    def condition(self, subject: str) -> Condition | None:
+        """The condition of `account:NAME` or `registry:NAME` if one is in force now."""
+        found = self.state.get(t.CONDITIONS, subject)
+        if found is None or self.time_ms < found.from_ms or (found.until_ms and self.time_ms >= found.until_ms):
+            return None
+        return found
+
+    # -- who signed -------------------------------------------------------------------------------------------------
+
+    def people(self, participant: str, purpose: Purpose, keys: Sequence[bytes] = ()) -> tuple[str, ...]:
+        """The different people of a participant who signed with a key for `purpose` (one of `keys`, if any given)."""
+        found: list[str] = []
+        for signer in self.signers:
+            if signer.participant != participant or not signer.purposes & purpose:
+                continue
+            if (not keys or signer.key in keys) and signer.person not in found:
+                found.append(signer.person)
+        return tuple(found)
+
+    def signed_by(self, participant: str, purpose: Purpose) -> bool:
+        return bool(self.people(participant, purpose))

@@ -1,0 +1,380 @@
+"""Holds: a reservation is OPEN until captured, released or expired; once instructed no clock ends it (guarantee G3).
+
+`Dispatch` makes the ledger the outbox: it is final before the first byte leaves for a registry. `Capture` takes the
+ranges the registry really used, which may differ from those held. Expiry is a sweep at the start of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from keeling.events import EventKind, Move
+from keeling.operations import Capture, Dispatch, HoldPurpose, Purposeful, Release
+from keeling.operations import Hold as PlaceHold
+from keeling.reasons import Reason
+from keeling.units import Purpose, UnitState
+from node.core import tables as t
+from node.core.authority import check_attestors, check_owner_or_mandate, check_participant
+from node.core.context import Context
+from node.core.ending import check_purpose, describe_purpose, end_units
+from node.core.limits import LOTS_MAX
+from node.core.lots import check_unrestricted, find_lots, move
+from node.core.programmes import batches_of, check_link_works, check_retirable, check_transfer, find_link
+from node.core.records import NO_HOLD, Account, Hold, Piece, Use
+from node.core.refusal import Refused
+from node.core.select import NO_SELECTION, check_selection, choose
+
+
+class HoldPhase(IntEnum):
+    """Where a hold is in its two lives (units and rules §3)."""
+
+    OPEN = 1
+    INSTRUCTED = 2
+    CAPTURED = 3
+    RELEASED = 4
+    EXPIRED = 5
+
+
+LIVE = (HoldPhase.OPEN, HoldPhase.INSTRUCTED)
+_ENDINGS = {
+    HoldPurpose.FOR_RETIREMENT: (EventKind.RETIRED, UnitState.RETIRED),
+    HoldPurpose.FOR_USE: (EventKind.USED, UnitState.USED),
+    HoldPurpose.FOR_CANCELLATION: (EventKind.CANCELLED, UnitState.CANCELLED),
+}
+
+
+def check_hold_id(hold: bytes) -> None:
+    if len(hold) != 16 or hold == NO_HOLD:
+        raise Refused(Reason.BAD_FIELD, "a hold's id has 16 bytes, not all zero", field="hold")
+
+
+def check_hold_fields(op: PlaceHold) -> None:
+    check_hold_id(op.hold)
+    check_selection(op.selection)
+    if op.purpose not in list(HoldPurpose) or op.purpose == HoldPurpose.PURPOSE_UNSPECIFIED:
+        raise Refused(Reason.MISSING_FIELD, "a hold says its purpose", field="purpose")
+    if op.expires_ms <= 0:
+        raise Refused(Reason.MISSING_FIELD, "a hold says when it expires", field="expires_ms")
+    if op.purpose == HoldPurpose.FOR_TRANSFER and not op.to_account:
+        raise Refused(Reason.MISSING_FIELD, "a hold for a transfer says to which account", field="to_account")
+    if op.to_account and op.to_account == op.account:
+        raise Refused(Reason.ACCOUNTS_MUST_DIFFER, f"a hold for a transfer from {op.account} to itself")
+    if op.purpose == HoldPurpose.FOR_USE:
+        check_purpose(op.use)
+    if len(op.beneficiary) not in (0, 32):
+        raise Refused(Reason.BAD_FIELD, "a beneficiary is a salted SHA-256: 32 bytes", field="beneficiary")
+
+
+def apply_hold(tx: Context, op: PlaceHold) -> None:
+    """Reserve units: from this height on nobody else can have them."""
+    number, account = tx.account(op.account)
+    if tx.state.get(t.HOLDS, op.hold) is not None:
+        raise Refused(Reason.HOLD_EXISTS, f"hold {op.hold.hex()} exists", hold=op.hold.hex())
+    taker = tx.account(op.to_account) if op.to_account else None
+    if op.buyer:
+        tx.member(op.buyer)
+    selection = op.selection or NO_SELECTION
+    asked = selection.units or sum(item.units for item in selection.ranges)
+    programme = selection.programme or (tx.batch(selection.ranges[0].batch)[1].programme if selection.ranges else "")
+    check_owner_or_mandate(tx, number, account, op, asked, op.mandate, programme)
+    if op.expires_ms <= tx.time_ms:
+        raise Refused(Reason.HOLD_EXPIRED, f"the expiry {op.expires_ms} is not after {tx.time_ms}")
+    pieces = choose(tx, number, account, selection)
+    for batch in batches_of(tx, pieces):
+        if not batch.native:
+            check_link_works(tx, account, find_link(account, batch.registry))
+        if op.purpose != HoldPurpose.FOR_TRANSFER:
+            check_retirable(tx, batch)
+        elif taker is not None and batch.native:
+            check_transfer(tx, batch, account, taker[1], "")
+    cause, moves = tx.next_ref, list[Move]()
+    for piece in pieces:
+        moves += move(tx, piece, number, UnitState.HELD, cause, op.hold)
+    use = None if op.use is None else Use(op.use.kind, op.use.year, op.use.scheme, op.use.entity)
+    hold = Hold(
+        account=number,
+        holder=tx.participant,
+        buyer=op.buyer,
+        purpose=op.purpose,
+        phase=HoldPhase.OPEN,
+        pieces=tuple(pieces),
+        units=asked,
+        captured=0,
+        released=0,
+        expires_ms=op.expires_ms,
+        to_account=taker[0] if taker else 0,
+        beneficiary=op.beneficiary,
+        use=use,
+        attempt=0,
+        instruction=b"",
+        dispatched_ms=0,
+        hub="",
+        mandate=op.mandate,
+        opened=cause,
+    )
+    tx.state.put(t.HOLDS, hold, op.hold)
+    tx.state.put(t.EXPIRIES, b"", op.expires_ms, op.hold)
+    facts = {"account": account.name, "purpose": HoldPurpose(op.purpose).name, "expires_ms": op.expires_ms}
+    tx.emit(EventKind.HELD, op.hold.hex(), None, moves, facts=facts)
+
+
+# -- dispatch
+
+
+def check_dispatch_fields(op: Dispatch) -> None:
+    check_hold_id(op.hold)
+    if not op.attempt:
+        raise Refused(Reason.MISSING_FIELD, "attempts count from 1", field="attempt")
+    if len(op.instruction) != 32:
+        raise Refused(Reason.BAD_FIELD, "instruction is the SHA-256 of what will be sent", field="instruction")
+    if op.attempt > 1 and len(op.lookup) != 32:
+        detail = "a further attempt needs the SHA-256 of the look-up that found nothing"
+        raise Refused(Reason.MISSING_FIELD, detail, field="lookup")
+
+
+def _live_hold(tx: Context, hold_id: bytes) -> Hold:
+    hold = tx.state.get(t.HOLDS, hold_id)
+    if hold is None:
+        raise Refused(Reason.HOLD_NOT_FOUND, f"no hold {hold_id.hex()}", hold=hold_id.hex())
+    return hold
+
+
+def _check_live(tx: Context, hold: Hold, hold_id: bytes) -> None:
+    if hold.phase not in LIVE:
+        phase = HoldPhase(hold.phase).name
+        raise Refused(Reason.HOLD_ENDED, f"hold {hold_id.hex()} is {phase}", hold=hold_id.hex(), phase=phase)
+    if hold.phase == HoldPhase.OPEN and tx.time_ms >= hold.expires_ms:
+        raise Refused(Reason.HOLD_EXPIRED, f"hold {hold_id.hex()} expired at {hold.expires_ms}", hold=hold_id.hex())
+
+
+def apply_dispatch(tx: Context, op: Dispatch) -> None:
+    """The hub is about to instruct the registry. The first dispatch of an attempt wins; nobody else may send it."""
+    hold = _live_hold(tx, op.hold)
+    account = tx.account_number(hold.account)
+    batches = batches_of(tx, hold.pieces)
+    registries = {batch.registry for batch in batches if not batch.native}
+    if len(registries) != 1 or any(batch.native for batch in batches):
+        detail = "only units of one outside registry can be dispatched"
+        raise Refused(Reason.BAD_FIELD, detail, registries=", ".join(sorted(registries)))
+    link = find_link(account, registries.pop())
+    check_participant(tx, link.hub)
+    _check_live(tx, hold, op.hold)
+    if op.attempt <= hold.attempt:
+        detail = f"attempt {op.attempt} was dispatched by {hold.hub}"
+        raise Refused(Reason.ATTEMPT_TAKEN, detail, hold=op.hold.hex(), attempt=op.attempt, hub=hold.hub)
+    if op.attempt != hold.attempt + 1:
+        raise Refused(Reason.BAD_FIELD, f"the next attempt is {hold.attempt + 1}", field="attempt")
+    if hold.attempt:
+        settled = hold.dispatched_ms + tx.registry(link.registry).settling_ms
+        if tx.time_ms < settled:
+            detail = f"{link.registry} may still answer attempt {hold.attempt} until {settled}"
+            raise Refused(Reason.NOT_SETTLED_YET, detail, until_ms=settled)
+    check_link_works(tx, account, link)
+    cause, moves, pieces = tx.next_ref, list[Move](), hold.pieces
+    if hold.phase == HoldPhase.OPEN:
+        for piece in pieces:
+            moves += move(tx, piece, hold.account, UnitState.INSTRUCTED, cause, op.hold)
+        tx.state.delete(t.EXPIRIES, hold.expires_ms, op.hold)
+    changed = hold._replace(
+        phase=HoldPhase.INSTRUCTED,
+        attempt=op.attempt,
+        instruction=op.instruction,
+        dispatched_ms=tx.time_ms,
+        hub=tx.participant,
+    )
+    tx.state.put(t.HOLDS, changed, op.hold)
+    facts = {"attempt": op.attempt, "hub": tx.participant, "registry": link.registry}
+    tx.emit(EventKind.DISPATCHED, op.hold.hex(), None, moves, facts={**facts, "instruction": op.instruction.hex()})
+
+
+# -- capture
+
+
+def check_capture_fields(op: Capture) -> None:
+    check_hold_id(op.hold)
+    if len(op.ranges) > LOTS_MAX:
+        raise Refused(Reason.TOO_MANY_RANGES, f"{len(op.ranges)} ranges; {LOTS_MAX} are allowed")
+    if op.ranges:
+        check_selection(NO_SELECTION._replace(ranges=op.ranges))
+
+
+def apply_capture(tx: Context, op: Capture) -> None:
+    """The held units go where the hold said, on the ranges that were really used (units and rules §3)."""
+    hold = _live_hold(tx, op.hold)
+    account = tx.account_number(hold.account)
+    batches = batches_of(tx, hold.pieces)
+    _check_capture_authority(tx, op, hold, account)
+    _check_live(tx, hold, op.hold)
+    used = sorted(Piece(tx.batch(r.batch)[0], r.first, r.units) for r in op.ranges) or list(hold.pieces)
+    units, left = sum(p.units for p in used), sum(p.units for p in hold.pieces)
+    if units > left:
+        detail = f"{units} units captured of a hold that has {left}"
+        raise Refused(Reason.CAPTURE_EXCEEDS_HOLD, detail, captured=units, held=left)
+    classes = {(batch.programme, batch.project, batch.registry) for batch in batches}
+    for batch in batches_of(tx, used):
+        if (batch.programme, batch.project, batch.registry) not in classes:
+            detail = f"{batch.name} is of another project than the held units"
+            raise Refused(Reason.DISCREPANCY, detail, batch=batch.name)
+    _check_capturable(tx, op.hold, hold, used)
+    rest = _swap(tx, op.hold, hold, used)
+    reference = op.evidence.reference if op.evidence else ""
+    grade = op.evidence.grade if op.evidence else ""
+    facts = {"hold": op.hold.hex(), "reference": reference, "grade": grade, "beneficiary": hold.beneficiary.hex()}
+    if hold.purpose == HoldPurpose.FOR_TRANSFER:
+        cause, moves = tx.next_ref, list[Move]()
+        for piece in used:
+            moves += move(tx, piece, hold.to_account, UnitState.FREE, cause)
+        tx.emit(EventKind.CAPTURED, op.hold.hex(), op.effective, moves, facts=facts)
+    else:
+        kind, state = _ENDINGS[HoldPurpose(hold.purpose)]
+        if hold.use is not None:
+            facts |= describe_purpose(Purposeful(*hold.use))
+        end_units(tx, hold.account, account, used, kind, state, hold.beneficiary, op.effective, facts)
+    phase = hold.phase if rest else HoldPhase.CAPTURED
+    _end_part(tx, op.hold, hold._replace(pieces=tuple(rest), captured=hold.captured + units, phase=phase))
+
+
+def _check_capture_authority(tx: Context, op: Capture, hold: Hold, account: Account) -> None:
+    """MIRRORED: the registry's word, from attestors who are no party. NATIVE: whoever placed the hold."""
+    outside = [batch for batch in batches_of(tx, hold.pieces) if not batch.native]
+    if not outside:
+        check_participant(tx, hold.holder)
+        return
+    taker = tx.account_number(hold.to_account).owner if hold.to_account else ""
+    policy = tx.registry(outside[0].registry)
+    parties = [name for name in (account.owner, hold.buyer, taker) if name]
+    check_attestors(tx, policy, op.evidence.grade if op.evidence else "", parties, policy.capture_grade)
+    if op.evidence is None or not op.evidence.digest or not op.evidence.reference:
+        detail = "a capture carries the digest of the registry's answer and its reference"
+        raise Refused(Reason.MISSING_FIELD, detail, field="evidence")
+    if hold.phase == HoldPhase.OPEN:
+        raise Refused(Reason.HOLD_NOT_INSTRUCTED, f"hold {op.hold.hex()} was not dispatched", hold=op.hold.hex())
+
+
+def _check_capturable(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> None:
+    """Every position is in the account, and FREE or reserved by exactly this hold."""
+    for piece in used:
+        batch, covered = tx.batch_number(piece.batch), 0
+        for first, lot in find_lots(tx.state, piece.batch, piece.first, piece.units):
+            ours = lot.hold == hold_id and lot.state in (UnitState.HELD, UnitState.INSTRUCTED)
+            if lot.account != hold.account or not (ours or lot.state == UnitState.FREE):
+                state = UnitState(lot.state).name
+                detail = f"the registry used {batch.name} from {batch.base + max(first, piece.first)}, {state} here"
+                raise Refused(Reason.DISCREPANCY, detail, batch=batch.name, state=state)
+            covered += min(first + lot.units, piece.first + piece.units) - max(first, piece.first)
+        if covered != piece.units:
+            raise Refused(Reason.UNITS_UNSEEN, f"some units of {batch.name} the registry used were never shown here")
+        check_unrestricted(tx, piece, batch)
+
+
+def _swap(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> list[Piece]:
+    """What stays held once `used` are taken: held positions outside `used`, as many as are still reserved.
+
+    Where the registry used free positions instead of held ones, as many held ones become free in the same block.
+    """
+    outside = [part for piece in hold.pieces for part in _subtract(piece, used)]
+    swapped = sum(p.units for p in used) - (sum(p.units for p in hold.pieces) - sum(p.units for p in outside))
+    rest, moves, cause = list[Piece](), list[Move](), tx.next_ref
+    for part in outside:
+        freed = min(part.units, swapped)
+        swapped -= freed
+        if freed:
+            moves += move(tx, part._replace(units=freed), hold.account, UnitState.FREE, cause)
+        if part.units > freed:
+            rest.append(part._replace(first=part.first + freed, units=part.units - freed))
+    if moves:
+        tx.emit(EventKind.RELEASED, hold_id.hex(), None, moves, facts={"reason": "swapped for the serials used"})
+    return rest
+
+
+def _subtract(piece: Piece, others: Sequence[Piece]) -> list[Piece]:
+    """The parts of a piece that lie in none of the others (which are sorted and disjoint)."""
+    parts, at, end = [], piece.first, piece.first + piece.units
+    for other in others:
+        stop = other.first + other.units
+        if other.batch != piece.batch or stop <= at or other.first >= end:
+            continue
+        if other.first > at:
+            parts.append(piece._replace(first=at, units=other.first - at))
+        at = max(at, stop)
+    if at < end:
+        parts.append(piece._replace(first=at, units=end - at))
+    return parts
+
+
+def _end_part(tx: Context, hold_id: bytes, hold: Hold) -> None:
+    """Keep the hold as it is now; one that ended leaves the expiry queue."""
+    tx.state.put(t.HOLDS, hold, hold_id)
+    if hold.phase not in LIVE:
+        tx.state.delete(t.EXPIRIES, hold.expires_ms, hold_id)
+
+
+# -- release
+
+
+def check_release_fields(op: Release) -> None:
+    check_hold_id(op.hold)
+
+
+def apply_release(tx: Context, op: Release) -> None:
+    """Held units are free again. Once instructed, only on the registry's evidence or two operators' word."""
+    hold = _live_hold(tx, op.hold)
+    if hold.phase == HoldPhase.INSTRUCTED:
+        _check_release_instructed(tx, op, hold)
+    else:
+        check_participant(tx, hold.holder)
+    _check_live(tx, hold, op.hold)
+    left = sum(piece.units for piece in hold.pieces)
+    wanted = op.units or left
+    if wanted > left:
+        raise Refused(Reason.CAPTURE_EXCEEDS_HOLD, f"{wanted} units released of {left} held", held=left)
+    _release(tx, op.hold, hold, wanted, EventKind.RELEASED, op.reason)
+
+
+def _check_release_instructed(tx: Context, op: Release, hold: Hold) -> None:
+    evidence = op.evidence
+    if evidence is None or not evidence.digest or not op.reason:
+        detail = f"hold {op.hold.hex()}: instructed, outcome open since {hold.dispatched_ms}"
+        raise Refused(Reason.HOLD_INSTRUCTED, detail, hold=op.hold.hex(), since_ms=hold.dispatched_ms)
+    registry = batches_of(tx, hold.pieces)[0].registry
+    policy = tx.registry(registry)
+    owner = tx.account_number(hold.account).owner
+    if any(tx.signed_by(name, Purpose.ATTEST) and name not in (owner, hold.buyer) for name in policy.attestors):
+        check_attestors(tx, policy, evidence.grade, (owner, hold.buyer), policy.capture_grade)
+        return
+    people = tx.people(hold.hub, Purpose.APPROVE)
+    if not people:
+        raise Refused(Reason.NOT_PERMITTED, f"neither {registry} nor its hub {hold.hub} has signed", hub=hold.hub)
+    if len(people) < 2:
+        detail = f"one operator of {hold.hub} has signed; outcome open since {hold.dispatched_ms}"
+        raise Refused(Reason.NEEDS_TWO_OPERATORS, detail, have=1, need=2)
+
+
+def _release(tx: Context, hold_id: bytes, hold: Hold, units: int, kind: EventKind, reason: str) -> None:
+    """Free the first `units` held positions; the hold ends when none are left."""
+    rest, moves, cause, wanted = list[Piece](), list[Move](), tx.next_ref, units
+    for piece in hold.pieces:
+        freed = min(piece.units, wanted)
+        wanted -= freed
+        if freed:
+            moves += move(tx, piece._replace(units=freed), hold.account, UnitState.FREE, cause)
+        if piece.units > freed:
+            rest.append(piece._replace(first=piece.first + freed, units=piece.units - freed))
+    ended = HoldPhase.EXPIRED if kind == EventKind.HOLD_EXPIRED else HoldPhase.RELEASED
+    phase = hold.phase if rest else (HoldPhase.CAPTURED if hold.captured else ended)
+    tx.emit(kind, hold_id.hex(), None, moves, facts={"reason": reason, "units": units})
+    _end_part(tx, hold_id, hold._replace(pieces=tuple(rest), released=hold.released + units, phase=phase))
+
+
+def expire_holds(tx: Context, most: int) -> None:
+    """Release open holds whose time has passed, in (expiry, id) order, `most` at most: the sweep of a block."""
+    due: list[bytes] = []
+    for key, _ in tx.state.scan(t.EXPIRIES):
+        expires_ms, hold_id = t.EXPIRIES.parts(key)
+        if expires_ms > tx.time_ms or len(due) >= most:
+            break
+        due.append(hold_id)
+    for hold_id in due:
+        hold = _live_hold(tx, hold_id)
+        _release(tx, hold_id, hold, sum(p.units for p in hold.pieces), EventKind.HOLD_EXPIRED, "expired")

@@ -1,0 +1,109 @@
+"""Marks as interval maps: per batch, kind and name, values over positions that never overlap.
+
+A mark is painted over a range and erased from one; what it covered before is trimmed. Marks lie over lots and never
+split one (units and rules §1). Restrictions are marks that stop movements; nothing else here has an effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+from keeling.encoding import Ref
+from node.core import tables as t
+from node.core.records import Batch, Mark
+from node.core.state import State
+
+
+class MarkKind(IntEnum):
+    """Kinds of marks; numbers are in keys and never reused."""
+
+    LABEL = 1
+    RESTRICTION = 2
+    REGISTRY_STATE = 3
+    GRADE = 4
+    AUTHORIZATION = 5
+    FIRST_TRANSFER = 6
+    TWIN = 7
+    PRINTED_FORM = 8
+    BANK_YEAR = 9
+
+
+def _overlapping(state: State, batch: int, kind: int, name: str, first: int, units: int) -> list[tuple[int, Mark]]:
+    """The marks of one layer that share a position with the range, in order."""
+    found: list[tuple[int, Mark]] = []
+    start = t.MARKS.key(batch, kind, name, first)
+    for key, mark in state.scan(t.MARKS, batch, kind, name, start=start, reverse=True):
+        at = t.MARKS.parts(key)[3]
+        if at + mark.units > first:
+            found.append((at, mark))
+        break
+    for key, mark in state.scan(t.MARKS, batch, kind, name, start=start):
+        at = t.MARKS.parts(key)[3]
+        if at >= first + units:
+            break
+        found.append((at, mark))
+    return found
+
+
+def erase(state: State, batch: int, kind: int, name: str, first: int, units: int) -> int:
+    """Remove one layer's marks from the range; what lies outside stays. Returns how many units were marked."""
+    end, erased = first + units, 0
+    for at, mark in _overlapping(state, batch, kind, name, first, units):
+        stop = at + mark.units
+        erased += min(stop, end) - max(at, first)
+        if at < first:
+            state.put(t.MARKS, mark._replace(units=first - at), batch, kind, name, at)
+        else:
+            state.delete(t.MARKS, batch, kind, name, at)
+        if stop > end:
+            state.put(t.MARKS, mark._replace(units=stop - end), batch, kind, name, end)
+    return erased
+
+
+def paint(state: State, batch: int, kind: int, name: str, first: int, units: int, value: str, cause: Ref) -> None:
+    """Give the range one value in this layer. Neighbours of the same value become one interval with it."""
+    erase(state, batch, kind, name, first, units)
+    start, stop = first, first + units
+    for at, mark in _overlapping(state, batch, kind, name, max(first - 1, 0), units + 2):
+        if mark.value == value and at + mark.units == first:
+            state.delete(t.MARKS, batch, kind, name, at)
+            start = at
+        elif mark.value == value and at == first + units:
+            state.delete(t.MARKS, batch, kind, name, at)
+            stop = at + mark.units
+    state.put(t.MARKS, Mark(stop - start, value, cause), batch, kind, name, start)
+
+
+def covers(state: State, batch: int, kind: int, name: str, first: int, units: int, value: str) -> bool:
+    """Whether the whole range has this value in this layer."""
+    at = first
+    for start, mark in _overlapping(state, batch, kind, name, first, units):
+        if start > at or mark.value != value:
+            return False
+        at = start + mark.units
+    return at >= first + units
+
+
+def read_marks(state: State, batch: int, first: int, units: int) -> Iterator[tuple[int, str, int, Mark]]:
+    """Every mark on the range: (kind, name, first position, mark)."""
+    for key, mark in state.scan(t.MARKS, batch):
+        _, kind, name, at = t.MARKS.parts(key)
+        if at < first + units and at + mark.units > first:
+            yield kind, name, at, mark
+
+
+def find_restriction(state: State, number: int, batch: Batch, first: int, units: int) -> tuple[str, int, Mark] | None:
+    """The first restriction on the range: its name, its first position, the mark. None when there is none."""
+    if not batch.restrictions:
+        return None
+    for key, mark in state.scan(t.MARKS, number, MarkKind.RESTRICTION):
+        _, _, name, at = t.MARKS.parts(key)
+        if at < first + units and at + mark.units > first:
+            return name, at, mark
+    return None
+
+
+def count_restrictions(state: State, number: int) -> int:
+    """How many restricted intervals a batch has now."""
+    return sum(1 for _ in state.scan(t.MARKS, number, MarkKind.RESTRICTION))

@@ -1,0 +1,164 @@
+"""Lots: ranges of positions, cut and moved. Conservation (guarantee G1) rests on this file.
+
+`move` is the only function that changes who has which units in which state; holdings and totals are kept in step with
+lots here and nowhere else. Whether a movement is allowed is decided by the rules that call it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from keeling.encoding import Ref
+from keeling.events import NOWHERE, Move
+from keeling.reasons import Reason
+from keeling.units import TERMINAL, UnitState
+from node.core import tables as t
+from node.core.context import Context
+from node.core.intervals import find_restriction
+from node.core.limits import LOTS_MAX
+from node.core.records import NO_HOLD, Batch, Holding, Lot, Piece, Total
+from node.core.refusal import Refused
+from node.core.state import State
+
+_NO_TOTAL: Final = Total(0, 0)
+
+
+def find_lot(state: State, batch: int, position: int) -> tuple[int, Lot] | None:
+    """The lot that contains a position, with its first position; None where nothing was seen."""
+    lot = state.get(t.LOTS, batch, position)
+    if lot is not None:
+        return position, lot
+    for key, before in state.scan(t.LOTS, batch, start=t.LOTS.key(batch, position), reverse=True):
+        first = t.LOTS.parts(key)[1]
+        return (first, before) if first + before.units > position else None
+    return None
+
+
+def find_lots(state: State, batch: int, first: int, units: int) -> list[tuple[int, Lot]]:
+    """The lots that share a position with the range, in order. Gaps are positions nobody has shown."""
+    found = find_lot(state, batch, first)
+    if found is not None and found[0] + found[1].units >= first + units:
+        return [found]
+    lots = [found] if found is not None else []
+    start = t.LOTS.key(batch, first + 1)
+    for key, lot in state.scan(t.LOTS, batch, start=start):
+        at = t.LOTS.parts(key)[1]
+        if at >= first + units:
+            break
+        lots.append((at, lot))
+        if len(lots) > LOTS_MAX:
+            detail = f"the range touches more than {LOTS_MAX} lots; name at most as many units as end before {at}"
+            raise Refused(Reason.TOO_MANY_LOTS, detail, limit=LOTS_MAX)
+    return lots
+
+
+def _count(state: State, account: int, unit_state: int, batch: int, units: int, lots: int) -> None:
+    total = state.get(t.TOTALS, account, unit_state, batch) or _NO_TOTAL
+    changed = Total(total.units + units, total.lots + lots)
+    if changed.lots:
+        state.put(t.TOTALS, changed, account, unit_state, batch)
+    else:
+        state.delete(t.TOTALS, account, unit_state, batch)
+
+
+def _put(state: State, batch: int, first: int, lot: Lot) -> None:
+    state.put(t.LOTS, lot, batch, first)
+    state.put(t.HOLDINGS, Holding(lot.units, lot.height, lot.ordinal), lot.account, lot.state, batch, first)
+    _count(state, lot.account, lot.state, batch, lot.units, 1)
+
+
+def _remove(state: State, batch: int, first: int, lot: Lot) -> None:
+    state.delete(t.LOTS, batch, first)
+    state.delete(t.HOLDINGS, lot.account, lot.state, batch, first)
+    _count(state, lot.account, lot.state, batch, -lot.units, -1)
+
+
+def create(
+    tx: Context, number: int, batch: Batch, piece: Piece, account: int, unit_state: UnitState, cause: Ref
+) -> Move:
+    """Bring unseen positions into being as one lot. The caller has checked that no lot is there."""
+    lot = Lot(piece.units, account, unit_state, cause.height, cause.ordinal, NO_HOLD)
+    _put(tx.state, number, piece.first, lot)
+    name = tx.account_number(account).name
+    return Move(batch.name, piece.first, piece.units, "", UnitState.NONE, NOWHERE, name, unit_state)
+
+
+def move(
+    tx: Context,
+    piece: Piece,
+    to_account: int,
+    to_state: UnitState,
+    cause: Ref,
+    hold: bytes = NO_HOLD,
+) -> list[Move]:
+    """Put every position of the piece into one account and state, as one lot. The piece must be seen completely.
+
+    Lots that reach beyond the piece are cut; their rests keep account, state and cause.
+    """
+    state, number, end = tx.state, piece.batch, piece.first + piece.units
+    batch_name, to_name = tx.batch_number(number).name, tx.account_number(to_account).name
+    moves: list[Move] = []
+    for first, lot in find_lots(state, number, piece.first, piece.units):
+        stop = first + lot.units
+        _remove(state, number, first, lot)
+        if first < piece.first:
+            _put(state, number, first, lot._replace(units=piece.first - first))
+        if stop > end:
+            _put(state, number, end, lot._replace(units=stop - end))
+        start = max(first, piece.first)
+        from_name = tx.account_number(lot.account).name
+        moved = min(stop, end) - start
+        moves.append(Move(batch_name, start, moved, from_name, lot.state, lot.cause, to_name, to_state))
+    if sum(m.units for m in moves) != piece.units:
+        raise AssertionError(f"moving {piece.units} positions of {batch_name} found only some of them")
+    _put(state, number, piece.first, Lot(piece.units, to_account, to_state, cause.height, cause.ordinal, hold))
+    return moves
+
+
+def check_available(tx: Context, account: int, name: str, pieces: Sequence[Piece]) -> None:
+    """Every position is seen, FREE, in this account and unrestricted; refuses with the first reason against it."""
+    for piece in pieces:
+        batch = tx.batch_number(piece.batch)
+        at = piece.first
+        for first, lot in find_lots(tx.state, piece.batch, piece.first, piece.units):
+            if first > at:
+                break
+            if lot.account != account:
+                where = _describe(batch, max(first, piece.first), min(first + lot.units, piece.first + piece.units))
+                raise Refused(Reason.UNITS_NOT_OWNED, f"{where} not in account {name}", account=name, part=where)
+            if lot.state != UnitState.FREE:
+                _refuse_state(batch, piece, first, lot)
+            at = first + lot.units
+        if at < piece.first + piece.units:
+            where = _describe(batch, at, piece.first + piece.units)
+            raise Refused(Reason.UNITS_UNSEEN, f"{where} were never shown by an export", part=where)
+        check_unrestricted(tx, piece, batch)
+
+
+def check_unrestricted(tx: Context, piece: Piece, batch: Batch) -> None:
+    """No restriction lies on the piece."""
+    restricted = find_restriction(tx.state, piece.batch, batch, piece.first, piece.units)
+    if restricted is not None:
+        restriction, at, mark = restricted
+        where = _describe(batch, at, at + mark.units)
+        detail = f"{where} restricted by {restriction}: {mark.value}"
+        raise Refused(Reason.UNITS_RESTRICTED, detail, restriction=restriction, part=where)
+
+
+def _refuse_state(batch: Batch, piece: Piece, first: int, lot: Lot) -> None:
+    where = _describe(batch, max(first, piece.first), min(first + lot.units, piece.first + piece.units))
+    values = {"part": where, "state": UnitState(lot.state).name}
+    if lot.state == UnitState.HELD:
+        raise Refused(Reason.UNITS_HELD, f"{where} held by {lot.hold.hex()}", hold=lot.hold.hex(), **values)
+    if lot.state == UnitState.INSTRUCTED:
+        detail = f"{where} instructed at the registry by hold {lot.hold.hex()}"
+        raise Refused(Reason.UNITS_INSTRUCTED, detail, hold=lot.hold.hex(), **values)
+    if lot.state in TERMINAL:
+        raise Refused(Reason.UNITS_ENDED, f"{where} are {UnitState(lot.state).name}", **values)
+    raise Refused(Reason.UNITS_NOT_FREE, f"{where} are {UnitState(lot.state).name}", **values)
+
+
+def _describe(batch: Batch, start: int, stop: int) -> str:
+    """A range by its serial numbers, as a person knows it."""
+    return f"{batch.name} {batch.base + start}..{batch.base + stop - 1}"

@@ -1,0 +1,148 @@
+"""`Mark`, `Unmark`, `Restrict`, `Unrestrict`, `Notice`: facts laid over positions. They move nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keeling.events import EventKind
+from keeling.operations import Mark, Notice, Range, Restrict, Unmark, Unrestrict
+from keeling.reasons import Reason
+from keeling.units import Purpose
+from node.core import records as r
+from node.core import tables as t
+from node.core.authority import check_registry
+from node.core.context import Context
+from node.core.intervals import MarkKind, count_restrictions, erase, paint
+from node.core.limits import LOTS_MAX, TEXT_MAX
+from node.core.records import Batch, Piece
+from node.core.refusal import Refused
+from node.core.select import NO_SELECTION, check_selection
+
+
+def check_ranges(name: str, field: str, ranges: Sequence[Range]) -> None:
+    if not name or len(name) > TEXT_MAX or "\0" in name:
+        raise Refused(Reason.MISSING_FIELD, f"a {field} has a name of 1 to {TEXT_MAX} characters", field=field)
+    if len(ranges) > LOTS_MAX:
+        raise Refused(Reason.TOO_MANY_RANGES, f"{len(ranges)} ranges; {LOTS_MAX} are allowed")
+    check_selection(NO_SELECTION._replace(ranges=tuple(ranges)))
+
+
+def check_mark_fields(op: Mark | Unmark) -> None:
+    check_ranges(op.label, "label", op.ranges)
+
+
+def check_restrict_fields(op: Restrict | Unrestrict) -> None:
+    check_ranges(op.restriction, "restriction", op.ranges)
+    if not op.reason:
+        raise Refused(Reason.MISSING_FIELD, "a restriction, and its end, say why", field="reason")
+
+
+def check_notice_fields(op: Notice) -> None:
+    check_ranges(op.notice, "notice", op.ranges or (Range("-", 0, 1),))
+    if not op.kind and not op.close:
+        raise Refused(Reason.MISSING_FIELD, "a notice says its kind", field="kind")
+
+
+def _pieces(tx: Context, ranges: Sequence[Range]) -> list[tuple[Batch, Piece]]:
+    """The ranges as pieces inside their batches' extents."""
+    found = []
+    for item in sorted(ranges):
+        number, batch = tx.batch(item.batch)
+        if item.first < batch.low or item.first + item.units - 1 > batch.high:
+            detail = f"{batch.name} has positions {batch.low}..{batch.high}"
+            raise Refused(Reason.OUTSIDE_EXTENT, detail, batch=batch.name)
+        found.append((batch, Piece(number, item.first, item.units)))
+    return found
+
+
+def _check_issuing_registry(tx: Context, batches: Sequence[Batch]) -> None:
+    for batch in {batch.name: batch for batch in batches}.values():
+        if batch.native:
+            check_registry(tx, tx.programme(batch.programme).registry)
+        else:
+            policy = tx.registry(batch.registry)
+            check_registry(tx, batch.registry, (*policy.importers, *policy.attestors))
+
+
+def _summary(pieces: Sequence[tuple[Batch, Piece]]) -> str:
+    shown = [f"{b.name} {b.base + p.first}..{b.base + p.first + p.units - 1}" for b, p in pieces[:20]]
+    return "; ".join(shown) + (f"; and {len(pieces) - 20} more" if len(pieces) > 20 else "")
+
+
+def apply_mark(tx: Context, op: Mark) -> None:
+    """Lay a label over ranges: seen or not, whoever holds them."""
+    pieces = _pieces(tx, op.ranges)
+    _check_issuing_registry(tx, [batch for batch, _ in pieces])
+    for _, piece in pieces:
+        paint(tx.state, piece.batch, MarkKind.LABEL, op.label, piece.first, piece.units, op.value, tx.next_ref)
+    tx.emit(EventKind.MARKED, op.label, facts={"value": op.value, "ranges": _summary(pieces)})
+
+
+def apply_unmark(tx: Context, op: Unmark) -> None:
+    """Take a label off ranges."""
+    pieces = _pieces(tx, op.ranges)
+    _check_issuing_registry(tx, [batch for batch, _ in pieces])
+    for _, piece in pieces:
+        erase(tx.state, piece.batch, MarkKind.LABEL, op.label, piece.first, piece.units)
+    tx.emit(EventKind.UNMARKED, op.label, facts={"ranges": _summary(pieces)})
+
+
+def _check_restrictor(tx: Context, batches: Sequence[Batch]) -> None:
+    """A national authority, or the registry of the units."""
+    for signer in tx.signers:
+        if signer.purposes & Purpose.APPROVE and "authority" in tx.member(signer.participant).roles:
+            return
+    _check_issuing_registry(tx, batches)
+
+
+def _recount(tx: Context, pieces: Sequence[tuple[Batch, Piece]]) -> None:
+    for number in sorted({piece.batch for _, piece in pieces}):
+        batch = tx.batch_number(number)
+        tx.state.put(t.BATCHES, batch._replace(restrictions=count_restrictions(tx.state, number)), number)
+
+
+def apply_restrict(tx: Context, op: Restrict) -> None:
+    """Freeze ranges: nothing moves in or out until the restriction is lifted; states stay as they are."""
+    pieces = _pieces(tx, op.ranges)
+    _check_restrictor(tx, [batch for batch, _ in pieces])
+    for _, piece in pieces:
+        kind = MarkKind.RESTRICTION
+        paint(tx.state, piece.batch, kind, op.restriction, piece.first, piece.units, op.reason, tx.next_ref)
+    _recount(tx, pieces)
+    tx.emit(EventKind.RESTRICTED, op.restriction, facts={"reason": op.reason, "ranges": _summary(pieces)})
+
+
+def apply_unrestrict(tx: Context, op: Unrestrict) -> None:
+    """Lift a restriction from ranges it lies on."""
+    pieces = _pieces(tx, op.ranges)
+    _check_restrictor(tx, [batch for batch, _ in pieces])
+    lifted = 0
+    for _, piece in pieces:
+        lifted += erase(tx.state, piece.batch, MarkKind.RESTRICTION, op.restriction, piece.first, piece.units)
+    if not lifted:
+        detail = f"no restriction {op.restriction!r} on these units"
+        raise Refused(Reason.RESTRICTION_NOT_FOUND, detail, restriction=op.restriction)
+    _recount(tx, pieces)
+    tx.emit(EventKind.UNRESTRICTED, op.restriction, facts={"reason": op.reason, "ranges": _summary(pieces)})
+
+
+def apply_notice(tx: Context, op: Notice) -> None:
+    """Open a notice with a due date, or close one. A notice informs; only restrictions stop anything."""
+    pieces = _pieces(tx, op.ranges)
+    allowed = [
+        s.participant
+        for s in tx.signers
+        if s.purposes & Purpose.APPROVE and {"registry", "authority"} & set(tx.member(s.participant).roles)
+    ]
+    if not allowed:
+        raise Refused(Reason.NOT_PERMITTED, "notices come from a registry or an authority")
+    known = tx.state.get(t.NOTICES, op.notice)
+    if op.close:
+        if known is None or not known.open:
+            raise Refused(Reason.NOTICE_NOT_FOUND, f"no open notice {op.notice!r}", notice=op.notice)
+        tx.state.put(t.NOTICES, known._replace(open=False), op.notice)
+    else:
+        tx.state.put(t.NOTICES, r.Notice(op.kind, allowed[0], op.due, True), op.notice)
+    facts = {"kind": op.kind, "closed": "yes" if op.close else "", "ranges": _summary(pieces)}
+    due = {"due_ms": op.due.ms} if op.due else {}
+    tx.emit(EventKind.NOTICE, op.notice, facts={**facts, **due})

@@ -1,0 +1,159 @@
+"""Participants, their keys, and governed records: what the electorate and administrators decide.
+
+Changes of the validator set and its policy are network governance and are refused here until a network can do them.
+"""
+
+from __future__ import annotations
+
+from keeling.events import EventKind
+from keeling.operations import Admit, KeyGrant, RotateKey, SetRecord
+from keeling.reasons import Reason
+from keeling.units import ROLES, Purpose, unassigned_account
+from node.core import tables as t
+from node.core.accounts import OPEN_POLICY, check_name, create_account
+from node.core.authority import GRADES, check_electorate, check_participant
+from node.core.context import Context
+from node.core.limits import TEXT_MAX
+from node.core.records import Key, Participant, RecordVersion
+from node.core.refusal import Refused
+
+ALL_PURPOSES = int(Purpose.SUBMIT | Purpose.APPROVE | Purpose.ADMIN | Purpose.GOVERN | Purpose.ATTEST | Purpose.NODE)
+
+
+def check_key_grant(grant: KeyGrant) -> None:
+    if len(grant.key) != 32:
+        raise Refused(Reason.BAD_FIELD, "a key has 32 bytes", field="key")
+    if not grant.person or len(grant.person) > TEXT_MAX:
+        raise Refused(Reason.MISSING_FIELD, "a key says which person holds it, by an opaque label", field="person")
+    if not grant.purposes or grant.purposes & ~ALL_PURPOSES:
+        raise Refused(Reason.BAD_FIELD, f"purposes {grant.purposes} are not known", field="purposes")
+
+
+def add_key(tx: Context, participant: str, grant: KeyGrant) -> None:
+    """Put a key on the ledger. It must be new: keys are never reused."""
+    if tx.state.get(t.KEYS, grant.key) is not None:
+        raise Refused(Reason.KEY_EXISTS, f"key {grant.key.hex()[:16]} is on the ledger", key=grant.key.hex())
+    tx.state.put(t.KEYS, Key(participant, grant.person, grant.purposes, tx.height, 0), grant.key)
+
+
+def check_admit_fields(op: Admit) -> None:
+    check_name(op.participant, "participant")
+    if not op.name or len(op.name) > TEXT_MAX:
+        raise Refused(Reason.MISSING_FIELD, "a participant has a name", field="name")
+    unknown = [role for role in op.roles if role not in ROLES]
+    if unknown or not op.roles:
+        raise Refused(Reason.BAD_FIELD, f"roles are {', '.join(ROLES)}; not {unknown}", field="roles")
+    if not op.keys:
+        raise Refused(Reason.MISSING_FIELD, "a participant comes with a key", field="keys")
+    for grant in op.keys:
+        check_key_grant(grant)
+    if op.validator:
+        raise Refused(Reason.NOT_YET_SUPPORTED, "the validator set is fixed by the genesis file", field="validator")
+
+
+def apply_admit(tx: Context, op: Admit) -> None:
+    """A new participant, with its first keys; it manages the others itself."""
+    if tx.state.get(t.PARTICIPANTS, op.participant) is not None:
+        raise Refused(
+            Reason.PARTICIPANT_EXISTS, f"a participant is called {op.participant}", participant=op.participant
+        )
+    check_electorate(tx)
+    roles = tuple(dict.fromkeys(op.roles))
+    tx.state.put(t.PARTICIPANTS, Participant(op.name, roles, False, False), op.participant)
+    for grant in op.keys:
+        add_key(tx, op.participant, grant)
+    tx.emit(EventKind.ADMITTED, op.participant, facts={"name": op.name, "roles": " ".join(roles)})
+
+
+def check_rotate_fields(op: RotateKey) -> None:
+    if not op.retire and op.add is None:
+        raise Refused(Reason.MISSING_FIELD, "name a key to retire, one to add, or both", field="retire, add")
+    if op.retire and len(op.retire) != 32:
+        raise Refused(Reason.BAD_FIELD, "a key has 32 bytes", field="retire")
+    if op.add is not None:
+        check_key_grant(op.add)
+
+
+def apply_rotate_key(tx: Context, op: RotateKey) -> None:
+    """A participant changes its own keys. A key may replace itself like for like; anything else needs an ADMIN."""
+    old = tx.state.get(t.KEYS, op.retire) if op.retire else None
+    if op.retire and (old is None or old.retired or old.participant != tx.participant):
+        raise Refused(Reason.KEY_NOT_ACTIVE, f"{op.retire.hex()[:16]} is no active key of {tx.participant}")
+    itself = old is not None and op.retire in [signer.key for signer in tx.signers]
+    alike = old is not None and op.add is not None and (op.add.person, op.add.purposes) == (old.person, old.purposes)
+    if not (itself and alike):
+        check_participant(tx, tx.participant, Purpose.ADMIN)
+    if op.add is not None:
+        add_key(tx, tx.participant, op.add)
+    if old is not None:
+        tx.state.put(t.KEYS, old._replace(retired=tx.height), op.retire)
+        if old.purposes & Purpose.ADMIN and not _has_administrator(tx):
+            raise Refused(Reason.POLICY_LOCKS_OUT, f"{tx.participant} would be left without an administrator")
+    added = op.add.key.hex() if op.add is not None else ""
+    tx.emit(EventKind.KEY_ROTATED, tx.participant, facts={"retired": op.retire.hex(), "added": added})
+
+
+def _has_administrator(tx: Context) -> bool:
+    return any(
+        key.participant == tx.participant and not key.retired and key.purposes & Purpose.ADMIN
+        for _, key in tx.state.scan(t.KEYS)
+    )
+
+
+# -- records
+
+
+def check_record_fields(op: SetRecord) -> None:
+    check_name(op.id, "id")
+    if not op.source:
+        raise Refused(Reason.MISSING_FIELD, "a record says where its rule comes from", field="source")
+    if op.body is None:
+        raise Refused(Reason.MISSING_FIELD, "a record has a body", field="body")
+    version = convert_record(op)
+    if version.programme is not None:
+        for levy in version.programme.levies:
+            if not levy.basis_points or not levy.account or not levy.rounding:
+                raise Refused(
+                    Reason.MISSING_FIELD, f"levy {levy.name!r} needs rate, account and rounding", field="levies"
+                )
+        if not version.programme.grain or not version.programme.transfer_rule:
+            raise Refused(Reason.MISSING_FIELD, "a programme has grain and transfer rule", field="programme")
+    if version.registry is not None:
+        if not op.id.startswith("registry:"):
+            raise Refused(Reason.BAD_FIELD, "the record of a registry is called registry:NAME", field="id")
+        if version.registry.capture_grade not in tuple(GRADES):
+            raise Refused(Reason.BAD_FIELD, "capture_grade is A, B, C or D", field="registry.capture_grade")
+
+
+def convert_record(op: SetRecord) -> RecordVersion:
+    """The record as state keeps it."""
+    kind = type(op.body).__name__
+    return RecordVersion(
+        op.version,
+        op.source,
+        op.effective_from.ms if op.effective_from else 0,
+        op.effective_to.ms if op.effective_to else 0,
+        op.body if kind == "Programme" else None,  # type: ignore[arg-type]
+        op.body if kind == "RegistryPolicy" else None,  # type: ignore[arg-type]
+        op.body if kind == "Rule" else None,  # type: ignore[arg-type]
+    )
+
+
+def apply_set_record(tx: Context, op: SetRecord) -> None:
+    """A new version of a record; earlier ones stay. A registry's first record opens its unassigned account."""
+    versions = tx.state.get(t.RECORDS, op.id) or ()
+    if op.version != len(versions) + 1:
+        detail = f"record {op.id} has {len(versions)} versions; the next is {len(versions) + 1}, not {op.version}"
+        raise Refused(Reason.RECORD_VERSION_NOT_NEXT, detail, record=op.id)
+    check_electorate(tx)
+    put_record(tx, op)
+
+
+def put_record(tx: Context, op: SetRecord) -> None:
+    """Keep the version. Also used for the records of the genesis file."""
+    versions = tx.state.get(t.RECORDS, op.id) or ()
+    tx.state.put(t.RECORDS, (*versions, convert_record(op)), op.id)
+    registry = op.id.removeprefix("registry:")
+    if registry != op.id and tx.state.get(t.ACCOUNT_NUMBERS, unassigned_account(registry)) is None:
+        create_account(tx, unassigned_account(registry), "", "", OPEN_POLICY)
+    tx.emit(EventKind.RECORD_SET, op.id, facts={"version": op.version, "source": op.source})

@@ -1,0 +1,90 @@
+"""The tables of consensus state: one byte of prefix, how a key is built, how a value is encoded.
+
+Keys sort so that a scan gives what a rule needs: lots of a batch by position, holdings of an account by state, batch
+and position, holds by expiry. Prefixes are part of the state's hash and never reused.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final, Generic, TypeVar
+
+from keeling import encoding as e
+from keeling.encoding import Codec
+from node.core import records as r
+
+V = TypeVar("V")
+
+
+class Table(Generic[V]):
+    """A family of keys with one kind of value. `ordered` tables are scanned, the others only read by key."""
+
+    def __init__(self, prefix: bytes, value: Codec[V], *keys: Codec[Any], ordered: bool = False) -> None:
+        self.prefix: Final = prefix
+        self.value: Final = value
+        self.ordered: Final = ordered
+        self._keys = keys
+        forms = [getattr(codec, "form", None) for codec in keys]
+        self._struct = struct.Struct(">c" + "".join(map(str, forms))) if None not in forms else None
+        self._prefixes = [self._make(n) for n in range(len(keys) + 1)]
+
+    def _make(self, parts: int) -> struct.Struct | None:
+        forms = [getattr(codec, "form", None) for codec in self._keys[:parts]]
+        return struct.Struct(">c" + "".join(map(str, forms))) if None not in forms else None
+
+    def key(self, *parts: Any) -> bytes:
+        """The key with these parts; with fewer than the table has, the prefix that all such keys share."""
+        packed = self._prefixes[len(parts)]
+        if packed is not None:
+            return packed.pack(self.prefix, *parts)
+        out = bytearray(self.prefix)
+        for codec, part in zip(self._keys, parts, strict=False):
+            codec.write(out, part)
+        return bytes(out)
+
+    def parts(self, key: bytes) -> tuple[Any, ...]:
+        """The parts of a whole key."""
+        if self._struct is not None:
+            return self._struct.unpack(key)[1:]
+        found, at = [], 1
+        for codec in self._keys:
+            part, at = codec.read(key, at)
+            found.append(part)
+        return tuple(found)
+
+
+def after(prefix: bytes) -> bytes:
+    """The first key after all that start with `prefix`."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1])
+
+
+PROGRESS: Final = Table(b"!", r.PROGRESS)
+PARTICIPANTS: Final = Table(b"p", r.PARTICIPANT, e.TEXT, ordered=True)
+KEYS: Final = Table(b"k", r.KEY, e.BYTES32, ordered=True)
+AUTHORS: Final = Table(b"v", r.AUTHOR, e.BYTES32, ordered=True)
+RECORDS: Final = Table(b"r", r.VERSIONS, e.TEXT, ordered=True)
+ACCOUNTS: Final = Table(b"a", r.ACCOUNT, e.U32, ordered=True)
+ACCOUNT_NUMBERS: Final = Table(b"A", r.NUMBER, e.TEXT)
+CONDITIONS: Final = Table(b"L", r.CONDITION, e.TEXT)
+MANDATES: Final = Table(b"M", r.MANDATE, e.U32, e.TEXT, ordered=True)
+PROJECTS: Final = Table(b"j", r.PROJECT, e.TEXT, ordered=True)
+BATCHES: Final = Table(b"b", r.BATCH, e.U32, ordered=True)
+BATCH_NUMBERS: Final = Table(b"B", r.NUMBER, e.TEXT)
+SPACES: Final = Table(b"s", r.SPACE, e.TEXT, e.NATURAL, ordered=True)
+LOTS: Final = Table(b"l", r.LOT, e.U32, e.U64, ordered=True)
+HOLDINGS: Final = Table(b"h", r.HOLDING, e.U32, e.U8, e.U32, e.U64, ordered=True)
+TOTALS: Final = Table(b"t", r.TOTAL, e.U32, e.U8, e.U32, ordered=True)
+MARKS: Final = Table(b"m", r.MARK, e.U32, e.U8, e.TEXT, e.U64, ordered=True)
+HOLDS: Final = Table(b"o", r.HOLD, e.BYTES16, ordered=True)
+EXPIRIES: Final = Table(b"e", r.EMPTY, e.U64, e.BYTES16, ordered=True)
+IDS: Final = Table(b"i", r.DECIDED, e.BYTES16, e.TEXT, ordered=True)
+CASH: Final = Table(b"c", r.AMOUNT, e.U32, e.TEXT, ordered=True)
+CURRENCIES: Final = Table(b"C", r.CURRENCY, e.TEXT, ordered=True)
+CLAIMS: Final = Table(b"w", r.CLAIM, e.U64, e.U32)
+ATTESTATIONS: Final = Table(b"T", r.ATTESTED, e.TEXT, e.TEXT)
+NOTICES: Final = Table(b"N", r.NOTICE, e.TEXT, ordered=True)
+DISCREPANCIES: Final = Table(b"d", r.DISCREPANCY, e.U64, e.U32, ordered=True)
+ANCHORS: Final = Table(b"n", r.ANCHORED, e.TEXT, e.TEXT, ordered=True)
+
+ALL: Final[tuple[Table[Any], ...]] = tuple(value for value in globals().values() if isinstance(value, Table))
