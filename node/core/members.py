@@ -5,6 +5,7 @@ Changes of the validator set and its policy are network governance and are refus
 
 from __future__ import annotations
 
+from keeling.ed25519 import KeyRefused, check_public_key
 from keeling.events import EventKind
 from keeling.operations import Admit, KeyGrant, RotateKey, SetRecord
 from keeling.reasons import Reason
@@ -21,8 +22,10 @@ ALL_PURPOSES = int(Purpose.SUBMIT | Purpose.APPROVE | Purpose.ADMIN | Purpose.GO
 
 
 def check_key_grant(grant: KeyGrant) -> None:
-    if len(grant.key) != 32:
-        raise Refused(Reason.BAD_FIELD, "a key has 32 bytes", field="key")
+    try:
+        check_public_key(grant.key)
+    except KeyRefused as error:
+        raise Refused(Reason.BAD_FIELD, f"the key cannot be admitted: {error}", field="key") from error
     if not grant.person or len(grant.person) > TEXT_MAX:
         raise Refused(Reason.MISSING_FIELD, "a key says which person holds it, by an opaque label", field="person")
     if not grant.purposes or grant.purposes & ~ALL_PURPOSES:

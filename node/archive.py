@@ -1,0 +1,135 @@
+"""What a node keeps of each final block besides state: keys and encodings in the store's families.
+
+The log itself (leaves and tree hashes), headers with certificate and checkpoint, entries by digest, and the archive of
+answers that readers, receipts and exports are made from. Consensus state has its own tables in `node.core.tables`;
+indexes that can be built again are in `node.indexes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from keeling.block import parse_header
+from keeling.encoding import BYTES, BYTES32, TEXT, U8, U16, U64, listing, record
+from keeling.merkle import Growth, Subtree
+from node.core.block import Block
+from node.store.contract import Batch, Family, Reads
+
+
+class ArchivedAnswer(NamedTuple):
+    """One transaction's result: what was hashed (digest, reason, events) and the words that explain it."""
+
+    id: bytes
+    digest: bytes
+    reason: int
+    detail: str
+    values: tuple[tuple[str, str], ...]
+    events: tuple[bytes, ...]
+
+
+class ArchivedSubmission(NamedTuple):
+    """One submission of a block: its record leaf and its answers in order."""
+
+    leaf: bytes
+    participant: str
+    answers: tuple[ArchivedAnswer, ...]
+
+
+class ArchivedBlock(NamedTuple):
+    """Everything that was answered in one block, and the events of its sweeps."""
+
+    time_ms: int
+    submissions: tuple[ArchivedSubmission, ...]
+    sweeps: tuple[bytes, ...]
+
+
+class _Value(NamedTuple):
+    name: str
+    value: str
+
+
+_ANSWER: Final = record(ArchivedAnswer, BYTES, BYTES32, U16, TEXT, listing(record(_Value, TEXT, TEXT)), listing(BYTES))
+_SUBMISSION: Final = record(ArchivedSubmission, BYTES, TEXT, listing(_ANSWER))
+ARCHIVED_BLOCK: Final = record(ArchivedBlock, U64, listing(_SUBMISSION), listing(BYTES))
+
+
+def height_key(kind: bytes, height: int) -> bytes:
+    """Key in BLOCKS: `h` header leaf, `c` certificate, `k` published checkpoint note."""
+    return kind + U64.encode(height)
+
+
+def leaf_key(index: int) -> bytes:
+    """Key in LEAVES of a leaf's bytes."""
+    return b"l" + U64.encode(index)
+
+
+def subtree_key(subtree: Subtree) -> bytes:
+    """Key in LEAVES of the hash of a complete subtree (level 0: a leaf hash)."""
+    return b"n" + U8.encode(subtree.level) + U64.encode(subtree.ordinal)
+
+
+def archive_block(block: Block) -> ArchivedBlock:
+    """The archive row of an executed block."""
+    submissions = []
+    for done in block.submissions:
+        answers = []
+        for answer in done.answers:
+            refusal = answer.refusal
+            number = answer.transaction.id if answer.transaction is not None else b""
+            reason = 0 if refusal is None else int(refusal.reason)
+            detail, values = ("", ()) if refusal is None else (refusal.detail, refusal.values)
+            answers.append(ArchivedAnswer(number, answer.digest, reason, detail, values, answer.events))
+        submissions.append(ArchivedSubmission(done.leaf, done.participant, tuple(answers)))
+    return ArchivedBlock(block.header.time_ms, tuple(submissions), block.sweeps)
+
+
+def put_block(batch: Batch, block: Block, entry: bytes, certificate: bytes, checkpoint: bytes) -> None:
+    """Add a final block to an atomic batch: log, header, certificate, checkpoint, entry, answers and state."""
+    height = block.header.height
+    batch.put(Family.BLOCKS, height_key(b"h", height), block.header_leaf)
+    batch.put(Family.BLOCKS, height_key(b"c", height), certificate)
+    batch.put(Family.BLOCKS, height_key(b"k", height), checkpoint)
+    batch.put(Family.BODIES, block.header.entry, entry)
+    leaves = [*(done.leaf for done in block.submissions), block.header_leaf]
+    for offset, leaf in enumerate(leaves):
+        batch.put(Family.LEAVES, leaf_key(block.header.first_leaf + offset), leaf)
+    put_growth(batch, block.growth)
+    batch.put(Family.EVENTS, U64.encode(height), ARCHIVED_BLOCK.encode(archive_block(block)))
+    for key, value in block.changes:
+        if value is None:
+            batch.delete(Family.STATE, key)
+        else:
+            batch.put(Family.STATE, key, value)
+
+
+def put_growth(batch: Batch, growth: Growth) -> None:
+    """Keep the hashes of every subtree that an append completed."""
+    for run in growth.completed:
+        for offset, hashed in enumerate(run.hashes):
+            batch.put(Family.LEAVES, subtree_key(Subtree(run.level, run.first + offset)), hashed)
+
+
+def read_subtrees(reads: Reads) -> Callable[[Sequence[Subtree]], Sequence[bytes]]:
+    """A reader of subtree hashes for proofs: all of one proof in one call."""
+
+    def read(wanted: Sequence[Subtree]) -> Sequence[bytes]:
+        found = reads.get_many(Family.LEAVES, [subtree_key(subtree) for subtree in wanted])
+        return [hashed for hashed in found if hashed is not None]
+
+    return read
+
+
+def read_archive(reads: Reads, height: int) -> ArchivedBlock | None:
+    """What was answered at a height; None where that is not final here."""
+    raw = reads.get(Family.EVENTS, U64.encode(height))
+    return None if raw is None else ARCHIVED_BLOCK.decode(raw)
+
+
+def read_size(reads: Reads, height: int) -> int:
+    """The size of the log after the block at `height` (0 before the first)."""
+    raw = reads.get(Family.BLOCKS, height_key(b"h", height))
+    if raw is None:
+        return 0
+    header = parse_header(raw)
+    return header.first_leaf + header.leaves
