@@ -67,12 +67,15 @@ class SimulatedFolder:
         """Let the step of that number, from 1, end in an input/output error; a write gets half way."""
         self._fail_at = at_step
 
-    def images(self, cuts: int | None = None) -> Iterator[tuple[str, dict[str, bytes]]]:
-        """What a power cut now may leave, each with a description: nothing unsynced, all of it, and every beginning
-        (or, with `cuts`, so many) of the last unsynced write, the rest missing or zeros."""
+    def images(self) -> Iterator[tuple[str, dict[str, bytes]]]:
+        """What a power cut now may leave, each with a description: nothing unsynced, all of it, one deletion undone
+        while others hold, and every beginning of the last unsynced write, the rest missing or zeros."""
         yield "nothing unsynced", {name: bytes(file.durable) for name, file in self._durable_names.items()}
         yield "everything", {name: bytes(file.shown) for name, file in self._files.items()}
         yield "names only", {name: bytes(file.durable) for name, file in self._files.items()}
+        for name in sorted(self._durable_names.keys() - self._files.keys()):
+            left = {**self._files, name: self._durable_names[name]}
+            yield f"{name} not deleted", {other: bytes(file.durable) for other, file in left.items()}
         for name, file in self._files.items():
             if not file.pending or not isinstance(last := file.pending[-1], _Write):
                 continue
@@ -81,7 +84,7 @@ class SimulatedFolder:
                 _apply(base, change)
             others = {other: bytes(content.durable) for other, content in self._files.items() if other != name}
             size = len(last.data)
-            for kept in range(0, size, 1 if cuts is None else max(1, size // cuts)):
+            for kept in range(size):
                 torn = bytearray(base)
                 _apply(torn, _Write(last.offset, last.data[:kept]))
                 zeros = torn + bytes(max(0, last.offset + size - len(torn)))  # old bytes stay, new space is zero
