@@ -103,11 +103,14 @@ class Batch(NamedTuple):
     programme: str
     project: str
     """The registry's public number without prefix and leading zeros."""
-    vintage: Period
+    vintage: Period | None
+    """None: the source states none."""
     host: str
     """ISO 3166-1 alpha-3 of the host Party; empty: not stated."""
     issued: Effective | None
     extent: Extent = Extent.AT_LEAST
+    vintage_exact: bool = True
+    """False: the row states one year of a vintage that may be longer; another file knows the period (Cercarbono)."""
     first_known: bool = True
     """False: the source gives a quantity and no numbers. `serials` then starts at 1 and is to be moved to start at 0
     when number 0 of its space is seen elsewhere (Cercarbono)."""
@@ -177,6 +180,9 @@ class EvidenceRow(NamedTuple):
     reason: str = ""
     note: str = ""
     buffer_units: int = 0
+    """Units the registry put into its buffer: within `units` at ACR, beside them at ART; CAR does not say."""
+    origin: str = ""
+    """The project's id at the registry from which the units came (ARB: the offset project registry's)."""
 
 
 class RowFault(StrEnum):

@@ -16,6 +16,7 @@ from typing import Final
 from adapters.contract import Effective, Period, Precision, RowFault, RowRefused
 from adapters.countries import ALPHA3_OF_ALPHA2
 from keeling.serials import SerialError, SerialFault, SerialRange
+from keeling.serials.labelled import LabelScheme
 from keeling.serials.scheme import Scheme
 
 _QUANTITY: Final = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,24})(\.\d{1,12})?", re.ASCII)
@@ -52,7 +53,7 @@ def read_optional_units(text: str, *, per_unit: int = 1) -> int | None:
 
 def read_serials(text: str, scheme: Scheme, units: int) -> SerialRange:
     """Return the range of a serial cell, which must hold exactly the `units` the row states."""
-    if not text.strip():
+    if not text or text.isspace():
         raise RowRefused(RowFault.MISSING, "has no serial number")
     try:
         serials = scheme.parse(text.strip(), units)
@@ -61,6 +62,18 @@ def read_serials(text: str, scheme: Scheme, units: int) -> SerialRange:
     if serials.last - serials.first >= UNITS_MAX:
         raise RowRefused(RowFault.BAD_SERIAL, f"{text[:80]!r} holds more units than a ledger can number")
     return serials
+
+
+def read_fields(text: str, first: int, last: int, scheme: LabelScheme, units: int) -> SerialRange:
+    """Return the range of a serial cell and two cells of numbers, which must hold exactly `units`."""
+    if "#" in text:
+        raise RowRefused(RowFault.BAD_SERIAL, f"{text[:80]!r} is no {scheme.name} serial")
+    return read_serials(f"{text}#{first}-{last}" if text else "", scheme, units)
+
+
+def around_numbers(serials: SerialRange) -> str:
+    """Return the serial with both numbers replaced by 1: the same for all rows of a batch, and still readable."""
+    return f"{serials.prefix}1{serials.joint}1{serials.suffix}"
 
 
 class DateForm(Enum):

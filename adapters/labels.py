@@ -97,6 +97,12 @@ def answered(name: str, text: str) -> tuple[Label, ...]:
     return (Label(name, answer),) if answer else (Label(f"other:{name}={plain(text)}", Answer.YES),)
 
 
+@lru_cache(maxsize=256)
+def flagged(name: str) -> tuple[Label, ...]:
+    """Return the label as a fact that the row's own form states."""
+    return (Label(name, Answer.YES),)
+
+
 def merge_labels(parts: Iterable[tuple[Label, ...]]) -> tuple[Label, ...]:
     """Return the labels of all parts, each name and answer once."""
     return tuple(dict.fromkeys(label for part in parts for label in part))

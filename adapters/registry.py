@@ -8,13 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from adapters import verra
+from adapters import acr, arb, art, car, cercarbono, gold_standard, isometric, verra
 from adapters.contract import FileAdapter, FileError, FileFault, ParsedFile
 from adapters.delimited import open_table
 from adapters.tabular import TableAdapter
 
-FILE_ADAPTERS: Final[Mapping[str, FileAdapter]] = {adapter.name: adapter for adapter in (verra.ADAPTER,)}
-"""One line for each registry whose files we read."""
+_ALL: Final[tuple[FileAdapter, ...]] = (
+    verra.ADAPTER,
+    gold_standard.ADAPTER,
+    acr.ADAPTER,
+    car.ADAPTER,
+    art.ADAPTER,
+    cercarbono.ADAPTER,
+    isometric.ADAPTER,
+    arb.ADAPTER,
+)
+FILE_ADAPTERS: Final[Mapping[str, FileAdapter]] = {adapter.name: adapter for adapter in _ALL}
+"""Every registry whose files we read, by the name it has in `--registry`."""
 
 
 class UnknownRegistryError(ValueError):
@@ -39,13 +49,13 @@ def parse_file(registry: str, raw: bytes, *, file_name: str) -> ParsedFile:
         return adapter.parse(raw, file_name=file_name)
     except FileError as error:
         other = recognise_file(raw) if error.fault in (FileFault.WRONG_FILE, FileFault.HEADER) else None
-        if other is None:
+        if other is None or other[0] == adapter.name:
             raise
         name, kind = other
         raise FileError(
             FileFault.WRONG_FILE,
             file_name,
-            found=f"a {name} {kind} export",
+            found=f"an export of {name} ({kind})",
             expected=f"an export of {adapter.name}",
             action=f"import it with --registry {name}",
         ) from error

@@ -24,7 +24,7 @@ from adapters.contract import (
     UnitRow,
     UnitStatus,
 )
-from adapters.delimited import Binding, Column, Layout, Table, bind, nearest_heading, open_table, read_rows
+from adapters.delimited import Binding, Column, Layout, Table, bind, nearest_heading, open_table, plain, read_rows
 from adapters.fields import read_optional_units
 from adapters.overlaps import SeenRanges
 from keeling.serials import Grain
@@ -137,30 +137,31 @@ def _stated_units(sheet: Sheet, binding: Binding, cells: list[str]) -> int | Non
 
 
 def _choose(adapter: TableAdapter, table: Table, file_name: str) -> tuple[Sheet, Binding]:
-    closest: tuple[int, Sheet, list[Column]] | None = None
-    best: tuple[int, Sheet, Binding] | None = None
-    for sheet in adapter.sheets:
-        binding, missing = bind(sheet.layout, table.header)
-        if binding is not None:
-            known = sum(place >= 0 for place in binding.indexes.values())
-            if best is None or known > best[0]:
-                best = (known, sheet, binding)
-        else:
-            lacking = 1000 * len(missing) // sum(column.required for column in sheet.layout.columns)
-            if closest is None or lacking < closest[0]:
-                closest = (lacking, sheet, missing)
-    if best is not None:
-        return best[1], best[2]
-    if closest is None or closest[0] > 500:
+    """Return the sheet that knows most of the header's columns; it must be complete, else a renamed column would pass.
+
+    A retirements file whose date column was renamed has all columns of an issuances file, but more that only
+    retirements know.
+    """
+    found = [(sheet, *bind(sheet.layout, table.header)) for sheet in adapter.sheets]
+    sheet, binding, missing = max(found, key=lambda each: (known_columns(each[0], table.header), not each[2]))
+    if binding is not None:
+        return sheet, binding
+    if 2 * len(missing) > sum(column.required for column in sheet.layout.columns):
         kinds = ", ".join(sheet.layout.kind for sheet in adapter.sheets)
         raise FileError(
             FileFault.WRONG_FILE,
             file_name,
             found=f"a header that begins {_begin(table.header)}",
-            expected=f"a {adapter.name} export ({kinds})",
+            expected=f"an export of {adapter.name} ({kinds})",
             action="check the registry and the kind of file",
         )
-    raise _header_error(closest[1], closest[2], table.header, adapter.name, file_name)
+    raise _header_error(sheet, missing, table.header, adapter.name, file_name)
+
+
+def known_columns(sheet: Sheet, header: Sequence[str]) -> int:
+    """Return how many columns of the sheet, required or not, a header has."""
+    headings = {plain(heading) for heading in header}
+    return sum(any(plain(name) in headings for name in column.headings) for column in sheet.layout.columns)
 
 
 def _header_error(
@@ -174,7 +175,7 @@ def _header_error(
         FileFault.HEADER,
         file_name,
         found=f"no column {', '.join(said)}",
-        expected=f"the columns of a {registry} {sheet.layout.kind} export",
+        expected=f"the columns of an export of {registry} ({sheet.layout.kind})",
         action="restore the column's name, or report that the registry renamed it",
     )
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from adapters.contract import Batch, Period, RowFault, RowRefused, RowSource, UnitRow, UnitStatus
 from adapters.delimited import Binding
-from adapters.fields import DateForm, Dates, read_host, read_project, read_serials, read_units
+from adapters.fields import DateForm, Dates, around_numbers, read_host, read_project, read_serials, read_units
 from adapters.labels import split_labels
 from adapters.tabular import RowReader, Sheet, TableAdapter
 from adapters.verra.layout import TRANSACTIONS
@@ -36,8 +36,7 @@ def _reader(at: Binding) -> RowReader:
     def read(cells: list[str], source: RowSource) -> UnitRow:
         serials = read_serials(cells[serial_at], _SCHEME, read_units(cells[quantity_at]))
         batch = _batch(
-            serials.prefix,
-            serials.suffix,
+            around_numbers(serials),
             cells[project_at],
             cells[start_at],
             cells[end_at],
@@ -61,9 +60,9 @@ def _reader(at: Binding) -> RowReader:
 
 
 @lru_cache(maxsize=1 << 14)
-def _batch(prefix: str, suffix: str, project_text: str, start: str, end: str, issued: str) -> Batch:
-    """Return the batch, from what is around the numbers of the serial and from the columns, which must agree."""
-    named = _SCHEME.segments(f"{prefix}1-1{suffix}")
+def _batch(serial: str, project_text: str, start: str, end: str, issued: str) -> Batch:
+    """Return the batch from a serial of it and from the columns, which must agree."""
+    named = _SCHEME.segments(serial)
     project, vintage = read_project(project_text, "VCS"), _DATES.period(start, end)
     of_serial = Period(_serial_day(named["vintage_start"]), _serial_day(named["vintage_end"]))
     if named["project"].lstrip("0") != project:

@@ -1,0 +1,5 @@
+"""ART TREES: issuance, retirement and cancellation exports."""
+
+from adapters.art.parse import ADAPTER
+
+__all__ = ["ADAPTER"]

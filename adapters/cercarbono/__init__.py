@@ -1,0 +1,5 @@
+"""Cercarbono (EcoRegistry): issuance and retirement lists."""
+
+from adapters.cercarbono.parse import ADAPTER
+
+__all__ = ["ADAPTER"]

@@ -1,0 +1,5 @@
+"""Isometric: issuance and retirement lists."""
+
+from adapters.isometric.parse import ADAPTER
+
+__all__ = ["ADAPTER"]
