@@ -53,15 +53,17 @@ class Acknowledged:
 def write_and_drop(folder: SimulatedFolder, promised: Acknowledged) -> None:
     """Single and grouped appends over several files, two drops between them."""
     log = SegmentLog.open(folder, LOG, SMALL)
-    for group in (ENTRIES[:1], ENTRIES[1:4], ENTRIES[4:5], ENTRIES[5:8], ENTRIES[8:9]):
+    for group in (ENTRIES[:1], ENTRIES[1:4], ENTRIES[4:6], ENTRIES[6:8], ENTRIES[8:9]):
         log.append_many(group)
         promised.appended += len(group)
-    promised.dropped_below = 4
-    log.truncate(4)
-    log.append_many(ENTRIES[9:])
-    promised.appended = len(ENTRIES)
+    promised.dropped_below = 5
+    log.truncate(5)
+    log.append_many(ENTRIES[9:11])
+    promised.appended = 11
     promised.dropped_below = 10
     log.truncate(10)
+    log.append_many(ENTRIES[11:])
+    promised.appended = 12
 
 
 def new_folder() -> SimulatedFolder:
