@@ -92,7 +92,8 @@ class RowSource(NamedTuple):
     line: int
     """Number of the line on which the row starts; the header is line 1. For JSON the same as `row`."""
     digest: bytes
-    """SHA-256 of the row as `tabular.digest_row` writes it, e-mail addresses removed before."""
+    """SHA-256 in UTF-8 over "keeling/row/1 <registry>" and each cell (with one empty cell at the end) behind a unit
+    separator (1F), e-mail addresses removed before."""
 
 
 class Batch(NamedTuple):
@@ -188,8 +189,8 @@ class EvidenceRow(NamedTuple):
 class RowFault(StrEnum):
     """Why a row is refused. Stable; a new reason is a new member."""
 
-    FIELD_COUNT = "field-count"
-    """The row does not have the header's number of fields and no repair is certain (undoubled quotes)."""
+    UNREADABLE = "unreadable"
+    """It does not have the header's number of fields and no repair is certain, or is no record of the format."""
     BAD_SERIAL = "bad-serial"
     END_BEFORE_START = "end-before-start"
     BAD_QUANTITY = "bad-quantity"

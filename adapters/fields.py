@@ -7,6 +7,7 @@ Quantities are integers of a grain; no float is ever made.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -74,6 +75,26 @@ def read_fields(text: str, first: int, last: int, scheme: LabelScheme, units: in
 def around_numbers(serials: SerialRange) -> str:
     """Return the serial with both numbers replaced by 1: the same for all rows of a batch, and still readable."""
     return f"{serials.prefix}1{serials.joint}1{serials.suffix}"
+
+
+def batch_key(serials: SerialRange, named: Mapping[str, str], year: int) -> str:
+    """Return our name for the batch of a range: its space where the registry numbers by batch, else batch and space.
+
+    `named` are the serial's segments. Verra numbers across all batches, CERs across all of a Party's projects.
+    """
+    if serials.scheme == "verra":
+        return f"verra:{int(named['batch'])}"
+    if serials.scheme == "gs_cer_pair":
+        return f"{serials.space}-{named['project']}-{named['periods']}-{year}"
+    return serials.space
+
+
+def read_serial_day(text: str) -> date:
+    """Return the day that a serial prints as DDMMYYYY."""
+    try:
+        return date(int(text[4:]), int(text[2:4]), int(text[:2]))
+    except ValueError as error:
+        raise RowRefused(RowFault.BAD_SERIAL, f"{text!r} in the serial is no day (DDMMYYYY)") from error
 
 
 class DateForm(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from adapters import acr, arb, art, car, cercarbono, gold_standard, isometric, verra
+from adapters import acr, arb, art, cadt, car, cdop, cercarbono, gold_standard, isometric, verra
 from adapters.contract import FileAdapter, FileError, FileFault, ParsedFile
 from adapters.delimited import open_table
 from adapters.tabular import TableAdapter
@@ -22,6 +22,8 @@ _ALL: Final[tuple[FileAdapter, ...]] = (
     cercarbono.ADAPTER,
     isometric.ADAPTER,
     arb.ADAPTER,
+    cdop.ADAPTER,
+    cadt.ADAPTER,
 )
 FILE_ADAPTERS: Final[Mapping[str, FileAdapter]] = {adapter.name: adapter for adapter in _ALL}
 """Every registry whose files we read, by the name it has in `--registry`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from adapters.contract import (
@@ -24,7 +24,18 @@ from adapters.contract import (
     UnitRow,
     UnitStatus,
 )
-from adapters.delimited import Binding, Column, Layout, Table, bind, nearest_heading, open_table, plain, read_rows
+from adapters.delimited import (
+    Binding,
+    Cells,
+    Column,
+    Layout,
+    Table,
+    bind,
+    nearest_heading,
+    open_table,
+    plain,
+    read_rows,
+)
 from adapters.fields import read_optional_units
 from adapters.overlaps import SeenRanges
 from keeling.serials import Grain
@@ -35,6 +46,7 @@ RowReader = Callable[[list[str], RowSource], UnitRow | EvidenceRow]
 _EMAIL: Final = re.compile(r"[^\s@,;:<>()\[\]\"']{1,64}@[^\s@,;:<>()\[\]\"']{1,255}")
 _EMAIL_REMOVED: Final = "[e-mail removed]"
 _BETWEEN_CELLS: Final = "\x1f"
+_ROW_DOMAIN: Final = "keeling/row/1 "
 
 
 class Sheet(NamedTuple):
@@ -50,12 +62,6 @@ class Sheet(NamedTuple):
 def strip_emails(text: str) -> str:
     """Return the text with every e-mail address replaced."""
     return _EMAIL.sub(_EMAIL_REMOVED, text)
-
-
-def digest_row(registry: str, cells: Sequence[str]) -> bytes:
-    """Return SHA-256 over "keeling/row/1", the registry and the cells, each in UTF-8 behind a unit separator (1F)."""
-    text = _BETWEEN_CELLS.join(("keeling/row/1", registry, *cells))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 class TableAdapter:
@@ -74,7 +80,7 @@ class TableAdapter:
             notes = ("read as Windows-1252, because it is not UTF-8", *notes)
 
         def open_rows() -> Iterator[Record]:
-            return _read(self.name, sheet, table, binding)
+            return read_records(self.name, sheet, binding, read_rows(table, binding))
 
         return ParsedFile(self.name, sheet.layout.kind, file_name, table.encoding, notes, open_rows)
 
@@ -107,18 +113,19 @@ class RowIntake:
         return RefusedRow(source, RowFault.OVERLAP, message, serials.units, serials.grain)
 
 
-def _read(registry: str, sheet: Sheet, table: Table, binding: Binding) -> Iterator[Record]:
+def read_records(registry: str, sheet: Sheet, binding: Binding, rows: Iterable[Cells]) -> Iterator[Record]:
+    """Turn rows of cells into records, each row into exactly one."""
     read_row, intake = sheet.reader(binding), RowIntake()
-    prefix = f"keeling/row/1{_BETWEEN_CELLS}{registry}{_BETWEEN_CELLS}"
-    for row, line, cells, fault in read_rows(table, binding):
-        text = _BETWEEN_CELLS.join(cells[:-1])
+    domain = _ROW_DOMAIN + registry
+    for row, line, cells, fault in rows:
+        text = _BETWEEN_CELLS.join((domain, *cells))
         if "@" in text:
             cells[:] = [strip_emails(cell) for cell in cells]
-            text = _BETWEEN_CELLS.join(cells[:-1])
-        source = RowSource(row, line, hashlib.sha256((prefix + text).encode("utf-8", "surrogatepass")).digest())
+            text = _BETWEEN_CELLS.join((domain, *cells))
+        source = RowSource(row, line, hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
         try:
             if fault:
-                raise RowRefused(RowFault.FIELD_COUNT, fault)
+                raise RowRefused(RowFault.UNREADABLE, fault)
             record = read_row(cells, source)
         except RowRefused as refused:
             units = None if fault else _stated_units(sheet, binding, cells)

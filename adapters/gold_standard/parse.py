@@ -16,6 +16,7 @@ from adapters.fields import (
     DateForm,
     Dates,
     around_numbers,
+    batch_key,
     read_host,
     read_project,
     read_serials,
@@ -69,7 +70,7 @@ def _reader(at: Binding) -> RowReader:
             source,
             serials,
             status,
-            _batch(serials.scheme, around_numbers(serials), cells[project_at], cells[vintage_at], cells[issued_at]),
+            _batch(around_numbers(serials), cells[project_at], cells[vintage_at], cells[issued_at]),
             effective,
             merge_labels(
                 (
@@ -97,12 +98,12 @@ def _product_labels(text: str) -> tuple[Label, ...]:
 
 
 @lru_cache(maxsize=1 << 14)
-def _batch(scheme: str, serial: str, project_text: str, vintage_text: str, issued: str) -> Batch:
+def _batch(serial: str, project_text: str, vintage_text: str, issued: str) -> Batch:
     """Return the batch from a serial of it and from the columns, which must agree."""
     project, vintage = read_project(project_text, "GS"), read_year(vintage_text)
-    if scheme == _CER.name:
+    if not serial.startswith("GS"):
         named = _CER.segments(serial)
-        key = f"cer:{named['country']}-{named['project']}-{named['periods']}-{vintage.first.year}"
+        key = batch_key(_CER.parse(serial), named, vintage.first.year)
         return Batch(key, "CDM", project, vintage, read_host(named["country"]), _DATES.effective(issued))
     named = _OWN.segments(serial)
     if named["project"].lstrip("0") != project:
@@ -111,7 +112,7 @@ def _batch(scheme: str, serial: str, project_text: str, vintage_text: str, issue
         raise RowRefused(
             RowFault.CONTRADICTION, f"vintage is {vintage.first.year} but the serial's is {named['vintage']}"
         )
-    key = f"gold_standard:{project}-{int(named['type'])}-{named['vintage']}-{int(named['batch'])}"
+    key = batch_key(_OWN.parse(serial), named, vintage.first.year)
     return Batch(key, "GS", project, vintage, read_host(named["country"]), _DATES.effective(issued))
 
 

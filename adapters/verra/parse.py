@@ -6,13 +6,21 @@ batch come from the serial; project and vintage stand in serial and columns and 
 
 from __future__ import annotations
 
-from datetime import date
 from functools import lru_cache
 from typing import Final
 
 from adapters.contract import Batch, Period, RowFault, RowRefused, RowSource, UnitRow, UnitStatus
 from adapters.delimited import Binding
-from adapters.fields import DateForm, Dates, around_numbers, read_host, read_project, read_serials, read_units
+from adapters.fields import (
+    DateForm,
+    Dates,
+    around_numbers,
+    read_host,
+    read_project,
+    read_serial_day,
+    read_serials,
+    read_units,
+)
 from adapters.labels import split_labels
 from adapters.tabular import RowReader, Sheet, TableAdapter
 from adapters.verra.layout import TRANSACTIONS
@@ -35,13 +43,7 @@ def _reader(at: Binding) -> RowReader:
 
     def read(cells: list[str], source: RowSource) -> UnitRow:
         serials = read_serials(cells[serial_at], _SCHEME, read_units(cells[quantity_at]))
-        batch = _batch(
-            around_numbers(serials),
-            cells[project_at],
-            cells[start_at],
-            cells[end_at],
-            cells[issued_at],
-        )
+        batch = _batch(around_numbers(serials), cells[project_at], cells[start_at], cells[end_at], cells[issued_at])
         ended = _DATES.effective(cells[ended_at])
         return UnitRow(
             source,
@@ -64,7 +66,7 @@ def _batch(serial: str, project_text: str, start: str, end: str, issued: str) ->
     """Return the batch from a serial of it and from the columns, which must agree."""
     named = _SCHEME.segments(serial)
     project, vintage = read_project(project_text, "VCS"), _DATES.period(start, end)
-    of_serial = Period(_serial_day(named["vintage_start"]), _serial_day(named["vintage_end"]))
+    of_serial = Period(read_serial_day(named["vintage_start"]), read_serial_day(named["vintage_end"]))
     if named["project"].lstrip("0") != project:
         raise RowRefused(RowFault.CONTRADICTION, f"project is {project} but the serial's is {named['project']}")
     if of_serial != vintage:
@@ -72,15 +74,9 @@ def _batch(serial: str, project_text: str, start: str, end: str, issued: str) ->
             RowFault.CONTRADICTION,
             f"vintage is {vintage.first} to {vintage.last} but the serial's is {of_serial.first} to {of_serial.last}",
         )
-    key = f"verra:{int(named['batch'])}"
-    return Batch(key, "VCS", project, vintage, read_host(named["country"]), _DATES.effective(issued))
-
-
-def _serial_day(text: str) -> date:
-    try:
-        return date(int(text[4:]), int(text[2:4]), int(text[:2]))
-    except ValueError as error:
-        raise RowRefused(RowFault.BAD_SERIAL, f"{text!r} in the serial is no day (DDMMYYYY)") from error
+    return Batch(
+        f"verra:{int(named['batch'])}", "VCS", project, vintage, read_host(named["country"]), _DATES.effective(issued)
+    )
 
 
 ADAPTER: Final = TableAdapter("verra", (Sheet(TRANSACTIONS, _reader, quantity="quantity"),))

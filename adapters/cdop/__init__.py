@@ -1,0 +1,5 @@
+"""CDOP: unit descriptions in the Carbon Data Open Protocol."""
+
+from adapters.cdop.parse import ADAPTER
+
+__all__ = ["ADAPTER"]

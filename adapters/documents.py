@@ -1,0 +1,85 @@
+"""Reading JSON files: a list of records, each made flat, then read like the rows of a table.
+
+Numbers stay the text they were, so none becomes a float. What a field means is in the folders of the formats.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NoReturn
+
+from adapters.contract import FileError, FileFault, ParsedFile, Record
+from adapters.delimited import Binding, Cells
+from adapters.tabular import Sheet, TableAdapter, read_records
+
+Flatten = Callable[[Any], list[dict[str, str]]]
+"""Makes the rows (heading to text) of one record of the file; raises `RecordShapeError` if it is none of the format."""
+
+
+class RecordShapeError(ValueError):
+    """A record of a JSON file is not of the expected shape; the message says what is missing."""
+
+
+class DocumentAdapter:
+    """The file adapter of a format that comes as JSON, or as CSV with the flat names as headings."""
+
+    def __init__(self, name: str, sheet: Sheet, flatten: Flatten) -> None:
+        headings = [column.headings[0] for column in sheet.layout.columns]
+        places = {column.field: place for place, column in enumerate(sheet.layout.columns)}
+        self.name: Final = name
+        self._sheet: Final = sheet
+        self._flatten: Final = flatten
+        self._table: Final = TableAdapter(name, (sheet,))
+        self._headings: Final = headings
+        self._binding: Final = Binding(sheet.layout, len(headings), places, ())
+
+    def parse(self, raw: bytes, *, file_name: str) -> ParsedFile:
+        """Read a JSON list, a page with a list under "data", or one record; raise `FileError` for anything else."""
+        if raw.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"[", b"{"):
+            return self._table.parse(raw, file_name=file_name)
+        records = _load(raw, file_name)
+
+        def open_rows() -> Iterator[Record]:
+            return read_records(self.name, self._sheet, self._binding, self._rows(records))
+
+        return ParsedFile(self.name, self._sheet.layout.kind, file_name, "utf-8", (), open_rows)
+
+    def _rows(self, records: list[Any]) -> Iterator[Cells]:
+        row = 0
+        for record in records:
+            try:
+                flat_rows, fault = self._flatten(record), ""
+            except RecordShapeError as error:
+                flat_rows, fault = [{}], str(error)
+            for flat in flat_rows:
+                row += 1
+                yield Cells(row, row, [*(flat.get(heading, "") for heading in self._headings), ""], fault)
+
+
+def text_of(value: Any) -> str:
+    """Return a JSON value as the text of a cell: null is empty, truth values are true and false, lists are JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _load(raw: bytes, file_name: str) -> list[Any]:
+    try:
+        document = json.loads(raw.decode("utf-8-sig"), parse_float=str, parse_int=str, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        reason = "too deeply nested" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise FileError(
+            FileFault.JSON,
+            file_name,
+            found=f"text that is no JSON ({reason})",
+            expected="a JSON list of records in UTF-8",
+            action="export or download it again",
+        ) from error
+    if isinstance(document, dict) and isinstance(document.get("data"), list):
+        document = document["data"]
+    return document if isinstance(document, list) else [document]
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
