@@ -23,6 +23,7 @@ from keeling.block import (
     chain_writes,
     compute_header_hash,
     compute_results_root,
+    compute_sweeps_root,
     format_header,
 )
 from keeling.entry import SignedEntry
@@ -174,7 +175,7 @@ def _close(
         number=entry.entry.number,
         first_leaf=tip.frontier.size,
         leaves=len(submissions) + 1,
-        sweeps=compute_events_digest(sweeps),
+        sweeps=compute_sweeps_root(sweeps),
         writes=chain_writes(tip.writes, changes),
     )
     leaf = format_header(header)

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from keeling.encoding import BYTES32, U8, U16, U32, U64, EncodingError, record
+from keeling.encoding import BYTES, BYTES32, U8, U16, U32, U64, EncodingError, record
 from keeling.merkle import compute_root, hash_leaf
 
 FORMAT: Final = 1
@@ -63,6 +63,18 @@ class Result(NamedTuple):
     events: bytes
 
 
+class Swept(NamedTuple):
+    """An event that no transaction caused: a leaf of its block's sweeps tree. Of `swept` events it is the `ordinal`-th.
+
+    Both numbers are in the leaf because the header holds the root alone: one event is shown without the others, which
+    may be other people's, and still only at its own place.
+    """
+
+    ordinal: int
+    swept: int
+    event: bytes
+
+
 RECORD: Final = record(SubmissionRecord, U8, U64, U32, BYTES32, BYTES32, U32, BYTES32)
 HEADER: Final = record(
     Header,
@@ -70,6 +82,7 @@ HEADER: Final = record(
     *(BYTES32, BYTES32),
 )
 RESULT: Final = record(Result, BYTES32, U16, BYTES32)
+SWEPT: Final = record(Swept, U32, U32, BYTES)
 
 
 def format_header(header: Header) -> bytes:
@@ -96,6 +109,16 @@ def parse_record(leaf: bytes) -> SubmissionRecord:
 def compute_results_root(results: Sequence[Result]) -> bytes:
     """The RFC 6962 root over the results of one submission, in its order."""
     return compute_root([hash_leaf(RESULT.encode(result)) for result in results])
+
+
+def hash_sweeps(encoded: Sequence[bytes]) -> list[bytes]:
+    """The leaf hashes of a block's sweeps tree, from the encoded events in their order."""
+    return [hash_leaf(SWEPT.encode(Swept(i, len(encoded), event))) for i, event in enumerate(encoded)]
+
+
+def compute_sweeps_root(encoded: Sequence[bytes]) -> bytes:
+    """The RFC 6962 root over a block's sweep events: what its header commits to."""
+    return compute_root(hash_sweeps(encoded))
 
 
 def compute_header_hash(leaf: bytes) -> bytes:

@@ -114,5 +114,5 @@ EVENTS: Final = listing(EVENT)
 
 
 def compute_events_digest(encoded: Sequence[bytes]) -> bytes:
-    """SHA-256 over the encoded events of one transaction, or of a block's sweeps, one after the other."""
+    """SHA-256 over the encoded events of one transaction, one after the other."""
     return hashlib.sha256(b"".join(encoded)).digest()
