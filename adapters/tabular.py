@@ -86,7 +86,9 @@ class TableAdapter:
 
     def kind_of(self, header: Sequence[str]) -> str | None:
         """Return which of the registry's files has this header, or None."""
-        return next((sheet.layout.kind for sheet in self.sheets if not bind(sheet.layout, header)[1]), None)
+        complete = [sheet for sheet in self.sheets if not bind(sheet.layout, header)[1]]
+        best = max(complete, key=lambda sheet: known_columns(sheet, header), default=None)
+        return best.layout.kind if best else None
 
 
 class RowIntake:

@@ -21,6 +21,11 @@ def read_export(path: str) -> bytes:
     return file.read_bytes()
 
 
+def read_sample(registry: str, name: str) -> list[Record]:
+    """Return the records of one of our own samples."""
+    return list(parse_file(registry, (SAMPLES / name).read_bytes(), file_name=name).rows())
+
+
 def check_outcome(registry: str, raw: bytes) -> list[Record]:
     """Read a file that may be anything: a one-line error, or records that number the rows without a gap."""
     try:
