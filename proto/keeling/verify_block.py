@@ -1,0 +1,107 @@
+"""What the checks of whole and of cut bundles share: whom to trust, the work on one part, headers and signatures.
+
+The checks of a part are pure functions from bytes to findings, so that parts may be checked in other processes. The
+order of all checks, and the verdict, are in `keeling.verify`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from keeling.block import FORMAT, RULES, Header, compute_header_hash, parse_header
+from keeling.bundle import BundleError, Failure, PartInfo, expect
+from keeling.bundle_parts import Place, Selection
+from keeling.ed25519 import check_signature
+from keeling.encoding import EncodingError
+from keeling.submission import approval_message
+
+
+class Trust(NamedTuple):
+    """What is known to be true before any block is read: from the verifier's genesis file and the final checkpoint."""
+
+    network: bytes
+    policy: bytes
+    created_ms: int
+    entry_keys: tuple[bytes, ...]
+    size: int
+    root: bytes
+    selection: Selection | None
+
+
+class PartJob(NamedTuple):
+    """One part of blocks to check. `is_last` tells whether it may end before it is full."""
+
+    part: PartInfo
+    data: bytes
+    trust: Trust
+    is_last: bool
+
+
+class Tally(NamedTuple):
+    """How much was checked."""
+
+    blocks: int = 0
+    submissions: int = 0
+    transactions: int = 0
+    accepted: int = 0
+    sweeps: int = 0
+    signatures: int = 0
+
+    def plus(self, other: Tally) -> Tally:
+        return Tally(*(one + two for one, two in zip(self, other, strict=True)))
+
+
+class PartDone(NamedTuple):
+    """What checking a part found. Leaf hashes stand one after the other; `first` and `last` are header leaves."""
+
+    failure: Failure | None
+    tally: Tally = Tally()
+    leaf_hashes: bytes = b""
+    first: bytes = b""
+    last: bytes = b""
+
+
+def check_header(leaf: bytes, trust: Trust, place: Place) -> Header:
+    """The header in a closing leaf, if it is of this network, policy and a known version. Raises `BundleError`."""
+    try:
+        header = parse_header(leaf)
+    except EncodingError as error:
+        raise BundleError(place, "header leaf", "a header in canonical form", str(error)) from error
+    expect(place, "format of the header", FORMAT, header.format)
+    expect(place, "version of the rules (a later release knows later ones)", RULES, header.rules)
+    expect(place, "network in the header", trust.network, header.network)
+    expect(place, "policy in the header", trust.policy, header.policy)
+    expect(place, "next policy in the header", trust.policy, header.next_policy)
+    if header.author not in trust.entry_keys:
+        raise BundleError(place, "author in the header", "the entry key of a validator of genesis", header.author)
+    return header
+
+
+def check_link(before: bytes | None, leaf: bytes, trust: Trust, place: Place) -> None:
+    """Refuse a header that does not follow the one `before` (None: is not the first). Raises `BundleError`."""
+    header = parse_header(leaf)
+    if before is None:
+        previous, height, first_leaf, time_ms = trust.network, 1, 0, trust.created_ms
+    else:
+        known = parse_header(before)
+        previous, height = compute_header_hash(before), known.height + 1
+        first_leaf, time_ms = known.first_leaf + known.leaves, known.time_ms
+    expect(place, "height in the header", height, header.height)
+    expect(place, "hash of the previous header", previous, header.previous)
+    expect(place, "first leaf of the block", first_leaf, header.first_leaf)
+    if header.time_ms < time_ms:
+        raise BundleError(place, "ledger time of the block", f"at least {time_ms}", header.time_ms)
+
+
+def check_approval(place: Place, network: bytes, digest: bytes, key: bytes, signature: bytes) -> None:
+    """Refuse an approval of the transaction with this digest that its key did not sign. Raises `BundleError`."""
+    if not check_signature(key, signature, approval_message(network, digest)):
+        raise BundleError(place, f"approval by {key.hex()}", "a genuine signature", signature)
+
+
+def check_refusal(place: Place, reason: int, events: bytes) -> None:
+    """Refuse events of a transaction that was itself refused. Raises `BundleError`."""
+    if reason and events:
+        raise BundleError(
+            place, f"events of a transaction refused with reason {reason}", "none", f"{len(events)} bytes"
+        )
