@@ -11,9 +11,11 @@ from typing import Final, NamedTuple
 
 from keeling.serials import SerialRange
 
+_STATE_BITS: Final = 4
 _ROW_BITS: Final = 32
 _SIZE_BITS: Final = 64
-_FIRST_SHIFT: Final = _ROW_BITS + _SIZE_BITS
+_SIZE_SHIFT: Final = _STATE_BITS + _ROW_BITS
+_FIRST_SHIFT: Final = _SIZE_SHIFT + _SIZE_BITS
 _SIZE_MASK: Final = (1 << _SIZE_BITS) - 1
 _CHUNK_RANGES_MAX: Final = 2000
 
@@ -24,6 +26,8 @@ class Clash(NamedTuple):
     row: int
     first: int
     last: int
+    state: int
+    """What `add` was told about the earlier row."""
 
 
 class SeenRanges:
@@ -32,32 +36,32 @@ class SeenRanges:
     def __init__(self) -> None:
         self._spaces: Final[dict[str, _Space]] = {}
 
-    def add(self, serials: SerialRange, row: int) -> Clash | None:
+    def add(self, serials: SerialRange, row: int, state: int) -> Clash | None:
         """Remember the row's range, or return the earlier row it clashes with and remember nothing.
 
-        A range may hold at most 2**63 units and a file 2**32 rows.
+        A range may hold at most 2**63 units, a file 2**32 rows, and a state is a number from 0 to 15.
         """
         space = self._spaces.get(serials.space)
         if space is None:
             space = self._spaces[serials.space] = _Space()
-        return space.add(serials.first, serials.last, row)
+        return space.add(serials.first, serials.last, row << _STATE_BITS | state)
 
 
 class _Space:
-    """Ranges as integers (first, size, row), sorted, in chunks so that inserting stays cheap."""
+    """Ranges as integers (first, size, row, state), sorted, in chunks so that inserting stays cheap."""
 
     def __init__(self) -> None:
         self._chunks: Final[list[list[int]]] = [[]]
         self._lows: Final[list[int]] = [0]
 
-    def add(self, first: int, last: int, row: int) -> Clash | None:
-        key = (first << _SIZE_BITS | last - first) << _ROW_BITS | row
+    def add(self, first: int, last: int, row_and_state: int) -> Clash | None:
+        key = (first << _SIZE_BITS | last - first) << _SIZE_SHIFT | row_and_state
         place = bisect_right(self._lows, key) - 1
         chunk = self._chunks[place]
         at = bisect_left(chunk, key)
         if at or place:
             below = chunk[at - 1] if at else self._chunks[place - 1][-1]
-            if (below >> _FIRST_SHIFT) + (below >> _ROW_BITS & _SIZE_MASK) >= first:
+            if (below >> _FIRST_SHIFT) + (below >> _SIZE_SHIFT & _SIZE_MASK) >= first:
                 return _clash(below)
         if at < len(chunk) or place + 1 < len(self._chunks):
             above = chunk[at] if at < len(chunk) else self._chunks[place + 1][0]
@@ -74,4 +78,5 @@ class _Space:
 
 def _clash(key: int) -> Clash:
     first = key >> _FIRST_SHIFT
-    return Clash(key & ((1 << _ROW_BITS) - 1), first, first + (key >> _ROW_BITS & _SIZE_MASK))
+    row = key >> _STATE_BITS & ((1 << _ROW_BITS) - 1)
+    return Clash(row, first, first + (key >> _SIZE_SHIFT & _SIZE_MASK), key & ((1 << _STATE_BITS) - 1))

@@ -46,6 +46,7 @@ RowReader = Callable[[list[str], RowSource], UnitRow | EvidenceRow]
 _EMAIL: Final = re.compile(r"[^\s@,;:<>()\[\]\"']{1,64}@[^\s@,;:<>()\[\]\"']{1,255}")
 _EMAIL_REMOVED: Final = "[e-mail removed]"
 _BETWEEN_CELLS: Final = "\x1f"
+_STATES: Final = {status: number for number, status in enumerate(UnitStatus)}
 _ROW_DOMAIN: Final = "keeling/row/1 "
 
 
@@ -96,20 +97,17 @@ class RowIntake:
 
     def __init__(self) -> None:
         self._seen: Final = SeenRanges()
-        self._status_of_row: Final[dict[int, UnitStatus]] = {}
 
     def take(self, record: UnitRow | EvidenceRow) -> Record:
         """Return the record, or a duplicate or refused row if an earlier row holds some of its units."""
         if isinstance(record, EvidenceRow):
             return record
         serials, source = record.serials, record.source
-        clash = self._seen.add(serials, source.row)
+        state = _STATES[record.status]
+        clash = self._seen.add(serials, source.row, state)
         if clash is None:
-            if record.status is not UnitStatus.ACTIVE:
-                self._status_of_row[source.row] = record.status
             return record
-        same = (clash.first, clash.last) == (serials.first, serials.last)
-        if same and self._status_of_row.get(clash.row, UnitStatus.ACTIVE) is record.status:
+        if clash[1:] == (serials.first, serials.last, state):
             return DuplicateRow(source, serials.units, serials.grain, clash.row)
         message = f"units {serials.first} to {serials.last} overlap {clash.first} to {clash.last} of row {clash.row}"
         return RefusedRow(source, RowFault.OVERLAP, message, serials.units, serials.grain)

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.contract import Precision, Record, RefusedRow, RowFault, TwinProposal, UnitRow, UnitStatus
@@ -77,9 +77,10 @@ def test_refusals(change: dict[str, Any], fault: RowFault) -> None:
     assert row.fault is fault
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=20), st.lists)
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=20), st.lists, max_leaves=5)
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(sorted(UNIT)), JSON) | JSON)
 def test_any_json(value: object) -> None:
     check_outcome("cadt", json.dumps([UNIT | value if isinstance(value, dict) else value]).encode())

@@ -105,6 +105,12 @@ def test_an_open_quote_costs_one_row_of_a_thousand() -> None:
     assert [row for row, _, _, fault in rows if fault] == [501]
 
 
+def test_an_open_quote_before_rows_without_quotes_costs_one_row_too() -> None:
+    body = "".join(f"{number},1,x\n" for number in range(500))
+    rows = rows_of(f'Serial,Quantity,Details\n"open,1,x\n{body}'.encode())
+    assert [(row, bool(fault)) for row, _, _, fault in rows] == [(1, True), *((row, False) for row in range(2, 502))]
+
+
 @given(st.text(st.sampled_from('a,"\n\r é'), max_size=60))
 def test_lines_are_never_lost_or_read_twice(body: str) -> None:
     rows = rows_of(b"Serial,Quantity,Details\n" + body.encode())

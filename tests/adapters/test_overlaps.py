@@ -18,8 +18,10 @@ def test_a_clash_is_found_exactly_when_an_earlier_range_holds_one_of_the_units(
     seen, taken = SeenRanges(), dict[int, SerialRange]()
     for row, (space, first, size) in enumerate(ranges, 1):
         one = serials(space, first, first + size)
-        clash = seen.add(one, row)
-        others = {Clash(each, other.first, other.last) for each, other in taken.items() if other.overlaps(one)}
+        clash = seen.add(one, row, row % 16)
+        others = {
+            Clash(each, other.first, other.last, each % 16) for each, other in taken.items() if other.overlaps(one)
+        }
         assert clash in others if others else clash is None
         if clash is None:
             taken[row] = one
@@ -29,7 +31,7 @@ def test_many_ranges_in_any_order_and_numbers_of_thirty_digits() -> None:
     seen, base = SeenRanges(), 643002406555908610000000000000
     for step in (1, -1):
         for row, number in enumerate(range(0, 9000, 3)[::step], 1):
-            clash = seen.add(serials("a", base + number, base + number + 1), row)
+            clash = seen.add(serials("a", base + number, base + number + 1), row, 0)
             assert (clash is None) == (step == 1)
-    assert seen.add(serials("a", base + 2, base + 2), 5) is None
-    assert seen.add(serials("a", 0, 2**62), 5) is None
+    assert seen.add(serials("a", base + 2, base + 2), 5, 0) is None
+    assert seen.add(serials("a", 0, 2**62), 5, 0) is None

@@ -61,7 +61,8 @@ class Scheme:
     def parse(self, text: str, units: int | None = None) -> SerialRange:
         """Read a range; with `units`, also check that it holds that many. Raises `SerialError`."""
         found = self._match(text)
-        (start, end), (last_start, last_end) = found.regs[self._first_group], found.regs[self._last_group]
+        start, end = found.span(self._first_group)
+        last_start, last_end = found.span(self._last_group)
         first, last, width = self._numbers(text, text[start:end], text[last_start:last_end])
         if units is not None and units != last - first + 1:
             raise self._disagreement(text, last - first + 1, units)
