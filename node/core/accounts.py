@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import Final
 
 from keeling.events import EventKind, Move
 from keeling.operations import (
     NUMBERS,
     AccountPolicy,
+    Cancel,
     CloseAccount,
     GrantMandate,
     Hold,
     LinkControl,
     OpenAccount,
+    Retire,
     RevokeMandate,
     SetAccountPolicy,
     Transfer,
+    Use,
 )
 from keeling.operations import Link as SetLink
 from keeling.reasons import Reason
 from keeling.units import TERMINAL, Purpose, UnitState, unassigned_account
 from node.core import tables as t
-from node.core.authority import check_owner, check_participant, check_registry, policy_in_force
+from node.core.authority import (
+    check_owner,
+    check_owner_strictly,
+    check_participant,
+    check_registry,
+    policy_in_force,
+)
 from node.core.context import Context
-from node.core.limits import LOTS_MAX
-from node.core.lots import check_unrestricted, find_lots, move
+from node.core.fields import check_evidence, check_instant, check_name, check_ranges, check_text
+from node.core.limits import POLICY_DELAY_MAX_MS
+from node.core.lots import check_unrestricted, move, touch_lots
 from node.core.records import Account, ApprovalRule, Link, Mandate, Piece, Policy
 from node.core.refusal import Refused
-from node.core.select import NO_SELECTION, check_selection
-
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,63}", re.ASCII)
-"""Names of participants, accounts, programmes, batches: they are shown, typed and sorted everywhere."""
+from node.core.select import find_pieces
 
 OPEN_POLICY: Final = Policy((), (), 0, False)
 MANDATED: Final = (NUMBERS[Transfer], NUMBERS[Hold])
+"""What a mandate can cover. Capturing and releasing what one holds is its own right."""
 
-
-def check_name(name: str, field: str) -> None:
-    if not NAME.fullmatch(name):
-        detail = f"{name!r} is no name: 1 to 64 of A-Z a-z 0-9 . _ : / @ -, starting with a letter or digit"
-        raise Refused(Reason.BAD_FIELD, detail, field=field)
+_HOLDS_END_IN: Final = (NUMBERS[Retire], NUMBERS[Use], NUMBERS[Cancel], NUMBERS[Transfer])
 
 
 def convert_policy(policy: AccountPolicy | None) -> Policy:
@@ -56,7 +60,12 @@ def check_policy_fields(policy: AccountPolicy | None) -> None:
         return
     if any(len(key) != 32 for key in policy.approvers):
         raise Refused(Reason.BAD_FIELD, "an approver is a key of 32 bytes", field="policy.approvers")
+    if policy.delay_ms > POLICY_DELAY_MAX_MS:
+        detail = f"a delay of {policy.delay_ms} ms; {POLICY_DELAY_MAX_MS} at most"
+        raise Refused(Reason.BAD_FIELD, detail, field="policy.delay_ms")
     for rule in policy.rules:
+        if any(number not in NUMBERS.values() for number in rule.operations):
+            raise Refused(Reason.BAD_FIELD, f"operations are numbers of operations: {rule.operations}", field="rules")
         if not 1 <= rule.approvals <= 16:
             raise Refused(Reason.BAD_FIELD, f"a rule asks for {rule.approvals} approvals; 1 to 16", field="approvals")
 
@@ -118,7 +127,7 @@ def check_set_policy_fields(op: SetAccountPolicy) -> None:
 def apply_set_policy(tx: Context, op: SetAccountPolicy) -> None:
     """The old policy approves its successor, which takes effect after the delay the old one states."""
     number, account = tx.account(op.account)
-    check_owner(tx, account, op)
+    check_owner_strictly(tx, account)
     policy = convert_policy(op.policy)
     check_policy_opens(tx, account.owner, policy)
     now = policy_in_force(tx, account)
@@ -148,16 +157,11 @@ def apply_close(tx: Context, op: CloseAccount) -> None:
 
 
 def check_link_fields(op: SetLink) -> None:
-    if not op.registry_account:
-        raise Refused(Reason.MISSING_FIELD, "name the account at the registry", field="registry_account")
+    check_text(op.registry_account, "registry_account", "the account at the registry")
     if op.control not in list(LinkControl) or op.control == LinkControl.CONTROL_UNSPECIFIED:
         raise Refused(Reason.MISSING_FIELD, "a link says who controls the units there", field="control")
-    if len(op.claims) > LOTS_MAX:
-        raise Refused(Reason.TOO_MANY_RANGES, f"{len(op.claims)} ranges; {LOTS_MAX} are allowed")
-    if op.claims:
-        check_selection(NO_SELECTION._replace(ranges=op.claims))
-        if op.evidence is None or not op.evidence.digest:
-            raise Refused(Reason.MISSING_FIELD, "a claim of units brings its evidence", field="evidence")
+    check_ranges(op.claims, "claims")
+    check_evidence(op.evidence, "a claim of units" if op.claims else "")
 
 
 def apply_link(tx: Context, op: SetLink) -> None:
@@ -165,29 +169,29 @@ def apply_link(tx: Context, op: SetLink) -> None:
     number, account = tx.account(op.account)
     policy = tx.registry(op.registry)
     tx.member(op.hub)
+    pieces = find_pieces(tx, op.claims)
     check_owner(tx, account, op)
+    if pieces:
+        check_registry(tx, op.registry, (*policy.attestors, *policy.importers))
     link = Link(op.registry, op.registry_account, op.hub, op.control)
     known = account.link
     if known is not None and (known.registry, known.registry_account) != (op.registry, op.registry_account):
         detail = f"account {account.name} is linked to {known.registry_account} at {known.registry}"
         raise Refused(Reason.LINK_EXISTS, detail, account=account.name)
-    moves: list[Move] = []
-    if op.claims:
-        check_registry(tx, op.registry, (*policy.attestors, *policy.importers))
-        moves = _claim(tx, number, op)
+    moves = _claim(tx, number, op.registry, pieces)
     tx.state.put(t.ACCOUNTS, account._replace(link=link), number)
     facts = {"registry": op.registry, "hub": op.hub, "control": LinkControl(op.control).name}
     grade = op.evidence.grade if op.evidence else ""
     tx.emit(EventKind.LINKED, account.name, None, moves, facts={**facts, "grade": grade})
 
 
-def _claim(tx: Context, number: int, op: SetLink) -> list[Move]:
-    unassigned, _ = tx.any_account(unassigned_account(op.registry))
+def _claim(tx: Context, number: int, registry: str, pieces: Sequence[Piece]) -> list[Move]:
+    """Units move from the registry's unassigned account into the claiming one."""
+    unassigned, _ = tx.any_account(unassigned_account(registry))
     cause, moves = tx.next_ref, list[Move]()
-    for item in sorted(op.claims):
-        batch_number, batch = tx.batch(item.batch)
-        piece, free = Piece(batch_number, item.first, item.units), 0
-        for first, lot in find_lots(tx.state, batch_number, item.first, item.units):
+    for item in pieces:
+        batch, free = tx.batch_number(item.batch), 0
+        for first, lot in touch_lots(tx, item.batch, item.first, item.units):
             if lot.account != unassigned or lot.state != UnitState.FREE:
                 where = tx.account_number(lot.account).name
                 detail = (
@@ -197,8 +201,9 @@ def _claim(tx: Context, number: int, op: SetLink) -> list[Move]:
             free += min(first + lot.units, item.first + item.units) - max(first, item.first)
         if free != item.units:
             raise Refused(Reason.UNITS_UNSEEN, f"{free} of {item.units} units of {batch.name} were ever shown")
-        check_unrestricted(tx, piece, batch)
-        moves += move(tx, piece, number, UnitState.FREE, cause)
+    check_unrestricted(tx, pieces)
+    for item in pieces:
+        moves += move(tx, item, number, UnitState.FREE, cause)
     return moves
 
 
@@ -213,6 +218,7 @@ def check_mandate_fields(op: GrantMandate) -> None:
         raise Refused(
             Reason.MISSING_FIELD, "a mandate has limits: units each, units in all, an end", field="units_each"
         )
+    check_instant(op.until_ms, "until_ms")
     if (op.price_min or op.price_max) and not op.currency:
         raise Refused(Reason.MISSING_FIELD, "a price band names its currency", field="currency")
 
@@ -223,7 +229,8 @@ def apply_grant_mandate(tx: Context, op: GrantMandate) -> None:
     tx.member(op.grantee)
     if tx.state.get(t.MANDATES, number, op.mandate) is not None:
         raise Refused(Reason.MANDATE_EXISTS, f"account {account.name} has a mandate {op.mandate}", mandate=op.mandate)
-    check_owner(tx, account, op)
+    ends = _HOLDS_END_IN if NUMBERS[Hold] in op.operations else ()
+    check_owner(tx, account, op, op.units_total, (*op.operations, *ends))
     mandate = Mandate(
         op.grantee,
         tuple(sorted(op.operations)),

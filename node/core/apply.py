@@ -50,7 +50,7 @@ RULES: Final[dict[type, tuple[Check, Apply]]] = {
     o.Issue: (issuance.check_issue_fields, issuance.apply_issue),
     o.ExtendBatch: (issuance.check_extend_fields, issuance.apply_extend),
     o.Mark: (marking.check_mark_fields, marking.apply_mark),
-    o.Unmark: (marking.check_mark_fields, marking.apply_unmark),
+    o.Unmark: (marking.check_unmark_fields, marking.apply_unmark),
     o.Restrict: (marking.check_restrict_fields, marking.apply_restrict),
     o.Unrestrict: (marking.check_restrict_fields, marking.apply_unrestrict),
     o.Notice: (marking.check_notice_fields, marking.apply_notice),

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keeling.operations import NUMBERS, AnyOperation, RegistryPolicy
+from keeling.operations import NUMBERS, AnyOperation, CashLeg, RegistryPolicy
 from keeling.reasons import Reason
 from keeling.units import Purpose
 from node.core import tables as t
 from node.core.context import Context
+from node.core.fields import GRADES
 from node.core.records import Account, ApprovalRule, Mandate, Policy
 from node.core.refusal import Refused
-
-GRADES = "ABCD"
 
 
 def policy_in_force(tx: Context, account: Account) -> Policy:
@@ -35,16 +34,39 @@ def find_rule(policy: Policy, operation: int, units: int) -> ApprovalRule:
     return max(fitting, key=lambda rule: (rule.from_units, rule.approvals), default=ApprovalRule((), 0, 1))
 
 
-def check_owner(tx: Context, account: Account, operation: AnyOperation, units: int = 0) -> None:
-    """The account's own approvers have signed, as many different people as its policy asks."""
+def check_owner(
+    tx: Context, account: Account, operation: AnyOperation, units: int = 0, leads_to: Sequence[int] = ()
+) -> None:
+    """The account's own approvers have signed, as many different people as its policy asks.
+
+    An operation that only prepares others (a hold, a mandate) needs what those need: `leads_to` are their numbers.
+    """
     policy = policy_in_force(tx, account)
+    needed = find_rule(policy, NUMBERS[type(operation)], units).approvals
+    for number in leads_to:
+        needed = max(needed, find_rule(policy, number, units).approvals)
+    _check_people(tx, account, policy, needed)
+
+
+def check_owner_strictly(tx: Context, account: Account) -> None:
+    """As many people as the strictest rule asks: who can change the policy can do all that it guards."""
+    policy = policy_in_force(tx, account)
+    _check_people(tx, account, policy, max((rule.approvals for rule in policy.rules), default=1))
+
+
+def _check_people(tx: Context, account: Account, policy: Policy, needed: int) -> None:
     people = tx.people(account.owner, Purpose.APPROVE, policy.approvers)
     if not people:
         detail = f"no approver of account {account.name} has signed"
         raise Refused(Reason.NOT_PERMITTED, detail, account=account.name, owner=account.owner)
-    needed = find_rule(policy, NUMBERS[type(operation)], units).approvals
     if len(people) < needed:
-        keys = sum(1 for s in tx.signers if s.participant == account.owner and s.purposes & Purpose.APPROVE)
+        keys = sum(
+            1
+            for s in tx.signers
+            if s.participant == account.owner
+            and s.purposes & Purpose.APPROVE
+            and (not policy.approvers or s.key in policy.approvers)
+        )
         values = {"account": account.name, "have": len(people), "need": needed}
         if keys > len(people):
             raise Refused(
@@ -55,48 +77,66 @@ def check_owner(tx: Context, account: Account, operation: AnyOperation, units: i
         )
 
 
-def check_owner_or_mandate(
-    tx: Context, number: int, account: Account, operation: AnyOperation, units: int, mandate: str, programme: str
+def check_mandate(
+    tx: Context,
+    number: int,
+    account: Account,
+    operation: AnyOperation,
+    units: int,
+    mandate: str,
+    programmes: Sequence[str],
 ) -> None:
-    """The owner has approved, or the named mandate covers this operation of the submitting participant."""
-    if not mandate:
-        check_owner(tx, account, operation, units)
-        return
+    """Instead of the owner: the named mandate covers this operation, its grantee has signed. Its rest shrinks.
+
+    `programmes` are all that the units may be of; "" stands for any.
+    """
     found = tx.state.get(t.MANDATES, number, mandate)
     if found is None:
         raise Refused(Reason.MANDATE_NOT_FOUND, f"account {account.name} has no mandate {mandate!r}", mandate=mandate)
     if not tx.signed_by(found.grantee, Purpose.APPROVE):
         raise Refused(Reason.NOT_PERMITTED, f"{found.grantee} has not signed", mandate=mandate, grantee=found.grantee)
-    _check_mandate(tx, found, NUMBERS[type(operation)], units, mandate, programme)
+    _check_mandate(tx, found, NUMBERS[type(operation)], units, mandate, programmes)
     tx.state.put(t.MANDATES, found._replace(units_left=found.units_left - units), number, mandate)
 
 
-def _check_mandate(tx: Context, found: Mandate, operation: int, units: int, mandate: str, programme: str) -> None:
+def _check_mandate(
+    tx: Context, found: Mandate, operation: int, units: int, mandate: str, programmes: Sequence[str]
+) -> None:
     if tx.time_ms >= found.until_ms:
         raise Refused(Reason.OUTSIDE_MANDATE, f"mandate {mandate} has ended", mandate=mandate)
     if operation not in found.operations:
         raise Refused(Reason.OUTSIDE_MANDATE, f"mandate {mandate} does not cover this operation", mandate=mandate)
-    if found.programme and programme != found.programme:
+    if found.programme and any(name != found.programme for name in programmes):
         detail = f"mandate {mandate} covers programme {found.programme} only"
-        raise Refused(Reason.OUTSIDE_MANDATE, detail, mandate=mandate, programme=programme)
+        raise Refused(Reason.OUTSIDE_MANDATE, detail, mandate=mandate, programme=found.programme)
     limit = min(found.units_each, found.units_left)
     if units > limit:
         detail = f"{units} units; mandate {mandate} allows {limit} now"
         raise Refused(Reason.OUTSIDE_MANDATE, detail, mandate=mandate, units=units, limit=limit)
 
 
-def check_price(tx: Context, number: int, mandate: str, currency: str, amount: int, units: int) -> None:
-    """The price of a sale under a mandate lies in its band (whole minor units per unit of the batch)."""
+def check_price(tx: Context, number: int, mandate: str, paid: Sequence[CashLeg], units: int) -> None:
+    """What the giver is paid under a mandate lies in its band (whole minor units per unit of the batch)."""
     found = tx.state.get(t.MANDATES, number, mandate)
     if found is None or not (found.price_min or found.price_max):
         return
+    amount = sum(leg.amount for leg in paid)
     too_low = amount < found.price_min * units
     too_high = bool(found.price_max) and amount > found.price_max * units
-    if currency != found.currency or too_low or too_high:
+    if any(leg.currency != found.currency for leg in paid) or too_low or too_high:
         band = f"{found.price_min}..{found.price_max} {found.currency} per unit"
-        raise Refused(
-            Reason.OUTSIDE_PRICE_BAND, f"{amount} {currency} for {units} units; the band is {band}", band=band
-        )
+        detail = f"the giver of {units} units is paid {amount}; the band is {band}"
+        raise Refused(Reason.OUTSIDE_PRICE_BAND, detail, band=band)
+
+
+def check_incoming(tx: Context, giver: Account, taker: Account) -> None:
+    """Where a policy says so, the taker's owner approves what comes in from others."""
+    if taker.owner == giver.owner:
+        return
+    policy = policy_in_force(tx, taker)
+    if policy.incoming_approved and not tx.people(taker.owner, Purpose.APPROVE, policy.approvers):
+        detail = f"account {taker.name} approves what comes in, and has not"
+        raise Refused(Reason.INCOMING_NOT_APPROVED, detail, account=taker.name)
 
 
 def check_participant(tx: Context, participant: str, purpose: Purpose = Purpose.APPROVE) -> None:

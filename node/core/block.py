@@ -236,10 +236,15 @@ def check_submitter(state: State, public: bytes) -> Refusal | None:
         return Refusal(Reason.UNKNOWN_KEY, f"key {public.hex()[:16]} is not on this ledger")
     if key.retired or not key.purposes & Purpose.SUBMIT:
         return Refusal(Reason.KEY_NOT_ACTIVE, f"key {public.hex()[:16]} is retired or may not submit")
-    participant = state.get(t.PARTICIPANTS, key.participant)
-    if participant is None or participant.suspended:
+    if is_suspended(state, key.participant):
         return Refusal(Reason.PARTICIPANT_SUSPENDED, f"{key.participant} is suspended")
     return None
+
+
+def is_suspended(state: State, name: str) -> bool:
+    """Whether a participant may not act: neither hand in nor approve."""
+    participant = state.get(t.PARTICIPANTS, name)
+    return participant is None or participant.suspended
 
 
 def _prefetch_ids(state: State, submission: Submission, participant: str) -> None:
@@ -273,7 +278,7 @@ def _execute_transaction(
     if transaction.participant != participant:
         detail = f"the transaction names {transaction.participant!r}, the key belongs to {participant!r}"
         return Answer(item.digest, Refusal(Reason.NOT_THE_SUBMITTER, detail), (), transaction)
-    signers = _resolve_signers(state, tip, submitter, item, check)
+    signers = _resolve_signers(state, tip, submitter, participant, item, check)
     if isinstance(signers, Refusal):
         return Answer(item.digest, signers, (), transaction)
     tx = Context(state, place.height, place.time_ms, place.ordinal, place.first_event, participant, signers)
@@ -283,7 +288,7 @@ def _execute_transaction(
 
 
 def _resolve_signers(
-    state: State, tip: Tip, submitter: bytes, item: Approved, check: CheckSignature
+    state: State, tip: Tip, submitter: bytes, participant: str, item: Approved, check: CheckSignature
 ) -> tuple[Signer, ...] | Refusal:
     """The submitter and every approver, each with what their key may do; refuses a signature that does not verify."""
     found = []
@@ -293,6 +298,8 @@ def _resolve_signers(
             return Refusal(Reason.BAD_APPROVAL, f"approval by {public.hex()[:16]}, which is not on this ledger")
         if key.retired:
             return Refusal(Reason.KEY_NOT_ACTIVE, f"approval by {public.hex()[:16]}, which was retired")
+        if key.participant != participant and is_suspended(state, key.participant):
+            return Refusal(Reason.PARTICIPANT_SUSPENDED, f"approval by {key.participant}, which is suspended")
         found.append(Signer(public, key.participant, key.person, key.purposes))
     message = approval_message(tip.network, item.digest) if item.approvals else b""
     for public, signature in item.approvals:

@@ -49,6 +49,7 @@ class Context:
         self.participant = participant
         self.signers = tuple(signers)
         self.events: list[Event] = []
+        self.lots_touched = 0
         self._first_event = first_event
 
     # -- events -----------------------------------------------------------------------------------------------------
@@ -81,6 +82,9 @@ class Context:
         number, account = self.any_account(name)
         if account.closed:
             raise Refused(Reason.ACCOUNT_CLOSED, f"account {name} is closed", account=name)
+        if not account.owner:
+            detail = f"{name} shows units nobody has claimed: link an account of yours and claim them"
+            raise Refused(Reason.NOT_PERMITTED, detail, account=name)
         return number, account
 
     def any_account(self, name: str) -> tuple[int, Account]:
@@ -119,33 +123,34 @@ class Context:
         """The programme record in force at ledger time."""
         version = self.version(name)
         if version is None or version.programme is None:
-            raise Refused(Reason.PROGRAMME_NOT_FOUND, f"no programme record {name!r} is in force", programme=name)
+            raise Refused(Reason.PROGRAMME_NOT_FOUND, f"no programme has a record {name!r}", programme=name)
         return version.programme
 
     def registry(self, name: str) -> RegistryPolicy:
         """The registry's policy record in force at ledger time."""
         version = self.version(f"registry:{name}")
         if version is None or version.registry is None:
-            raise Refused(
-                Reason.REGISTRY_NOT_FOUND, f"no policy record for registry {name!r} is in force", registry=name
-            )
+            raise Refused(Reason.REGISTRY_NOT_FOUND, f"registry {name!r} has no policy record", registry=name)
         return version.registry
 
     def version(self, record: str) -> RecordVersion | None:
-        """The newest version of a record that is in force at ledger time."""
+        """The newest version of a record that is in force at ledger time; None where there never was a record."""
         versions: tuple[RecordVersion, ...] = self.state.get(t.RECORDS, record) or ()
         for version in reversed(versions):
             ends = version.effective_to_ms
             if version.effective_from_ms <= self.time_ms and (ends == 0 or self.time_ms < ends):
                 return version
+        if versions:
+            detail = f"none of {len(versions)} versions of {record} is in force at {self.time_ms}"
+            raise Refused(Reason.RECORD_NOT_IN_FORCE, detail, record=record)
         return None
 
     def condition(self, subject: str) -> Condition | None:
-        """The condition of `account:NAME` or `registry:NAME` if one is in force now."""
-        found = self.state.get(t.CONDITIONS, subject)
-        if found is None or self.time_ms < found.from_ms or (found.until_ms and self.time_ms >= found.until_ms):
-            return None
-        return found
+        """Why `account:NAME` or `registry:NAME` does not work now; None when it does."""
+        for _, found in self.state.scan(t.CONDITIONS, subject):
+            if found.from_ms <= self.time_ms and (not found.until_ms or self.time_ms < found.until_ms):
+                return found
+        return None
 
     # -- who signed -------------------------------------------------------------------------------------------------
 

@@ -24,24 +24,35 @@ from keeling.operations import (
     When,
 )
 from keeling.reasons import Reason
-from keeling.units import TERMINAL, UnitState
+from keeling.units import UnitState
 from node.core import tables as t
 from node.core.authority import check_attestors, check_electorate, check_owner, check_registry
 from node.core.context import Context
-from node.core.lots import check_unrestricted, find_lots, move
+from node.core.fields import check_evidence, check_length, check_ranges, check_text, check_when
+from node.core.lots import check_available, check_unrestricted, move, subtract, touch_lots
 from node.core.programmes import batches_of, check_end
 from node.core.records import Account, Claim, Piece
 from node.core.refusal import Refused
-from node.core.select import NO_SELECTION, check_selection, choose
+from node.core.select import NO_SELECTION, check_selection, choose, count_asked, find_pieces
 
 
 def check_retire_fields(op: Retire) -> None:
     check_selection(op.selection)
+    check_beneficiary(op.beneficiary)
+    check_length(op.reason, "reason")
+    check_when(op.effective, "effective")
+
+
+def check_beneficiary(beneficiary: bytes) -> None:
+    """Who is meant travels outside the ledger; only a salted hash of it is here (guarantee G11)."""
+    if len(beneficiary) not in (0, 32):
+        raise Refused(Reason.BAD_FIELD, "a beneficiary is a salted SHA-256: 32 bytes", field="beneficiary")
 
 
 def check_use_fields(op: Use) -> None:
     check_selection(op.selection)
     check_purpose(op.use)
+    check_when(op.effective, "effective")
 
 
 def check_purpose(use: Purposeful | None) -> None:
@@ -51,12 +62,16 @@ def check_purpose(use: Purposeful | None) -> None:
         raise Refused(Reason.MISSING_FIELD, "a use towards an NDC names its year", field="use.year")
     if use.kind == PurposefulKind.COMPLIANCE and not (use.scheme and use.year):
         raise Refused(Reason.MISSING_FIELD, "a compliance use names scheme and year", field="use.scheme")
+    check_length(use.scheme, "use.scheme")
+    check_length(use.entity, "use.entity")
 
 
 def check_cancel_fields(op: Cancel) -> None:
     check_selection(op.selection)
     if op.kind not in list(CancelKind) or op.kind == CancelKind.KIND_UNSPECIFIED:
         raise Refused(Reason.MISSING_FIELD, "a cancellation says its kind", field="kind")
+    check_length(op.reason, "reason")
+    check_when(op.effective, "effective")
 
 
 def apply_retire(tx: Context, op: Retire) -> None:
@@ -100,7 +115,7 @@ def _end_own(
 ) -> None:
     number, account = tx.account(name)
     wanted = selection or NO_SELECTION
-    check_owner(tx, account, op, wanted.units or sum(item.units for item in wanted.ranges))
+    check_owner(tx, account, op, count_asked(wanted))
     pieces = choose(tx, number, account, wanted)
     check_end(tx, batches_of(tx, pieces), account)
     end_units(tx, number, account, pieces, kind, state, beneficiary, effective, facts)
@@ -121,8 +136,7 @@ def end_units(
     cause, moves = tx.next_ref, list[Move]()
     for piece in pieces:
         moves += move(tx, piece, number, state, cause)
-    ended_ms = effective.ms if effective else tx.time_ms
-    claim = Claim(number, state, tuple(pieces), beneficiary, ended_ms, ())
+    claim = Claim(number, state, tuple(pieces), beneficiary, tx.time_ms, ())
     tx.state.put(t.CLAIMS, claim, cause.height, cause.ordinal)
     return tx.emit(kind, account.name, effective, moves, facts=facts)
 
@@ -134,43 +148,46 @@ def check_buffer_fields(op: Buffer) -> None:
     check_selection(op.selection)
     if op.action not in (BufferAction.DEPOSIT, BufferAction.WITHDRAW, BufferAction.COMPENSATE):
         raise Refused(Reason.MISSING_FIELD, "a buffer operation says its action", field="action")
-    if op.action != BufferAction.DEPOSIT and not (op.selection and op.selection.ranges):
-        raise Refused(Reason.MISSING_FIELD, "name the ranges in the buffer", field="selection.ranges")
+    if op.selection is None or not op.selection.ranges:
+        raise Refused(Reason.MISSING_FIELD, "a registry names the ranges it means", field="selection.ranges")
+    check_evidence(op.evidence)
 
 
 def apply_buffer(tx: Context, op: Buffer) -> None:
     """The registry puts units into its buffer, takes them out, or cancels them for a reversal."""
     number, account = tx.account(op.account)
-    selection = op.selection or NO_SELECTION
-    if op.action == BufferAction.DEPOSIT:
-        pieces = choose(tx, number, account, selection)
-        target = UnitState.BUFFER
-    else:
-        pieces = sorted(Piece(tx.batch(item.batch)[0], item.first, item.units) for item in selection.ranges)
-        target = UnitState.FREE if op.action == BufferAction.WITHDRAW else UnitState.CANCELLED
+    pieces = find_pieces(tx, (op.selection or NO_SELECTION).ranges)
     for batch in batches_of(tx, pieces):
         programme = tx.programme(batch.programme)
         check_registry(tx, programme.registry if batch.native else batch.registry)
+    facts = {"action": BufferAction(op.action).name}
+    if op.action == BufferAction.DEPOSIT:
+        check_available(tx, number, account.name, pieces)
+    else:
+        for piece in pieces:
+            _check_in_buffer(tx, number, account, piece)
+        check_unrestricted(tx, pieces)
+    if op.action == BufferAction.COMPENSATE:
+        end_units(tx, number, account, pieces, EventKind.BUFFERED, UnitState.CANCELLED, b"", None, facts)
+        return
+    target = UnitState.BUFFER if op.action == BufferAction.DEPOSIT else UnitState.FREE
     cause, moves = tx.next_ref, list[Move]()
     for piece in pieces:
-        if op.action != BufferAction.DEPOSIT:
-            _check_in_state(tx, number, account, piece, UnitState.BUFFER)
         moves += move(tx, piece, number, target, cause)
-    tx.emit(EventKind.BUFFERED, account.name, None, moves, facts={"action": BufferAction(op.action).name})
+    tx.emit(EventKind.BUFFERED, account.name, None, moves, facts=facts)
 
 
-def _check_in_state(tx: Context, number: int, account: Account, piece: Piece, state: UnitState) -> None:
+def _check_in_buffer(tx: Context, number: int, account: Account, piece: Piece) -> None:
     batch = tx.batch_number(piece.batch)
-    found = find_lots(tx.state, piece.batch, piece.first, piece.units)
+    found = touch_lots(tx, piece.batch, piece.first, piece.units)
     here = sum(
         min(first + lot.units, piece.first + piece.units) - max(first, piece.first)
         for first, lot in found
-        if lot.account == number and lot.state == state
+        if lot.account == number and lot.state == UnitState.BUFFER
     )
     if here != piece.units:
-        detail = f"{here} of {piece.units} units of {batch.name} are {state.name} in {account.name}"
-        raise Refused(Reason.UNITS_NOT_FREE, detail, batch=batch.name, state=state.name)
-    check_unrestricted(tx, piece, batch)
+        detail = f"{here} of {piece.units} units of {batch.name} are in the buffer in {account.name}"
+        raise Refused(Reason.UNITS_NOT_FREE, detail, batch=batch.name, state=UnitState.BUFFER.name)
 
 
 # -- reversal
@@ -179,8 +196,10 @@ def _check_in_state(tx: Context, number: int, account: Account, piece: Piece, st
 def check_reverse_fields(op: Reverse) -> None:
     if not op.height:
         raise Refused(Reason.MISSING_FIELD, "name the event that ended the units", field="height")
-    if not op.reason or op.evidence is None or not op.evidence.digest:
-        raise Refused(Reason.MISSING_FIELD, "a reversal gives its reason and evidence", field="reason, evidence")
+    check_text(op.reason, "reason", "a reversal says why")
+    check_evidence(op.evidence, "a reversal")
+    check_ranges(op.ranges, "ranges")
+    check_when(op.effective, "effective")
 
 
 def apply_reverse(tx: Context, op: Reverse) -> None:
@@ -189,14 +208,17 @@ def apply_reverse(tx: Context, op: Reverse) -> None:
     if claim is None:
         raise Refused(Reason.EVENT_NOT_FOUND, f"no event {op.height}.{op.ordinal} ended units here")
     account = tx.account_number(claim.account)
-    pieces = _pieces_to_reverse(tx, op, claim)
-    for batch in batches_of(tx, pieces):
+    named = find_pieces(tx, op.ranges)
+    batches = batches_of(tx, claim.pieces)
+    for batch in batches:
         if batch.native:
             check_electorate(tx)
         else:
             grade = op.evidence.grade if op.evidence else ""
             policy = tx.registry(batch.registry)
             check_attestors(tx, policy, grade, (account.owner,), policy.capture_grade)
+    pieces = _pieces_to_reverse(tx, op, claim, named)
+    for batch in batches:
         window = tx.programme(batch.programme).reversal_window_ms
         if window and tx.time_ms > claim.ended_ms + window:
             detail = f"the window of {batch.programme} ended {claim.ended_ms + window}"
@@ -212,17 +234,14 @@ def apply_reverse(tx: Context, op: Reverse) -> None:
     tx.emit(EventKind.REVERSED, account.name, op.effective, moves, facts=facts)
 
 
-def _pieces_to_reverse(tx: Context, op: Reverse, claim: Claim) -> list[Piece]:
+def _pieces_to_reverse(tx: Context, op: Reverse, claim: Claim, named: list[Piece]) -> list[Piece]:
     """The named ranges, or all that still stands; each position must have been ended by exactly this event."""
-    if op.ranges:
-        pieces = sorted(Piece(tx.batch(item.batch)[0], item.first, item.units) for item in op.ranges)
-    else:
-        pieces = [piece for piece in claim.pieces if piece not in claim.withdrawn]
-        if not pieces:
-            raise Refused(Reason.ALREADY_REVERSED, f"event {op.height}.{op.ordinal} was reversed before")
-    for piece in pieces:
-        for _, lot in find_lots(tx.state, piece.batch, piece.first, piece.units):
-            if (lot.height, lot.ordinal) != (op.height, op.ordinal) or lot.state not in TERMINAL:
-                detail = f"event {op.height}.{op.ordinal} did not end all of {tx.batch_number(piece.batch).name}"
-                raise Refused(Reason.NOT_REVERSIBLE, f"{detail} that is named")
-    return pieces
+    event = f"{op.height}.{op.ordinal}"
+    standing = [part for piece in claim.pieces for part in subtract(piece, claim.withdrawn)]
+    for piece in named:
+        if subtract(piece, sorted(claim.pieces)):
+            detail = f"event {event} did not end all of {tx.batch_number(piece.batch).name} that is named"
+            raise Refused(Reason.NOT_REVERSIBLE, detail, event=event)
+    if not standing or any(subtract(piece, sorted(standing)) for piece in named):
+        raise Refused(Reason.ALREADY_REVERSED, f"event {event} was reversed before", event=event)
+    return named or standing

@@ -10,20 +10,39 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from keeling.events import EventKind, Move
-from keeling.operations import Capture, Dispatch, HoldPurpose, Purposeful, Release
+from keeling.operations import (
+    NUMBERS,
+    Cancel,
+    Capture,
+    Dispatch,
+    HoldPurpose,
+    Purposeful,
+    Release,
+    Retire,
+    Transfer,
+    Use,
+)
 from keeling.operations import Hold as PlaceHold
 from keeling.reasons import Reason
-from keeling.units import Purpose, UnitState
+from keeling.units import NATIVE, Purpose, UnitState
 from node.core import tables as t
-from node.core.authority import check_attestors, check_owner_or_mandate, check_participant
+from node.core.authority import check_attestors, check_incoming, check_mandate, check_owner, check_participant
 from node.core.context import Context
 from node.core.ending import check_purpose, describe_purpose, end_units
-from node.core.limits import LOTS_MAX
-from node.core.lots import check_unrestricted, find_lots, move
-from node.core.programmes import batches_of, check_link_works, check_retirable, check_transfer, find_link
-from node.core.records import NO_HOLD, Account, Hold, Piece, Use
+from node.core.fields import check_evidence, check_instant, check_length, check_ranges, check_when
+from node.core.lots import check_unrestricted, move, subtract, touch_lots
+from node.core.programmes import (
+    batches_of,
+    check_link_works,
+    check_retirable,
+    check_transfer,
+    check_transfer_rule,
+    find_link,
+)
+from node.core.records import NO_HOLD, Account, Hold, Piece
+from node.core.records import Use as UseRecord
 from node.core.refusal import Refused
-from node.core.select import NO_SELECTION, check_selection, choose
+from node.core.select import NO_SELECTION, check_selection, choose, count_asked, find_pieces, find_programmes
 
 
 class HoldPhase(IntEnum):
@@ -37,6 +56,14 @@ class HoldPhase(IntEnum):
 
 
 LIVE = (HoldPhase.OPEN, HoldPhase.INSTRUCTED)
+_LEADS_TO = {
+    HoldPurpose.FOR_TRANSFER: NUMBERS[Transfer],
+    HoldPurpose.FOR_RETIREMENT: NUMBERS[Retire],
+    HoldPurpose.FOR_USE: NUMBERS[Use],
+    HoldPurpose.FOR_CANCELLATION: NUMBERS[Cancel],
+}
+"""A hold needs the approvals of what it will become: nobody looks at them again when it is captured."""
+
 _ENDINGS = {
     HoldPurpose.FOR_RETIREMENT: (EventKind.RETIRED, UnitState.RETIRED),
     HoldPurpose.FOR_USE: (EventKind.USED, UnitState.USED),
@@ -56,8 +83,11 @@ def check_hold_fields(op: PlaceHold) -> None:
         raise Refused(Reason.MISSING_FIELD, "a hold says its purpose", field="purpose")
     if op.expires_ms <= 0:
         raise Refused(Reason.MISSING_FIELD, "a hold says when it expires", field="expires_ms")
+    check_instant(op.expires_ms, "expires_ms")
     if op.purpose == HoldPurpose.FOR_TRANSFER and not op.to_account:
         raise Refused(Reason.MISSING_FIELD, "a hold for a transfer says to which account", field="to_account")
+    if op.purpose != HoldPurpose.FOR_TRANSFER and op.to_account:
+        raise Refused(Reason.BAD_FIELD, "only a hold for a transfer has a taker", field="to_account")
     if op.to_account and op.to_account == op.account:
         raise Refused(Reason.ACCOUNTS_MUST_DIFFER, f"a hold for a transfer from {op.account} to itself")
     if op.purpose == HoldPurpose.FOR_USE:
@@ -75,25 +105,24 @@ def apply_hold(tx: Context, op: PlaceHold) -> None:
     if op.buyer:
         tx.member(op.buyer)
     selection = op.selection or NO_SELECTION
-    asked = selection.units or sum(item.units for item in selection.ranges)
-    programme = selection.programme or (tx.batch(selection.ranges[0].batch)[1].programme if selection.ranges else "")
-    check_owner_or_mandate(tx, number, account, op, asked, op.mandate, programme)
+    asked, programmes = count_asked(selection), find_programmes(tx, selection)
+    if op.mandate:
+        check_mandate(tx, number, account, op, asked, op.mandate, programmes)
+    else:
+        check_owner(tx, account, op, asked, (_LEADS_TO[HoldPurpose(op.purpose)],))
+    if taker is not None:
+        check_incoming(tx, account, taker[1])
     if op.expires_ms <= tx.time_ms:
         raise Refused(Reason.HOLD_EXPIRED, f"the expiry {op.expires_ms} is not after {tx.time_ms}")
     pieces = choose(tx, number, account, selection)
-    for batch in batches_of(tx, pieces):
-        if not batch.native:
-            check_link_works(tx, account, find_link(account, batch.registry))
-        if op.purpose != HoldPurpose.FOR_TRANSFER:
-            check_retirable(tx, batch)
-        elif taker is not None and batch.native:
-            check_transfer(tx, batch, account, taker[1], "")
+    registry = _check_holdable(tx, op, account, taker[1] if taker else None, pieces)
     cause, moves = tx.next_ref, list[Move]()
     for piece in pieces:
         moves += move(tx, piece, number, UnitState.HELD, cause, op.hold)
-    use = None if op.use is None else Use(op.use.kind, op.use.year, op.use.scheme, op.use.entity)
+    use = None if op.use is None else UseRecord(op.use.kind, op.use.year, op.use.scheme, op.use.entity)
     hold = Hold(
         account=number,
+        registry=registry,
         holder=tx.participant,
         buyer=op.buyer,
         purpose=op.purpose,
@@ -117,6 +146,28 @@ def apply_hold(tx: Context, op: PlaceHold) -> None:
     tx.state.put(t.EXPIRIES, b"", op.expires_ms, op.hold)
     facts = {"account": account.name, "purpose": HoldPurpose(op.purpose).name, "expires_ms": op.expires_ms}
     tx.emit(EventKind.HELD, op.hold.hex(), None, moves, facts=facts)
+
+
+def _check_holdable(tx: Context, op: PlaceHold, account: Account, taker: Account | None, pieces: list[Piece]) -> str:
+    """What the units' programmes and registry let this hold become; returns the one registry of record."""
+    batches = batches_of(tx, pieces)
+    registries = sorted({batch.registry for batch in batches})
+    if len(registries) > 1:
+        detail = f"one hold is for one registry; these units are of {' and '.join(registries)}"
+        raise Refused(Reason.BAD_FIELD, detail, field="selection")
+    for batch in batches:
+        if not batch.native:
+            check_link_works(tx, account, find_link(account, batch.registry))
+            if taker is not None:
+                find_link(taker, batch.registry)
+    for batch in batches:
+        if taker is None:
+            check_retirable(tx, batch)
+        elif batch.native:
+            check_transfer(tx, batch, account, taker, op.hold.hex())
+        else:
+            check_transfer_rule(tx, batch, account, taker, op.hold.hex())
+    return registries[0]
 
 
 # -- dispatch
@@ -152,12 +203,9 @@ def apply_dispatch(tx: Context, op: Dispatch) -> None:
     """The hub is about to instruct the registry. The first dispatch of an attempt wins; nobody else may send it."""
     hold = _live_hold(tx, op.hold)
     account = tx.account_number(hold.account)
-    batches = batches_of(tx, hold.pieces)
-    registries = {batch.registry for batch in batches if not batch.native}
-    if len(registries) != 1 or any(batch.native for batch in batches):
-        detail = "only units of one outside registry can be dispatched"
-        raise Refused(Reason.BAD_FIELD, detail, registries=", ".join(sorted(registries)))
-    link = find_link(account, registries.pop())
+    if hold.registry == NATIVE:
+        raise Refused(Reason.BAD_FIELD, "nothing is sent for NATIVE units: capture the hold", field="hold")
+    link = find_link(account, hold.registry)
     check_participant(tx, link.hub)
     _check_live(tx, hold, op.hold)
     if op.attempt <= hold.attempt:
@@ -171,9 +219,10 @@ def apply_dispatch(tx: Context, op: Dispatch) -> None:
             detail = f"{link.registry} may still answer attempt {hold.attempt} until {settled}"
             raise Refused(Reason.NOT_SETTLED_YET, detail, until_ms=settled)
     check_link_works(tx, account, link)
-    cause, moves, pieces = tx.next_ref, list[Move](), hold.pieces
+    check_unrestricted(tx, hold.pieces)
+    cause, moves = tx.next_ref, list[Move]()
     if hold.phase == HoldPhase.OPEN:
-        for piece in pieces:
+        for piece in hold.pieces:
             moves += move(tx, piece, hold.account, UnitState.INSTRUCTED, cause, op.hold)
         tx.state.delete(t.EXPIRIES, hold.expires_ms, op.hold)
     changed = hold._replace(
@@ -181,10 +230,10 @@ def apply_dispatch(tx: Context, op: Dispatch) -> None:
         attempt=op.attempt,
         instruction=op.instruction,
         dispatched_ms=tx.time_ms,
-        hub=tx.participant,
+        hub=link.hub,
     )
     tx.state.put(t.HOLDS, changed, op.hold)
-    facts = {"attempt": op.attempt, "hub": tx.participant, "registry": link.registry}
+    facts = {"attempt": op.attempt, "hub": link.hub, "registry": link.registry}
     tx.emit(EventKind.DISPATCHED, op.hold.hex(), None, moves, facts={**facts, "instruction": op.instruction.hex()})
 
 
@@ -193,10 +242,9 @@ def apply_dispatch(tx: Context, op: Dispatch) -> None:
 
 def check_capture_fields(op: Capture) -> None:
     check_hold_id(op.hold)
-    if len(op.ranges) > LOTS_MAX:
-        raise Refused(Reason.TOO_MANY_RANGES, f"{len(op.ranges)} ranges; {LOTS_MAX} are allowed")
-    if op.ranges:
-        check_selection(NO_SELECTION._replace(ranges=op.ranges))
+    check_ranges(op.ranges, "ranges")
+    check_evidence(op.evidence)
+    check_when(op.effective, "effective")
 
 
 def apply_capture(tx: Context, op: Capture) -> None:
@@ -204,9 +252,13 @@ def apply_capture(tx: Context, op: Capture) -> None:
     hold = _live_hold(tx, op.hold)
     account = tx.account_number(hold.account)
     batches = batches_of(tx, hold.pieces)
+    used = find_pieces(tx, op.ranges) or list(hold.pieces)
     _check_capture_authority(tx, op, hold, account)
     _check_live(tx, hold, op.hold)
-    used = sorted(Piece(tx.batch(r.batch)[0], r.first, r.units) for r in op.ranges) or list(hold.pieces)
+    if hold.to_account:
+        tx.account(tx.account_number(hold.to_account).name)
+    if hold.registry != NATIVE and hold.phase == HoldPhase.OPEN:
+        raise Refused(Reason.HOLD_NOT_INSTRUCTED, f"hold {op.hold.hex()} was not dispatched", hold=op.hold.hex())
     units, left = sum(p.units for p in used), sum(p.units for p in hold.pieces)
     if units > left:
         detail = f"{units} units captured of a hold that has {left}"
@@ -237,26 +289,23 @@ def apply_capture(tx: Context, op: Capture) -> None:
 
 def _check_capture_authority(tx: Context, op: Capture, hold: Hold, account: Account) -> None:
     """MIRRORED: the registry's word, from attestors who are no party. NATIVE: whoever placed the hold."""
-    outside = [batch for batch in batches_of(tx, hold.pieces) if not batch.native]
-    if not outside:
+    if hold.registry == NATIVE:
         check_participant(tx, hold.holder)
         return
-    taker = tx.account_number(hold.to_account).owner if hold.to_account else ""
-    policy = tx.registry(outside[0].registry)
-    parties = [name for name in (account.owner, hold.buyer, taker) if name]
-    check_attestors(tx, policy, op.evidence.grade if op.evidence else "", parties, policy.capture_grade)
     if op.evidence is None or not op.evidence.digest or not op.evidence.reference:
         detail = "a capture carries the digest of the registry's answer and its reference"
         raise Refused(Reason.MISSING_FIELD, detail, field="evidence")
-    if hold.phase == HoldPhase.OPEN:
-        raise Refused(Reason.HOLD_NOT_INSTRUCTED, f"hold {op.hold.hex()} was not dispatched", hold=op.hold.hex())
+    taker = tx.account_number(hold.to_account).owner if hold.to_account else ""
+    policy = tx.registry(hold.registry)
+    parties = [name for name in (account.owner, hold.buyer, taker) if name]
+    check_attestors(tx, policy, op.evidence.grade, parties, policy.capture_grade)
 
 
 def _check_capturable(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> None:
     """Every position is in the account, and FREE or reserved by exactly this hold."""
     for piece in used:
         batch, covered = tx.batch_number(piece.batch), 0
-        for first, lot in find_lots(tx.state, piece.batch, piece.first, piece.units):
+        for first, lot in touch_lots(tx, piece.batch, piece.first, piece.units):
             ours = lot.hold == hold_id and lot.state in (UnitState.HELD, UnitState.INSTRUCTED)
             if lot.account != hold.account or not (ours or lot.state == UnitState.FREE):
                 state = UnitState(lot.state).name
@@ -265,7 +314,7 @@ def _check_capturable(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Pi
             covered += min(first + lot.units, piece.first + piece.units) - max(first, piece.first)
         if covered != piece.units:
             raise Refused(Reason.UNITS_UNSEEN, f"some units of {batch.name} the registry used were never shown here")
-        check_unrestricted(tx, piece, batch)
+    check_unrestricted(tx, used)
 
 
 def _swap(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> list[Piece]:
@@ -273,7 +322,7 @@ def _swap(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> lis
 
     Where the registry used free positions instead of held ones, as many held ones become free in the same block.
     """
-    outside = [part for piece in hold.pieces for part in _subtract(piece, used)]
+    outside = [part for piece in hold.pieces for part in subtract(piece, used)]
     swapped = sum(p.units for p in used) - (sum(p.units for p in hold.pieces) - sum(p.units for p in outside))
     rest, moves, cause = list[Piece](), list[Move](), tx.next_ref
     for part in outside:
@@ -288,21 +337,6 @@ def _swap(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> lis
     return rest
 
 
-def _subtract(piece: Piece, others: Sequence[Piece]) -> list[Piece]:
-    """The parts of a piece that lie in none of the others (which are sorted and disjoint)."""
-    parts, at, end = [], piece.first, piece.first + piece.units
-    for other in others:
-        stop = other.first + other.units
-        if other.batch != piece.batch or stop <= at or other.first >= end:
-            continue
-        if other.first > at:
-            parts.append(piece._replace(first=at, units=other.first - at))
-        at = max(at, stop)
-    if at < end:
-        parts.append(piece._replace(first=at, units=end - at))
-    return parts
-
-
 def _end_part(tx: Context, hold_id: bytes, hold: Hold) -> None:
     """Keep the hold as it is now; one that ended leaves the expiry queue."""
     tx.state.put(t.HOLDS, hold, hold_id)
@@ -315,6 +349,8 @@ def _end_part(tx: Context, hold_id: bytes, hold: Hold) -> None:
 
 def check_release_fields(op: Release) -> None:
     check_hold_id(op.hold)
+    check_length(op.reason, "reason")
+    check_evidence(op.evidence)
 
 
 def apply_release(tx: Context, op: Release) -> None:
@@ -337,15 +373,14 @@ def _check_release_instructed(tx: Context, op: Release, hold: Hold) -> None:
     if evidence is None or not evidence.digest or not op.reason:
         detail = f"hold {op.hold.hex()}: instructed, outcome open since {hold.dispatched_ms}"
         raise Refused(Reason.HOLD_INSTRUCTED, detail, hold=op.hold.hex(), since_ms=hold.dispatched_ms)
-    registry = batches_of(tx, hold.pieces)[0].registry
-    policy = tx.registry(registry)
+    policy = tx.registry(hold.registry)
     owner = tx.account_number(hold.account).owner
     if any(tx.signed_by(name, Purpose.ATTEST) and name not in (owner, hold.buyer) for name in policy.attestors):
         check_attestors(tx, policy, evidence.grade, (owner, hold.buyer), policy.capture_grade)
         return
     people = tx.people(hold.hub, Purpose.APPROVE)
     if not people:
-        raise Refused(Reason.NOT_PERMITTED, f"neither {registry} nor its hub {hold.hub} has signed", hub=hold.hub)
+        raise Refused(Reason.NOT_PERMITTED, f"neither {hold.registry} nor the hub {hold.hub} has signed", hub=hold.hub)
     if len(people) < 2:
         detail = f"one operator of {hold.hub} has signed; outcome open since {hold.dispatched_ms}"
         raise Refused(Reason.NEEDS_TWO_OPERATORS, detail, have=1, need=2)

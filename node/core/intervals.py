@@ -6,11 +6,13 @@ split one (units and rules §1). Restrictions are marks that stop movements; not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from keeling.encoding import Ref
 from node.core import tables as t
+from node.core.limits import UNITS_MAX
 from node.core.records import Batch, Mark
 from node.core.state import State
 
@@ -93,15 +95,36 @@ def read_marks(state: State, batch: int, first: int, units: int) -> Iterator[tup
             yield kind, name, at, mark
 
 
-def find_restriction(state: State, number: int, batch: Batch, first: int, units: int) -> tuple[str, int, Mark] | None:
+def find_restriction(state: State, number: int, first: int, units: int) -> tuple[str, int, Mark] | None:
     """The first restriction on the range: its name, its first position, the mark. None when there is none."""
-    if not batch.restrictions:
-        return None
     for key, mark in state.scan(t.MARKS, number, MarkKind.RESTRICTION):
         _, _, name, at = t.MARKS.parts(key)
         if at < first + units and at + mark.units > first:
             return name, at, mark
     return None
+
+
+def restricted_ranges(state: State, number: int, batch: Batch) -> list[tuple[int, int]]:
+    """Where a batch is restricted, by whatever: (first, stop) in order, none touching the next.
+
+    Read once per operation that looks at many lots, so that its cost is lots plus restrictions, not their product.
+    """
+    if not batch.restrictions:
+        return []
+    marks = state.scan(t.MARKS, number, MarkKind.RESTRICTION)
+    merged: list[tuple[int, int]] = []
+    for first, stop in sorted((t.MARKS.parts(key)[3], t.MARKS.parts(key)[3] + mark.units) for key, mark in marks):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((first, stop))
+    return merged
+
+
+def overlaps(ranges: Sequence[tuple[int, int]], first: int, units: int) -> bool:
+    """Whether one of these ordered, disjoint (first, stop) ranges shares a position with first .. first + units - 1."""
+    at = bisect_right(ranges, (first + units - 1, UNITS_MAX + 1))
+    return at > 0 and ranges[at - 1][1] > first
 
 
 def count_restrictions(state: State, number: int) -> int:

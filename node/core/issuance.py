@@ -14,23 +14,22 @@ from keeling.operations import ExtendBatch, Issue, IssueExtent, Levy, LevyRoundi
 from keeling.reasons import Reason
 from keeling.units import NATIVE, Purpose, UnitState, unassigned_account
 from node.core import tables as t
-from node.core.accounts import check_name
 from node.core.authority import check_registry
 from node.core.context import Context
-from node.core.limits import ALIGNMENT, TEXT_MAX, UNITS_MAX
+from node.core.fields import check_evidence, check_length, check_name, check_text, check_when
+from node.core.limits import ALIGNMENT, UNITS_MAX
 from node.core.lots import create
-from node.core.observe import check_observations, observe
+from node.core.observe import DECIMAL, check_observations, find_extent, observe
+from node.core.programmes import find_link
 from node.core.records import Batch, Piece, Project, Space
 from node.core.refusal import Refused
 
-DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,59}", re.ASCII)
 _NO_DATE: Final = When()
 
 
 def check_project_fields(op: RegisterProject) -> None:
     check_name(op.project, "project")
-    if not op.name or len(op.name) > TEXT_MAX:
-        raise Refused(Reason.MISSING_FIELD, f"a project has a name of 1 to {TEXT_MAX} characters", field="name")
+    check_text(op.name, "name", "a project has a name")
     if op.host and not re.fullmatch(r"[A-Z]{2,3}", op.host):
         raise Refused(Reason.BAD_FIELD, f"host {op.host!r} is not an ISO 3166-1 code", field="host")
 
@@ -52,8 +51,7 @@ def _check_issuer(tx: Context, programme: Programme) -> None:
 
 def check_issue_fields(op: Issue) -> None:
     check_name(op.batch, "batch")
-    if not op.space or len(op.space) > TEXT_MAX:
-        raise Refused(Reason.MISSING_FIELD, "a batch names its serial space", field="space")
+    check_text(op.space, "space", "a batch names its serial space")
     if not DECIMAL.fullmatch(op.first_number):
         raise Refused(Reason.BAD_FIELD, f"first number {op.first_number!r} is not decimal", field="first_number")
     if op.extent not in (IssueExtent.EXACT, IssueExtent.AT_LEAST):
@@ -62,33 +60,56 @@ def check_issue_fields(op: Issue) -> None:
         raise Refused(Reason.UNITS_MUST_BE_POSITIVE, f"{op.units} units; 1 to {UNITS_MAX}", field="units")
     if op.extent == IssueExtent.AT_LEAST and not op.observations:
         raise Refused(Reason.MISSING_FIELD, "AT_LEAST says which units were seen", field="observations")
+    if op.extent == IssueExtent.EXACT and op.observations:
+        detail = "an EXACT batch is issued whole; extend it with what was observed since"
+        raise Refused(Reason.BAD_FIELD, detail, field="observations")
     check_observations(op.observations)
+    check_length(op.serial_form, "serial_form")
+    for when, field in ((op.vintage_start, "vintage_start"), (op.vintage_end, "vintage_end")):
+        check_when(when, field)
+    if op.vintage_start and op.vintage_end and op.vintage_end.ms < op.vintage_start.ms:
+        raise Refused(Reason.BAD_FIELD, "the vintage ends before it starts", field="vintage_end")
+    check_evidence(op.evidence)
+    check_when(op.effective, "effective")
 
 
 def apply_issue(tx: Context, op: Issue) -> None:
     """A batch comes into being, with its units where they belong."""
     programme = tx.programme(op.programme)
     project = tx.state.get(t.PROJECTS, op.project)
-    if project is None:
-        raise Refused(Reason.PROJECT_NOT_FOUND, f"no project is called {op.project!r}", project=op.project)
+    if project is None or project.programme != op.programme:
+        detail = f"no project of {op.programme} is called {op.project!r}"
+        raise Refused(Reason.PROJECT_NOT_FOUND, detail, project=op.project)
     if tx.state.get(t.BATCH_NUMBERS, op.batch) is not None:
         raise Refused(Reason.BATCH_EXISTS, f"a batch is called {op.batch}", batch=op.batch)
-    account = tx.account(op.account)[0] if op.account else None
+    number = _find_receiver(tx, op, programme)
+    receivers = [tx.account(levy.account)[0] for levy in programme.levies] if programme.native else []
     _check_issuer(tx, programme)
     _check_verifier(tx, op, programme)
-    number, batch = _create_batch(tx, op, programme, project)
+    if op.account and not programme.native:
+        find_link(tx.account_number(number), programme.registry)
+    batch_number, batch = _create_batch(tx, op, programme, project)
     if op.extent == IssueExtent.AT_LEAST:
         grade = op.evidence.grade if op.evidence else ""
         tx.emit(
             EventKind.ISSUED, op.batch, op.effective, facts={"extent": "AT_LEAST", "space": op.space, "grade": grade}
         )
-        observe(tx, number, op.observations, op.evidence)
-        return
-    if account is None:
-        if programme.native:
-            raise Refused(Reason.MISSING_FIELD, "say which account receives the units", field="account")
-        account = tx.any_account(unassigned_account(programme.registry))[0]
-    _issue_whole(tx, op, programme, number, batch, account)
+        observe(tx, batch_number, op.observations, op.evidence)
+    else:
+        _issue_whole(tx, op, programme, batch_number, batch, number, receivers)
+
+
+def _find_receiver(tx: Context, op: Issue, programme: Programme) -> int:
+    """The account the units go to: MIRRORED units of nobody's to unassigned@registry."""
+    if programme.native and (not op.account or op.extent != IssueExtent.EXACT):
+        detail = "a NATIVE batch is issued here: EXACT, into a named account"
+        raise Refused(Reason.MISSING_FIELD, detail, field="account, extent")
+    if op.account and op.extent != IssueExtent.EXACT:
+        detail = "units that were merely seen go to unassigned@registry until they are claimed"
+        raise Refused(Reason.BAD_FIELD, detail, field="account")
+    if op.account:
+        return tx.account(op.account)[0]
+    return tx.any_account(unassigned_account(programme.registry))[0]
 
 
 def _check_verifier(tx: Context, op: Issue, programme: Programme) -> None:
@@ -110,6 +131,11 @@ def _create_batch(tx: Context, op: Issue, programme: Programme, project: Project
     if high > UNITS_MAX:
         detail = f"serials {first}..{first + op.units - 1} cross a multiple of {ALIGNMENT}"
         raise Refused(Reason.OUTSIDE_EXTENT, detail, batch=op.batch)
+    if op.observations:
+        seen_low, seen_high = find_extent(op.observations)
+        if seen_low < base + low or seen_high > base + high:
+            detail = f"{op.batch} is {base + low}..{base + high}; the export shows {seen_low}..{seen_high}"
+            raise Refused(Reason.OUTSIDE_EXTENT, detail, batch=op.batch)
     check_space(tx, op.space, base + low, base + high)
     progress = tx.state.get(t.PROGRESS)
     if progress is None:
@@ -161,7 +187,9 @@ def check_space(tx: Context, space: str, first: int, last: int, own: int = 0) ->
         before = next(iter(tx.state.scan(t.SPACES, space, start=key, reverse=True)), None)
 
 
-def _issue_whole(tx: Context, op: Issue, programme: Programme, number: int, batch: Batch, account: int) -> None:
+def _issue_whole(
+    tx: Context, op: Issue, programme: Programme, number: int, batch: Batch, account: int, receivers: list[int]
+) -> None:
     """One lot for the project, and one for each levy of a NATIVE batch, from the lowest positions on."""
     levied = compute_levies(programme.levies, op.units) if programme.native else []
     if sum(levied) >= op.units:
@@ -170,9 +198,8 @@ def _issue_whole(tx: Context, op: Issue, programme: Programme, number: int, batc
     cause, position = tx.next_ref, batch.low
     moves: list[Move] = []
     stated = {"extent": "EXACT", "space": op.space, "rule": op.programme if levied else ""}
-    for levy, units in zip(programme.levies, levied, strict=False):
+    for levy, receiver, units in zip(programme.levies, receivers, levied, strict=False):
         if units:
-            receiver = tx.account(levy.account)[0]
             state = UnitState.CANCELLED if levy.cancelled else UnitState.FREE
             moves.append(create(tx, number, batch, Piece(number, position, units), receiver, state, cause))
             stated[f"levy {levy.name}"] = (
@@ -199,8 +226,8 @@ def check_extend_fields(op: ExtendBatch) -> None:
     if not op.observations and not op.exact:
         raise Refused(Reason.MISSING_FIELD, "nothing was observed", field="observations")
     check_observations(op.observations)
-    if op.evidence is None or len(op.evidence.digest) != 32:
-        raise Refused(Reason.MISSING_FIELD, "an import carries the SHA-256 of its file", field="evidence.digest")
+    check_evidence(op.evidence, "an import")
+    check_length(op.run, "run")
 
 
 def apply_extend(tx: Context, op: ExtendBatch) -> None:
@@ -218,8 +245,8 @@ def apply_extend(tx: Context, op: ExtendBatch) -> None:
 def _grow(tx: Context, number: int, batch: Batch, op: ExtendBatch) -> None:
     if not op.observations:
         return
-    low = min(int(o.first_number) for o in op.observations) - batch.base
-    high = max(int(o.first_number) + o.units - 1 for o in op.observations) - batch.base
+    seen_low, seen_high = find_extent(op.observations)
+    low, high = seen_low - batch.base, seen_high - batch.base
     if batch.low <= low and high <= batch.high:
         return
     if batch.exact or low < 0 or high > UNITS_MAX:

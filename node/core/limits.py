@@ -10,6 +10,9 @@ from typing import Final
 LOTS_MAX: Final = 5_000
 """Lots one selection may touch, and ranges one transaction may name."""
 
+LOTS_TOUCHED_MAX: Final = 20_000
+"""Lots one transaction may read or move in all its operations: four full selections."""
+
 OPERATIONS_MAX: Final = 64
 """Operations in one transaction."""
 
@@ -21,6 +24,9 @@ ID_WINDOW_MS: Final = 35 * 86_400_000
 
 TEXT_MAX: Final = 256
 """Characters of a name or reference."""
+
+POLICY_DELAY_MAX_MS: Final = 366 * 86_400_000
+"""The longest delay of an account policy's changes: a year."""
 
 UNITS_MAX: Final = 2**63 - 1
 """Units of one batch, and the largest position."""

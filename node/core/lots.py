@@ -6,7 +6,9 @@ lots here and nowhere else. Whether a movement is allowed is decided by the rule
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from keeling.encoding import Ref
@@ -15,8 +17,8 @@ from keeling.reasons import Reason
 from keeling.units import TERMINAL, UnitState
 from node.core import tables as t
 from node.core.context import Context
-from node.core.intervals import find_restriction
-from node.core.limits import LOTS_MAX
+from node.core.intervals import find_restriction, overlaps, restricted_ranges
+from node.core.limits import LOTS_MAX, LOTS_TOUCHED_MAX, UNITS_MAX
 from node.core.records import NO_HOLD, Batch, Holding, Lot, Piece, Total
 from node.core.refusal import Refused
 from node.core.state import State
@@ -51,6 +53,34 @@ def find_lots(state: State, batch: int, first: int, units: int) -> list[tuple[in
             detail = f"the range touches more than {LOTS_MAX} lots; name at most as many units as end before {at}"
             raise Refused(Reason.TOO_MANY_LOTS, detail, limit=LOTS_MAX)
     return lots
+
+
+def touch_lots(tx: Context, batch: int, first: int, units: int) -> list[tuple[int, Lot]]:
+    """`find_lots` inside a transaction, counted against what one transaction may touch."""
+    found = find_lots(tx.state, batch, first, units)
+    tx.lots_touched += len(found)
+    if tx.lots_touched > LOTS_TOUCHED_MAX:
+        detail = f"the transaction touches more than {LOTS_TOUCHED_MAX} lots; split it into several"
+        raise Refused(Reason.TOO_MANY_LOTS, detail, limit=LOTS_TOUCHED_MAX)
+    return found
+
+
+def subtract(piece: Piece, others: Sequence[Piece]) -> list[Piece]:
+    """The parts of a piece that lie in none of the others (which are sorted and disjoint)."""
+    parts, at, end = [], piece.first, piece.first + piece.units
+    start = max(bisect_right(others, (piece.batch, piece.first, UNITS_MAX)) - 1, 0)
+    for other in islice(others, start, None):
+        stop = other.first + other.units
+        if (other.batch, other.first) >= (piece.batch, end):
+            break
+        if other.batch != piece.batch or stop <= at:
+            continue
+        if other.first > at:
+            parts.append(piece._replace(first=at, units=other.first - at))
+        at = max(at, stop)
+    if at < end:
+        parts.append(piece._replace(first=at, units=end - at))
+    return parts
 
 
 def _count(state: State, account: int, unit_state: int, batch: int, units: int, lots: int) -> None:
@@ -99,7 +129,7 @@ def move(
     state, number, end = tx.state, piece.batch, piece.first + piece.units
     batch_name, to_name = tx.batch_number(number).name, tx.account_number(to_account).name
     moves: list[Move] = []
-    for first, lot in find_lots(state, number, piece.first, piece.units):
+    for first, lot in touch_lots(tx, number, piece.first, piece.units):
         stop = first + lot.units
         _remove(state, number, first, lot)
         if first < piece.first:
@@ -121,7 +151,7 @@ def check_available(tx: Context, account: int, name: str, pieces: Sequence[Piece
     for piece in pieces:
         batch = tx.batch_number(piece.batch)
         at = piece.first
-        for first, lot in find_lots(tx.state, piece.batch, piece.first, piece.units):
+        for first, lot in touch_lots(tx, piece.batch, piece.first, piece.units):
             if first > at:
                 break
             if lot.account != account:
@@ -133,17 +163,27 @@ def check_available(tx: Context, account: int, name: str, pieces: Sequence[Piece
         if at < piece.first + piece.units:
             where = _describe(batch, at, piece.first + piece.units)
             raise Refused(Reason.UNITS_UNSEEN, f"{where} were never shown by an export", part=where)
-        check_unrestricted(tx, piece, batch)
+    check_unrestricted(tx, pieces)
 
 
-def check_unrestricted(tx: Context, piece: Piece, batch: Batch) -> None:
-    """No restriction lies on the piece."""
-    restricted = find_restriction(tx.state, piece.batch, batch, piece.first, piece.units)
-    if restricted is not None:
-        restriction, at, mark = restricted
-        where = _describe(batch, at, at + mark.units)
-        detail = f"{where} restricted by {restriction}: {mark.value}"
-        raise Refused(Reason.UNITS_RESTRICTED, detail, restriction=restriction, part=where)
+def check_unrestricted(tx: Context, pieces: Sequence[Piece]) -> None:
+    """No restriction lies on any of the pieces."""
+    stopped: dict[int, list[tuple[int, int]]] = {}
+    for piece in pieces:
+        number = piece.batch
+        batch = tx.batch_number(number)
+        if not batch.restrictions:
+            continue
+        if number not in stopped:
+            stopped[number] = restricted_ranges(tx.state, number, batch)
+        if not overlaps(stopped[number], piece.first, piece.units):
+            continue
+        restricted = find_restriction(tx.state, number, piece.first, piece.units)
+        if restricted is not None:
+            restriction, at, mark = restricted
+            where = _describe(batch, at, at + mark.units)
+            detail = f"{where} restricted by {restriction}: {mark.value}"
+            raise Refused(Reason.UNITS_RESTRICTED, detail, restriction=restriction, part=where)
 
 
 def _refuse_state(batch: Batch, piece: Piece, first: int, lot: Lot) -> None:

@@ -12,35 +12,48 @@ from node.core import records as r
 from node.core import tables as t
 from node.core.authority import check_registry
 from node.core.context import Context
+from node.core.fields import check_evidence, check_length, check_ranges, check_text, check_when
 from node.core.intervals import MarkKind, count_restrictions, erase, paint
-from node.core.limits import LOTS_MAX, TEXT_MAX
+from node.core.observe import DISCREPANCY_RESTRICTION
 from node.core.records import Batch, Piece
 from node.core.refusal import Refused
-from node.core.select import NO_SELECTION, check_selection
 
 
-def check_ranges(name: str, field: str, ranges: Sequence[Range]) -> None:
-    if not name or len(name) > TEXT_MAX or "\0" in name:
-        raise Refused(Reason.MISSING_FIELD, f"a {field} has a name of 1 to {TEXT_MAX} characters", field=field)
-    if len(ranges) > LOTS_MAX:
-        raise Refused(Reason.TOO_MANY_RANGES, f"{len(ranges)} ranges; {LOTS_MAX} are allowed")
-    check_selection(NO_SELECTION._replace(ranges=tuple(ranges)))
+def _check_marked(ranges: Sequence[Range]) -> None:
+    if not ranges:
+        raise Refused(Reason.UNITS_MUST_BE_POSITIVE, "no units are named", field="ranges")
+    check_ranges(ranges, "ranges")
 
 
-def check_mark_fields(op: Mark | Unmark) -> None:
-    check_ranges(op.label, "label", op.ranges)
+def check_mark_fields(op: Mark) -> None:
+    check_text(op.label, "label", "a label has a name")
+    _check_marked(op.ranges)
+    check_length(op.value, "value")
+    check_evidence(op.evidence)
+
+
+def check_unmark_fields(op: Unmark) -> None:
+    check_text(op.label, "label", "a label has a name")
+    _check_marked(op.ranges)
 
 
 def check_restrict_fields(op: Restrict | Unrestrict) -> None:
-    check_ranges(op.restriction, "restriction", op.ranges)
-    if not op.reason:
-        raise Refused(Reason.MISSING_FIELD, "a restriction, and its end, say why", field="reason")
+    check_text(op.restriction, "restriction", "a restriction has a name")
+    check_text(op.reason, "reason", "a restriction, and its end, say why")
+    _check_marked(op.ranges)
+    if isinstance(op, Restrict) and op.restriction.startswith(DISCREPANCY_RESTRICTION):
+        detail = f"{DISCREPANCY_RESTRICTION} is for what the ledger itself restricts"
+        raise Refused(Reason.BAD_FIELD, detail, field="restriction")
 
 
 def check_notice_fields(op: Notice) -> None:
-    check_ranges(op.notice, "notice", op.ranges or (Range("-", 0, 1),))
+    check_text(op.notice, "notice", "a notice has a name")
     if not op.kind and not op.close:
         raise Refused(Reason.MISSING_FIELD, "a notice says its kind", field="kind")
+    check_length(op.kind, "kind")
+    check_ranges(op.ranges, "ranges")
+    check_evidence(op.evidence)
+    check_when(op.due, "due")
 
 
 def _pieces(tx: Context, ranges: Sequence[Range]) -> list[tuple[Batch, Piece]]:
@@ -119,6 +132,9 @@ def apply_unrestrict(tx: Context, op: Unrestrict) -> None:
     lifted = 0
     for _, piece in pieces:
         lifted += erase(tx.state, piece.batch, MarkKind.RESTRICTION, op.restriction, piece.first, piece.units)
+        if op.restriction.startswith(DISCREPANCY_RESTRICTION):
+            # Resolved: should the registry say the same again, that is a new contradiction.
+            erase(tx.state, piece.batch, MarkKind.REGISTRY_STATE, "", piece.first, piece.units)
     if not lifted:
         detail = f"no restriction {op.restriction!r} on these units"
         raise Refused(Reason.RESTRICTION_NOT_FOUND, detail, restriction=op.restriction)

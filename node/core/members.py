@@ -5,16 +5,26 @@ Changes of the validator set and its policy are network governance and are refus
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from keeling.ed25519 import KeyRefused, check_public_key
 from keeling.events import EventKind
-from keeling.operations import Admit, KeyGrant, RotateKey, SetRecord
+from keeling.operations import (
+    Admit,
+    KeyGrant,
+    LevyRounding,
+    Programme,
+    ProgrammeTransferRule,
+    RotateKey,
+    SetRecord,
+)
 from keeling.reasons import Reason
 from keeling.units import ROLES, Purpose, unassigned_account
 from node.core import tables as t
-from node.core.accounts import OPEN_POLICY, check_name, create_account
-from node.core.authority import GRADES, check_electorate, check_participant
+from node.core.accounts import OPEN_POLICY, create_account
+from node.core.authority import check_electorate, check_participant
 from node.core.context import Context
-from node.core.limits import TEXT_MAX
+from node.core.fields import GRADES, check_name, check_text, check_when
 from node.core.records import Key, Participant, RecordVersion
 from node.core.refusal import Refused
 
@@ -26,26 +36,33 @@ def check_key_grant(grant: KeyGrant) -> None:
         check_public_key(grant.key)
     except KeyRefused as error:
         raise Refused(Reason.BAD_FIELD, f"the key cannot be admitted: {error}", field="key") from error
-    if not grant.person or len(grant.person) > TEXT_MAX:
-        raise Refused(Reason.MISSING_FIELD, "a key says which person holds it, by an opaque label", field="person")
+    check_text(grant.person, "person", "a key says which person holds it, by an opaque label")
     if not grant.purposes or grant.purposes & ~ALL_PURPOSES:
         raise Refused(Reason.BAD_FIELD, f"purposes {grant.purposes} are not known", field="purposes")
 
 
-def add_key(tx: Context, participant: str, grant: KeyGrant) -> None:
-    """Put a key on the ledger. It must be new: keys are never reused."""
+def check_new_key(tx: Context, grant: KeyGrant) -> None:
+    """Keys are never reused, not even by the participant that had them."""
     if tx.state.get(t.KEYS, grant.key) is not None:
         raise Refused(Reason.KEY_EXISTS, f"key {grant.key.hex()[:16]} is on the ledger", key=grant.key.hex())
+
+
+def add_key(tx: Context, participant: str, grant: KeyGrant) -> None:
+    """Put a key on the ledger."""
+    check_new_key(tx, grant)
     tx.state.put(t.KEYS, Key(participant, grant.person, grant.purposes, tx.height, 0), grant.key)
+
+
+def check_roles(roles: Sequence[str]) -> None:
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown or not roles:
+        raise Refused(Reason.BAD_FIELD, f"roles are {', '.join(ROLES)}; not {unknown}", field="roles")
 
 
 def check_admit_fields(op: Admit) -> None:
     check_name(op.participant, "participant")
-    if not op.name or len(op.name) > TEXT_MAX:
-        raise Refused(Reason.MISSING_FIELD, "a participant has a name", field="name")
-    unknown = [role for role in op.roles if role not in ROLES]
-    if unknown or not op.roles:
-        raise Refused(Reason.BAD_FIELD, f"roles are {', '.join(ROLES)}; not {unknown}", field="roles")
+    check_text(op.name, "name", "a participant has a name")
+    check_roles(op.roles)
     if not op.keys:
         raise Refused(Reason.MISSING_FIELD, "a participant comes with a key", field="keys")
     for grant in op.keys:
@@ -60,6 +77,8 @@ def apply_admit(tx: Context, op: Admit) -> None:
         raise Refused(
             Reason.PARTICIPANT_EXISTS, f"a participant is called {op.participant}", participant=op.participant
         )
+    for grant in op.keys:
+        check_new_key(tx, grant)
     check_electorate(tx)
     roles = tuple(dict.fromkeys(op.roles))
     tx.state.put(t.PARTICIPANTS, Participant(op.name, roles, False, False), op.participant)
@@ -82,6 +101,8 @@ def apply_rotate_key(tx: Context, op: RotateKey) -> None:
     old = tx.state.get(t.KEYS, op.retire) if op.retire else None
     if op.retire and (old is None or old.retired or old.participant != tx.participant):
         raise Refused(Reason.KEY_NOT_ACTIVE, f"{op.retire.hex()[:16]} is no active key of {tx.participant}")
+    if op.add is not None:
+        check_new_key(tx, op.add)
     itself = old is not None and op.retire in [signer.key for signer in tx.signers]
     alike = old is not None and op.add is not None and (op.add.person, op.add.purposes) == (old.person, old.purposes)
     if not (itself and alike):
@@ -108,24 +129,35 @@ def _has_administrator(tx: Context) -> bool:
 
 def check_record_fields(op: SetRecord) -> None:
     check_name(op.id, "id")
-    if not op.source:
-        raise Refused(Reason.MISSING_FIELD, "a record says where its rule comes from", field="source")
+    check_text(op.source, "source", "a record says where its rule comes from")
+    check_when(op.effective_from, "effective_from")
+    check_when(op.effective_to, "effective_to")
     if op.body is None:
         raise Refused(Reason.MISSING_FIELD, "a record has a body", field="body")
     version = convert_record(op)
     if version.programme is not None:
-        for levy in version.programme.levies:
-            if not levy.basis_points or not levy.account or not levy.rounding:
-                raise Refused(
-                    Reason.MISSING_FIELD, f"levy {levy.name!r} needs rate, account and rounding", field="levies"
-                )
-        if not version.programme.grain or not version.programme.transfer_rule:
-            raise Refused(Reason.MISSING_FIELD, "a programme has grain and transfer rule", field="programme")
+        _check_programme(version.programme)
     if version.registry is not None:
         if not op.id.startswith("registry:"):
             raise Refused(Reason.BAD_FIELD, "the record of a registry is called registry:NAME", field="id")
         if version.registry.capture_grade not in tuple(GRADES):
             raise Refused(Reason.BAD_FIELD, "capture_grade is A, B, C or D", field="registry.capture_grade")
+
+
+def _check_programme(programme: Programme) -> None:
+    check_name(programme.registry, "programme.registry")
+    check_name(programme.grain, "programme.grain")
+    check_name(programme.scheme, "programme.scheme")
+    rule = programme.transfer_rule
+    if rule not in list(ProgrammeTransferRule) or rule == ProgrammeTransferRule.TRANSFER_RULE_UNSPECIFIED:
+        raise Refused(Reason.MISSING_FIELD, "a programme says how its units may be transferred", field="transfer_rule")
+    for levy in programme.levies:
+        check_name(levy.account, "levies.account")
+        if not 0 < levy.basis_points <= 10_000:
+            detail = f"levy {levy.name!r} takes {levy.basis_points} basis points; 1 to 10000"
+            raise Refused(Reason.BAD_FIELD, detail, field="levies.basis_points")
+        if levy.rounding not in (LevyRounding.UP, LevyRounding.DOWN, LevyRounding.HALF_UP):
+            raise Refused(Reason.MISSING_FIELD, f"levy {levy.name!r} says how it rounds", field="levies.rounding")
 
 
 def convert_record(op: SetRecord) -> RecordVersion:
@@ -144,16 +176,21 @@ def convert_record(op: SetRecord) -> RecordVersion:
 
 def apply_set_record(tx: Context, op: SetRecord) -> None:
     """A new version of a record; earlier ones stay. A registry's first record opens its unassigned account."""
-    versions = tx.state.get(t.RECORDS, op.id) or ()
-    if op.version != len(versions) + 1:
-        detail = f"record {op.id} has {len(versions)} versions; the next is {len(versions) + 1}, not {op.version}"
-        raise Refused(Reason.RECORD_VERSION_NOT_NEXT, detail, record=op.id)
+    check_next_version(tx, op)
     check_electorate(tx)
     put_record(tx, op)
 
 
+def check_next_version(tx: Context, op: SetRecord) -> None:
+    """Versions count 1, 2, 3 and never change."""
+    versions = tx.state.get(t.RECORDS, op.id) or ()
+    if op.version != len(versions) + 1:
+        detail = f"record {op.id} has {len(versions)} versions; the next is {len(versions) + 1}, not {op.version}"
+        raise Refused(Reason.RECORD_VERSION_NOT_NEXT, detail, record=op.id)
+
+
 def put_record(tx: Context, op: SetRecord) -> None:
-    """Keep the version. Also used for the records of the genesis file."""
+    """Keep the version. The genesis file's records come in here as well."""
     versions = tx.state.get(t.RECORDS, op.id) or ()
     tx.state.put(t.RECORDS, (*versions, convert_record(op)), op.id)
     registry = op.id.removeprefix("registry:")

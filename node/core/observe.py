@@ -17,13 +17,14 @@ from keeling.reasons import Reason
 from keeling.units import TERMINAL, UnitState, unassigned_account
 from node.core import tables as t
 from node.core.context import Context
-from node.core.intervals import MarkKind, count_restrictions, covers, paint
+from node.core.fields import check_when
+from node.core.intervals import MarkKind, covers, erase, paint
 from node.core.limits import LOTS_MAX, TEXT_MAX
-from node.core.lots import create, find_lots, move
-from node.core.records import Batch, Discrepancy, Lot, Piece
+from node.core.lots import create, move, touch_lots
+from node.core.records import Batch, Claim, Discrepancy, Lot, Piece
 from node.core.refusal import Refused
 
-_DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,59}", re.ASCII)
+DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,59}", re.ASCII)
 STATES: Final = {
     ObservationStatus.ACTIVE: UnitState.FREE,
     ObservationStatus.ENDED: UnitState.ENDED,
@@ -34,6 +35,10 @@ STATES: Final = {
     ObservationStatus.CONVERTED: UnitState.CONVERTED,
 }
 _LIVE: Final = (UnitState.FREE, UnitState.HELD, UnitState.INSTRUCTED)
+
+
+DISCREPANCY_RESTRICTION: Final = "discrepancy/"
+"""Restrictions that a discrepancy lays are called so, with the place of its event: new names every time."""
 
 
 class Seen(NamedTuple):
@@ -51,16 +56,17 @@ class Parts(NamedTuple):
     """What an observation says of positions the ledger already has, by what has to be done with each part."""
 
     news: list[tuple[int, int]]
-    known: int
     contradictions: list[tuple[int, int, Lot]]
 
 
 def check_observations(observations: Sequence[Observation]) -> None:
     if len(observations) > LOTS_MAX:
         raise Refused(Reason.TOO_MANY_RANGES, f"{len(observations)} observations; {LOTS_MAX} are allowed")
+    if sum([len(seen.labels) for seen in observations]) > LOTS_MAX:
+        raise Refused(Reason.TOO_MANY_RANGES, f"more than {LOTS_MAX} labels", field="observations.labels")
     at = -1
     for seen in sorted(observations, key=lambda o: (len(o.first_number), o.first_number)):
-        if not _DECIMAL.fullmatch(seen.first_number) or seen.units <= 0:
+        if not DECIMAL.fullmatch(seen.first_number) or seen.units <= 0:
             raise Refused(Reason.BAD_FIELD, f"{seen.first_number!r} + {seen.units} is no range", field="observations")
         if seen.status not in STATES:
             raise Refused(Reason.MISSING_FIELD, "an observation says its status", field="observations.status")
@@ -68,7 +74,15 @@ def check_observations(observations: Sequence[Observation]) -> None:
             raise Refused(Reason.RANGES_OVERLAP, f"number {seen.first_number} is observed twice")
         if any(not label or len(label) > TEXT_MAX for label in seen.labels):
             raise Refused(Reason.BAD_FIELD, f"a label has 1 to {TEXT_MAX} characters", field="observations.labels")
+        check_when(seen.effective, "observations.effective")
+        check_when(seen.issued, "observations.issued")
         at = int(seen.first_number) + seen.units - 1
+
+
+def find_extent(observations: Sequence[Observation]) -> tuple[int, int]:
+    """The lowest and the highest number that was seen."""
+    firsts = [(int(seen.first_number), seen.units) for seen in observations]
+    return min(first for first, _ in firsts), max(first + units - 1 for first, units in firsts)
 
 
 def observe(
@@ -120,7 +134,7 @@ def _create_unseen(tx: Context, number: int, batch: Batch, seen: Sequence[Seen],
 def _gaps(tx: Context, number: int, item: Seen) -> list[tuple[int, int]]:
     """The ranges of an observation in which no lot is."""
     gaps, at, end = [], item.first, item.first + item.units
-    for first, lot in find_lots(tx.state, number, item.first, item.units):
+    for first, lot in touch_lots(tx, number, item.first, item.units):
         if first > at:
             gaps.append((at, first - at))
         at = first + lot.units
@@ -143,8 +157,12 @@ def apply_news(tx: Context, number: int, seen: Sequence[Seen], grade: str, run: 
     for (state, when), changed in sorted(by_change.items()):
         if changed:
             cause, moves = tx.next_ref, list[Move]()
-            for first, units in changed:
-                moves += move(tx, Piece(number, first, units), unassigned, state, cause)
+            pieces = [Piece(number, first, units) for first, units in sorted(changed)]
+            for piece in pieces:
+                moves += move(tx, piece, unassigned, state, cause)
+            if state in TERMINAL:
+                claim = Claim(unassigned, state, tuple(pieces), b"", tx.time_ms, ())
+                tx.state.put(t.CLAIMS, claim, cause.height, cause.ordinal)
             tx.emit(
                 EventKind.ATTESTED, batch.name, when, moves, facts={"run": run, "grade": grade, "status": state.name}
             )
@@ -155,17 +173,18 @@ def apply_news(tx: Context, number: int, seen: Sequence[Seen], grade: str, run: 
 def _compare(tx: Context, number: int, item: Seen, unassigned: int) -> Parts:
     news: list[tuple[int, int]] = []
     contradictions: list[tuple[int, int, Lot]] = []
-    known, end = 0, item.first + item.units
-    for first, lot in find_lots(tx.state, number, item.first, item.units):
+    end = item.first + item.units
+    for first, lot in touch_lots(tx, number, item.first, item.units):
         start = max(first, item.first)
         units = min(first + lot.units, end) - start
         if _agrees(lot, item.state, lot.account == unassigned):
-            known += units
+            # What the registry said before is history now; should it say so again, that is a new contradiction.
+            erase(tx.state, number, MarkKind.REGISTRY_STATE, "", start, units)
         elif lot.account == unassigned and lot.state not in TERMINAL:
             news.append((start, units))
         elif not _already_open(tx, number, start, units, item.state.name):
             contradictions.append((start, units, lot))
-    return Parts(news, known, contradictions)
+    return Parts(news, contradictions)
 
 
 def _agrees(lot: Lot, said: UnitState, unclaimed: bool) -> bool:
@@ -190,10 +209,9 @@ def open_discrepancy(tx: Context, number: int, piece: Piece, lot: Lot, said: str
     paint(tx.state, number, MarkKind.REGISTRY_STATE, "", piece.first, piece.units, said, place)
     tx.state.put(t.DISCREPANCIES, Discrepancy(piece, here, said, source), place.height, place.ordinal)
     if lot.state not in TERMINAL:
-        name = f"discrepancy/{place.height}.{place.ordinal}"
+        name = f"{DISCREPANCY_RESTRICTION}{place.height}.{place.ordinal}"
         paint(tx.state, number, MarkKind.RESTRICTION, name, piece.first, piece.units, f"registry says {said}", place)
-        restrictions = count_restrictions(tx.state, number)
-        tx.state.put(t.BATCHES, batch._replace(restrictions=restrictions), number)
+        tx.state.put(t.BATCHES, batch._replace(restrictions=batch.restrictions + 1), number)
     serials = f"{batch.base + piece.first}..{batch.base + piece.first + piece.units - 1}"
     facts = {"serials": serials, "ledger": here, "registry": said, "source": source}
     return tx.emit(EventKind.DISCREPANCY, batch.name, facts=facts)

@@ -14,8 +14,6 @@ from node.core.context import Context
 from node.core.records import Account, Batch, Link, Piece
 from node.core.refusal import Refused
 
-_NORMAL = 1
-
 
 def batches_of(tx: Context, pieces: Sequence[Piece]) -> list[Batch]:
     """The batches the pieces are of, each once, in order."""
@@ -26,7 +24,7 @@ def check_link_works(tx: Context, account: Account, link: Link) -> None:
     """The link, and the registry behind it, are working normally now."""
     for subject in (f"account:{account.name}", f"registry:{link.registry}"):
         found = tx.condition(subject)
-        if found is not None and found.state != _NORMAL:
+        if found is not None:
             until = f" until {found.until_ms}" if found.until_ms else ""
             detail = f"the link of {account.name} to {link.registry} is stopped{until}: {found.reason}"
             raise Refused(Reason.LINK_SUSPENDED, detail, account=account.name, registry=link.registry)
@@ -41,7 +39,7 @@ def find_link(account: Account, registry: str) -> Link:
 
 
 def check_transfer(tx: Context, batch: Batch, giver: Account, taker: Account, settlement: str) -> None:
-    """The programme lets units of the batch go from giver to taker on this ledger, now."""
+    """The programme lets units of the batch go from giver to taker on this ledger alone, now."""
     if not batch.native:
         here, there = find_link(giver, batch.registry), find_link(taker, batch.registry)
         same = (here.registry, here.registry_account) == (there.registry, there.registry_account)
@@ -49,6 +47,13 @@ def check_transfer(tx: Context, batch: Batch, giver: Account, taker: Account, se
             detail = f"{giver.name} and {taker.name} are different accounts at {batch.registry}"
             raise Refused(Reason.NEEDS_REGISTRY_CONFIRMATION, detail, registry=batch.registry)
         check_link_works(tx, giver, here)
+    check_transfer_rule(tx, batch, giver, taker, settlement)
+    if tx.programme(batch.programme).transfer_rule == Rule.REGISTRY_ONLY:
+        raise Refused(Reason.REGISTRY_ONLY, f"units of {batch.programme} move only at {batch.registry}")
+
+
+def check_transfer_rule(tx: Context, batch: Batch, giver: Account, taker: Account, settlement: str) -> None:
+    """The programme lets units of the batch change hands at all: here, or at their registry after a hold."""
     programme = tx.programme(batch.programme)
     rule = programme.transfer_rule
     if rule == Rule.EXCHANGE_ONLY:
@@ -58,11 +63,9 @@ def check_transfer(tx: Context, batch: Batch, giver: Account, taker: Account, se
             of = f"{batch.programme} version {version.version if version else 0}"
             detail = f"rule {of}: only with the settlement reference of {' or '.join(programme.exchanges)}"
             raise Refused(Reason.EXCHANGE_ONLY, detail, rule=of)
-    elif rule == Rule.REGISTRY_ONLY:
-        raise Refused(Reason.REGISTRY_ONLY, f"units of {batch.programme} move only at {batch.registry}")
     elif rule == Rule.NONE:
         raise Refused(Reason.NOT_TRANSFERABLE, f"units of {batch.programme} cannot be transferred")
-    elif rule == Rule.WITHIN_LINK and giver.link != taker.link:
+    elif rule == Rule.WITHIN_LINK and (giver.link is None or taker.link is None or giver.link[:2] != taker.link[:2]):
         detail = f"units of {batch.programme} move only inside one link"
         raise Refused(Reason.NOT_TRANSFERABLE, detail, programme=batch.programme)
 

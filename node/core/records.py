@@ -67,9 +67,8 @@ class Account(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """The state of a link or of a whole registry, between two moments of ledger time (0: open)."""
+    """Why a link or a registry is not working, between two moments of ledger time (0: open). The key has its state."""
 
-    state: int
     from_ms: int
     until_ms: int
     reason: str
@@ -191,9 +190,10 @@ class Use(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """A reservation. `pieces` are what it still holds; `phase` is one of `HoldPhase`."""
+    """A reservation. `pieces` are what it still holds, all of one registry of record; `phase` is one of `HoldPhase`."""
 
     account: int
+    registry: str
     holder: str
     buyer: str
     purpose: int
@@ -224,7 +224,7 @@ class Decided(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Units that ended here by somebody's act. `withdrawn` are the pieces that were reversed since."""
+    """Units that one event ended, at this ledger time. `withdrawn` are the pieces that were reversed since."""
 
     account: int
     state: int
@@ -262,7 +262,7 @@ class Anchored(NamedTuple):
 
 
 class Attested(NamedTuple):
-    """A registry's word as it was recorded: who brought it, and the event."""
+    """A registry's word as it was recorded: who vouches for it, and the event."""
 
     by: str
     digest: bytes
@@ -304,7 +304,7 @@ _USE: Final = record(Use, e.U8, e.U32, e.TEXT, e.TEXT)
 PARTICIPANT: Final = record(Participant, e.TEXT, _TEXTS, e.BOOL, e.BOOL)
 KEY: Final = record(Key, e.TEXT, e.TEXT, e.U32, e.U64, e.U64)
 ACCOUNT: Final = record(Account, e.TEXT, e.TEXT, e.TEXT, _POLICY, optional(_POLICY), e.I64, optional(_LINK), e.BOOL)
-CONDITION: Final = record(Condition, e.U8, e.I64, e.I64, e.TEXT)
+CONDITION: Final = record(Condition, e.I64, e.I64, e.TEXT)
 MANDATE: Final = record(Mandate, e.TEXT, listing(e.U16), e.U64, e.U64, e.TEXT, e.U64, e.U64, e.TEXT, e.I64)
 VERSIONS: Final = listing(_VERSION)
 PROJECT: Final = record(Project, e.TEXT, e.TEXT, e.TEXT)
@@ -320,7 +320,7 @@ TOTAL: Final = record(Total, e.U64, e.U32)
 MARK: Final = record(Mark, e.U64, e.TEXT, e.REF)
 HOLD: Final = record(
     Hold,
-    *(e.U32, e.TEXT, e.TEXT, e.U8, e.U8, listing(_PIECE), e.U64, e.U64, e.U64, e.I64),
+    *(e.U32, e.TEXT, e.TEXT, e.TEXT, e.U8, e.U8, listing(_PIECE), e.U64, e.U64, e.U64, e.I64),
     *(e.U32, e.BYTES, optional(_USE), e.U32, e.BYTES, e.I64, e.TEXT, e.TEXT, e.REF),
 )
 DECIDED: Final = record(Decided, e.U64, e.U32, e.BYTES32, e.U16)

@@ -5,17 +5,17 @@ A choice depends only on state, so every node chooses the same. It is refused ab
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from keeling.operations import Selection, SelectionStrategy
+from keeling.operations import Range, Selection, SelectionStrategy
 from keeling.reasons import Reason
 from keeling.units import UnitState
 from node.core import tables as t
 from node.core.context import Context
-from node.core.intervals import find_restriction
-from node.core.limits import LOTS_MAX
+from node.core.fields import check_ranges
+from node.core.intervals import overlaps, restricted_ranges
+from node.core.limits import LOTS_MAX, UNITS_MAX
 from node.core.lots import check_available
 from node.core.records import Account, Piece
 from node.core.refusal import Refused
@@ -27,28 +27,39 @@ def check_selection(selection: Selection | None) -> None:
     """What is wrong with a selection whatever the state is."""
     if selection is None or (not selection.ranges and not selection.units):
         raise Refused(Reason.UNITS_MUST_BE_POSITIVE, "the selection names no units")
-    if selection.ranges and selection.units:
-        raise Refused(Reason.BAD_FIELD, "give ranges or a number of units, not both", field="selection")
+    if selection.ranges and (selection.units or selection.batch or selection.programme):
+        raise Refused(Reason.BAD_FIELD, "give ranges, or a number of units and of what, not both", field="selection")
+    if selection.units > UNITS_MAX:
+        raise Refused(Reason.BAD_FIELD, f"{selection.units} units; {UNITS_MAX} at most", field="selection.units")
     if selection.strategy not in list(SelectionStrategy):
         raise Refused(Reason.BAD_FIELD, f"no strategy has the number {selection.strategy}", field="selection.strategy")
     if selection.strategy == SelectionStrategy.REGISTRY and not selection.ranges:
         detail = "with the strategy REGISTRY the registry chooses: name the ranges it chose"
         raise Refused(Reason.MISSING_FIELD, detail, field="selection.ranges")
-    if len(selection.ranges) > LOTS_MAX:
-        raise Refused(Reason.TOO_MANY_RANGES, f"{len(selection.ranges)} ranges; {LOTS_MAX} are allowed")
-    ordered = sorted(selection.ranges)
-    for before, after in pairwise(ordered):
-        if before.batch == after.batch and before.first + before.units > after.first:
-            raise Refused(Reason.RANGES_OVERLAP, f"{after.batch} position {after.first} is named twice")
-    for item in ordered:
-        if item.units <= 0:
-            raise Refused(Reason.UNITS_MUST_BE_POSITIVE, f"a range of {item.batch} is empty")
+    check_ranges(selection.ranges, "selection.ranges")
+
+
+def count_asked(selection: Selection) -> int:
+    """How many units a selection asks for."""
+    return selection.units or sum([item.units for item in selection.ranges])
+
+
+def find_programmes(tx: Context, selection: Selection) -> list[str]:
+    """The programmes the selected units can be of, before any is chosen; "" stands for any."""
+    if selection.ranges:
+        return sorted({tx.batch(item.batch)[1].programme for item in selection.ranges})
+    return [tx.batch(selection.batch)[1].programme] if selection.batch else [selection.programme]
+
+
+def find_pieces(tx: Context, ranges: Sequence[Range]) -> list[Piece]:
+    """Named ranges as pieces, in order of batch and position."""
+    return sorted([Piece(tx.batch(item.batch)[0], item.first, item.units) for item in ranges])
 
 
 def choose(tx: Context, number: int, account: Account, selection: Selection) -> list[Piece]:
     """The pieces a selection means in an account: FREE, unrestricted, in order of batch and position, one grain."""
     if selection.ranges:
-        pieces = sorted(Piece(tx.batch(item.batch)[0], item.first, item.units) for item in selection.ranges)
+        pieces = find_pieces(tx, selection.ranges)
         check_available(tx, number, account.name, pieces)
     else:
         pieces = _choose_units(tx, number, account, selection)
@@ -83,11 +94,14 @@ def _free_lots(
         wanted, _ = tx.batch(selection.batch)
         parts = (*parts, wanted)  # type: ignore[assignment]
     fits: dict[int, bool] = {}
+    stopped: dict[int, list[tuple[int, int]]] = {}
     for key, holding in tx.state.scan(t.HOLDINGS, *parts):
         _, _, batch, first = t.HOLDINGS.parts(key)
         if batch not in fits:
-            fits[batch] = not selection.programme or tx.batch_number(batch).programme == selection.programme
-        if not fits[batch] or find_restriction(tx.state, batch, tx.batch_number(batch), first, holding.units):
+            found = tx.batch_number(batch)
+            fits[batch] = not selection.programme or found.programme == selection.programme
+            stopped[batch] = restricted_ranges(tx.state, batch, found)
+        if not fits[batch] or (stopped[batch] and overlaps(stopped[batch], first, holding.units)):
             continue
         yield Piece(batch, first, holding.units), (holding.height, holding.ordinal)
 

@@ -6,31 +6,36 @@ MIRRORED units move here only inside one link; between links they are held, disp
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from keeling.events import CashMove, EventKind, Move
-from keeling.operations import CashLeg, IssueCash, RedeemCash, Transfer, UnitLeg
+from keeling.operations import CashLeg, IssueCash, RedeemCash, Transfer
 from keeling.reasons import Reason
-from keeling.units import Purpose, UnitState
+from keeling.units import UnitState
 from node.core import tables as t
-from node.core.authority import (
-    check_owner,
-    check_owner_or_mandate,
-    check_participant,
-    check_price,
-    policy_in_force,
-)
+from node.core.authority import check_incoming, check_mandate, check_owner, check_participant, check_price
 from node.core.context import Context
+from node.core.fields import check_length, check_when
 from node.core.lots import move
 from node.core.programmes import batches_of, check_transfer
-from node.core.records import Account, Currency, Piece
+from node.core.records import Account, Currency
 from node.core.refusal import Refused
-from node.core.select import NO_SELECTION, check_selection, choose
+from node.core.select import NO_SELECTION, check_selection, choose, count_asked, find_programmes
 
-AMOUNT_MAX = 2**63 - 1
+AMOUNT_MAX: Final = 2**63 - 1
+"""The largest amount, and the most of one currency that may be issued."""
+
+LEGS_MAX: Final = 500
+_CURRENCY: Final = re.compile(r"[A-Z][A-Z0-9]{2,11}@[A-Za-z0-9][A-Za-z0-9._:/@-]{0,63}", re.ASCII)
 
 
 def check_transfer_fields(op: Transfer) -> None:
     if not op.units and not op.cash:
         raise Refused(Reason.MISSING_FIELD, "the transfer has no legs", field="units")
+    if len(op.units) > LEGS_MAX or len(op.cash) > LEGS_MAX:
+        detail = f"{len(op.units)} legs of units, {len(op.cash)} of cash; {LEGS_MAX} each are allowed"
+        raise Refused(Reason.BAD_FIELD, detail, field="units")
     for leg in op.units:
         if leg.from_account == leg.to_account:
             raise Refused(Reason.ACCOUNTS_MUST_DIFFER, f"a leg from {leg.from_account} to itself")
@@ -39,65 +44,86 @@ def check_transfer_fields(op: Transfer) -> None:
         if cash.from_account == cash.to_account:
             raise Refused(Reason.ACCOUNTS_MUST_DIFFER, f"a cash leg from {cash.from_account} to itself")
         check_amount(cash.currency, cash.amount)
+    check_length(op.settlement_reference, "settlement_reference")
+    check_when(op.effective, "effective")
 
 
 def check_amount(currency: str, amount: int) -> None:
     if not 0 < amount <= AMOUNT_MAX:
         raise Refused(Reason.AMOUNT_MUST_BE_POSITIVE, f"an amount of {amount} {currency}")
-    code, _, bank = currency.partition("@")
-    if not code or not bank:
+    if not _CURRENCY.fullmatch(currency):
         raise Refused(Reason.BAD_FIELD, f"{currency!r} is not CODE@BANK", field="currency")
+
+
+class _Giver:
+    """One account that gives units in a transfer: all its legs together are what its policy or mandate looks at."""
+
+    def __init__(self, number: int, account: Account) -> None:
+        self.number = number
+        self.account = account
+        self.units = 0
+        self.programmes: list[str] = []
 
 
 def apply_transfer(tx: Context, op: Transfer) -> None:
     """All sides approve what they give; then the units are chosen, checked and moved, then the cash."""
+    accounts: dict[str, tuple[int, Account]] = {}
     named = [(leg.from_account, leg.to_account) for leg in op.units] + [(c.from_account, c.to_account) for c in op.cash]
-    accounts = {name: tx.account(name) for pair in named for name in pair}
-    for leg in op.units:
-        _check_leg_authority(tx, op, leg, accounts)
+    for pair in named:
+        for name in pair:
+            if name not in accounts:
+                accounts[name] = tx.account(name)
     for cash in op.cash:
-        check_owner(tx, accounts[cash.from_account][1], op)
+        _find_currency(tx, cash.currency)
+    givers = _check_authority(tx, op, accounts)
     moves: list[Move] = []
     cause = tx.next_ref
     for leg in op.units:
-        (giver_number, giver), (taker_number, taker) = accounts[leg.from_account], accounts[leg.to_account]
-        pieces = choose(tx, giver_number, giver, leg.selection or NO_SELECTION)
+        (giver_number, giver_account), (taker_number, taker) = accounts[leg.from_account], accounts[leg.to_account]
+        pieces = choose(tx, giver_number, giver_account, leg.selection or NO_SELECTION)
         for batch in batches_of(tx, pieces):
-            check_transfer(tx, batch, giver, taker, op.settlement_reference)
-        if op.mandate:
-            _check_leg_price(tx, op, giver_number, pieces)
+            check_transfer(tx, batch, giver_account, taker, op.settlement_reference)
         for piece in pieces:
             moves += move(tx, piece, taker_number, UnitState.FREE, cause)
+    if op.mandate:
+        for giver in givers:
+            owner = giver.account.owner
+            paid = [cash for cash in op.cash if accounts[cash.to_account][1].owner == owner]
+            check_price(tx, giver.number, op.mandate, paid, giver.units)
     cash_moves = [_move_cash(tx, leg, accounts) for leg in op.cash]
     subject = op.units[0].to_account if op.units else op.cash[0].to_account
     reference = op.settlement_reference
     tx.emit(EventKind.TRANSFERRED, subject, op.effective, moves, cash_moves, {"settlement_reference": reference})
 
 
-def _check_leg_authority(tx: Context, op: Transfer, leg: UnitLeg, accounts: dict[str, tuple[int, Account]]) -> None:
-    selection = leg.selection or NO_SELECTION
-    asked = selection.units or sum(item.units for item in selection.ranges)
-    number, giver = accounts[leg.from_account]
-    if op.mandate:
-        programme = selection.programme or (
-            tx.batch(selection.ranges[0].batch)[1].programme if selection.ranges else ""
-        )
-        check_owner_or_mandate(tx, number, giver, op, asked, op.mandate, programme)
-    else:
-        check_owner(tx, giver, op, asked)
-    taker = accounts[leg.to_account][1]
-    if taker.owner != giver.owner and policy_in_force(tx, taker).incoming_approved:
-        policy = policy_in_force(tx, taker)
-        if not tx.people(taker.owner, Purpose.APPROVE, policy.approvers):
-            detail = f"account {taker.name} approves what comes in, and has not"
-            raise Refused(Reason.INCOMING_NOT_APPROVED, detail, account=taker.name)
+def _check_authority(tx: Context, op: Transfer, accounts: dict[str, tuple[int, Account]]) -> list[_Giver]:
+    """Every giver approves all it gives in one sum, so that many small legs are not below a limit that one is above."""
+    givers: dict[str, _Giver] = {}
+    for leg in op.units:
+        giver = givers.get(leg.from_account)
+        if giver is None:
+            giver = givers[leg.from_account] = _Giver(*accounts[leg.from_account])
+        selection = leg.selection or NO_SELECTION
+        giver.units += count_asked(selection)
+        if op.mandate:
+            giver.programmes += find_programmes(tx, selection)
+    for giver in givers.values():
+        if op.mandate:
+            check_mandate(tx, giver.number, giver.account, op, giver.units, op.mandate, giver.programmes)
+        else:
+            check_owner(tx, giver.account, op, giver.units)
+    for cash in op.cash:
+        check_owner(tx, accounts[cash.from_account][1], op)
+    for leg in op.units:
+        check_incoming(tx, accounts[leg.from_account][1], accounts[leg.to_account][1])
+    return list(givers.values())
 
 
-def _check_leg_price(tx: Context, op: Transfer, giver: int, pieces: list[Piece]) -> None:
-    units = sum(piece.units for piece in pieces)
-    paid = sum(cash.amount for cash in op.cash)
-    currency = op.cash[0].currency if op.cash else ""
-    check_price(tx, giver, op.mandate, currency, paid, units)
+def _find_currency(tx: Context, currency: str) -> Currency:
+    found = tx.state.get(t.CURRENCIES, currency)
+    if found is None:
+        raise Refused(Reason.CURRENCY_MISMATCH, f"nobody has issued {currency}", currency=currency)
+    return found
 
 
 def _format_amount(amount: int, scale: int) -> str:
@@ -108,9 +134,7 @@ def _format_amount(amount: int, scale: int) -> str:
 
 
 def _move_cash(tx: Context, leg: CashLeg, accounts: dict[str, tuple[int, Account]]) -> CashMove:
-    currency = tx.state.get(t.CURRENCIES, leg.currency)
-    if currency is None:
-        raise Refused(Reason.CURRENCY_MISMATCH, f"nobody has issued {leg.currency}", currency=leg.currency)
+    currency = _find_currency(tx, leg.currency)
     giver, taker = accounts[leg.from_account][0], accounts[leg.to_account][0]
     _take_cash(tx, giver, leg.from_account, leg.currency, leg.amount, currency.scale)
     has = tx.state.get(t.CASH, taker, leg.currency) or 0
@@ -133,11 +157,12 @@ def _take_cash(tx: Context, number: int, name: str, currency: str, amount: int, 
 def apply_issue_cash(tx: Context, op: IssueCash) -> None:
     """The bank puts money that it owes into an account. Its first issue fixes the currency's scale."""
     number, account = tx.account(op.account)
-    _check_bank(tx, op.currency)
+    bank = _find_bank(tx, op.currency)
     currency = tx.state.get(t.CURRENCIES, op.currency) or Currency(op.scale, 0)
     if currency.scale != op.scale:
         detail = f"{op.currency} has {currency.scale} digits after the point, not {op.scale}"
         raise Refused(Reason.CURRENCY_MISMATCH, detail, currency=op.currency)
+    check_participant(tx, bank)
     if currency.issued + op.amount > AMOUNT_MAX:
         raise Refused(Reason.AMOUNT_OVERFLOWS, f"more than {AMOUNT_MAX} {op.currency} in all")
     tx.state.put(t.CURRENCIES, currency._replace(issued=currency.issued + op.amount), op.currency)
@@ -148,21 +173,21 @@ def apply_issue_cash(tx: Context, op: IssueCash) -> None:
 def apply_redeem_cash(tx: Context, op: RedeemCash) -> None:
     """Money leaves the ledger: the owner gives it up, the bank confirms it paid out."""
     number, account = tx.account(op.account)
+    bank = _find_bank(tx, op.currency)
+    currency = _find_currency(tx, op.currency)
     check_owner(tx, account, op)
-    _check_bank(tx, op.currency)
-    currency = tx.state.get(t.CURRENCIES, op.currency)
-    if currency is None:
-        raise Refused(Reason.CURRENCY_MISMATCH, f"nobody has issued {op.currency}", currency=op.currency)
+    check_participant(tx, bank)
     _take_cash(tx, number, account.name, op.currency, op.amount, currency.scale)
     tx.state.put(t.CURRENCIES, currency._replace(issued=currency.issued - op.amount), op.currency)
     tx.emit(EventKind.CASH_REDEEMED, account.name, cash=[CashMove(account.name, "", op.currency, op.amount)])
 
 
-def _check_bank(tx: Context, currency: str) -> None:
+def _find_bank(tx: Context, currency: str) -> str:
+    """The settlement bank that owes the currency."""
     bank = currency.partition("@")[2]
     if "bank" not in tx.member(bank).roles:
         raise Refused(Reason.NOT_PERMITTED, f"{bank} is not a settlement bank", participant=bank)
-    check_participant(tx, bank)
+    return bank
 
 
 def check_issue_cash_fields(op: IssueCash) -> None:

@@ -72,6 +72,8 @@ class Reason(IntEnum):
     RESTRICTION_NOT_FOUND = 417
     NOTICE_NOT_FOUND = 418
     CURRENCY_MISMATCH = 419
+    ACCOUNT_CLOSED = 420
+    RECORD_NOT_IN_FORCE = 421
 
     # Authority and approvals. NEEDS_APPROVAL and SAME_PERSON do not pin: the same transaction may come with more.
     NOT_PERMITTED = 500
@@ -84,7 +86,6 @@ class Reason(IntEnum):
     NEEDS_TWO_OPERATORS = 507
 
     # State and restrictions.
-    ACCOUNT_CLOSED = 600
     ACCOUNT_NOT_EMPTY = 601
     UNITS_NOT_OWNED = 602
     UNITS_HELD = 603
@@ -109,7 +110,6 @@ class Reason(IntEnum):
     OUTSIDE_REVERSAL_WINDOW = 622
     DISCREPANCY = 623
     INCOMING_NOT_APPROVED = 624
-    RECORD_NOT_IN_FORCE = 625
 
     # Quantities.
     INSUFFICIENT_UNITS = 700
@@ -199,6 +199,8 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.RESTRICTION_NOT_FOUND: Meaning("no such restriction on these units", "see: keeling lot find SERIAL"),
     Reason.NOTICE_NOT_FOUND: Meaning("no such open notice", "see: keeling events"),
     Reason.CURRENCY_MISMATCH: Meaning("the currency has another scale or issuer", "use CODE@BANK as it was issued"),
+    Reason.ACCOUNT_CLOSED: Meaning("the account is closed", "use another account"),
+    Reason.RECORD_NOT_IN_FORCE: Meaning("the record is not in force at ledger time", "see: keeling record list"),
     Reason.NOT_PERMITTED: Meaning("none of the signing keys may approve this", "have the account's approver sign"),
     Reason.NEEDS_APPROVAL: Meaning("more approvals are needed", "collect them: keeling tx sign; then submit again"),
     Reason.SAME_PERSON: Meaning("several keys of the same person count once", "another person must sign"),
@@ -211,7 +213,6 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.NEEDS_TWO_OPERATORS: Meaning(
         "without the registry's word, two people of the hub must close an instructed hold", "collect both approvals"
     ),
-    Reason.ACCOUNT_CLOSED: Meaning("the account is closed", "use another account"),
     Reason.ACCOUNT_NOT_EMPTY: Meaning("the account still holds units, cash or holds", "empty it first"),
     Reason.UNITS_NOT_OWNED: Meaning("some of these units are not in the account", "see: keeling lot find SERIAL"),
     Reason.UNITS_HELD: Meaning("some of these units are held", "wait, or ask the holder to release"),
@@ -244,10 +245,9 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.NOT_REVERSIBLE: Meaning("the event did not end these units", "name the event that did"),
     Reason.OUTSIDE_REVERSAL_WINDOW: Meaning("the programme's reversal window has passed", "ask the registry"),
     Reason.DISCREPANCY: Meaning(
-        "the registry's word and the ledger disagree", "a discrepancy is open; a person decides"
+        "the capture names units that the hold cannot take", "attest what the registry said: that opens a discrepancy"
     ),
     Reason.INCOMING_NOT_APPROVED: Meaning("the taking account approves what comes in", "have its approver sign too"),
-    Reason.RECORD_NOT_IN_FORCE: Meaning("the record is not in force at ledger time", "see: keeling record list"),
     Reason.INSUFFICIENT_UNITS: Meaning("the account has fewer free units", "ask for less; see: keeling available"),
     Reason.INSUFFICIENT_CASH: Meaning("the account has less cash", "pay in, or ask for less"),
     Reason.TOO_MANY_LOTS: Meaning("the choice would touch more than 5,000 lots", "split it as advised"),
