@@ -5,8 +5,15 @@ The Ledger service: hand in transactions, ask what became of them, read what is 
 
 Every call runs over mutual TLS. Every error carries google.rpc.ErrorInfo (domain "keeling", reason, and the values
 that explain it) in its details, and one readable line as its message. Reads show final state only, at the height
-they name. Pages: give the token of the last page to get the next; it is bound to the height the first page was read
-at, and ABORTED says that height is no longer kept: start again.
+they name.
+
+Pages: give the token of the last page, with the same arguments, to get the next. Each page is right at the height it
+names, and the list goes on after the last row given even where the ledger has moved on: what stayed as it was is
+given exactly once, whatever was committed between two pages. Where rows can be cut, moved or end (lots), `changed`
+says that this happened to the list since its first page, so that the pages together are no picture of one height;
+whoever needs one reads again, or asks GetAvailability for a height. A token of other arguments is INVALID_ARGUMENT,
+one of a height this node has not reached OUT_OF_RANGE. A page may have fewer rows than asked for, or none, where
+many had to be looked at; only an empty token ends the list.
 """
 
 from collections import abc as _abc
@@ -30,6 +37,9 @@ class SubmitRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBMISSIONS_FIELD_NUMBER: _builtins.int
+    BRIEF_FIELD_NUMBER: _builtins.int
+    brief: _builtins.bool
+    """receipts without their events: ask GetTransaction for those you want"""
     @_builtins.property
     def submissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """exact bytes of SignedSubmission"""
@@ -38,10 +48,11 @@ class SubmitRequest(_message.Message):
         self,
         *,
         submissions: _abc.Iterable[_builtins.bytes] | None = ...,
+        brief: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["submissions", b"submissions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "submissions", b"submissions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -463,9 +474,10 @@ class ListRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     OPEN_ONLY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
+    """more than Limits.page_max gives Limits.page_max"""
     page_token: _builtins.str
     account: _builtins.str
-    """where the list can be cut to one"""
+    """accounts: it and those below it; batches: those it has units of; holds: its own"""
     open_only: _builtins.bool
     """holds: only those that still hold units"""
     def __init__(
@@ -828,13 +840,13 @@ class Batch(_message.Message):
     def vintage_end(self) -> _operations_pb2.When: ...
     @_builtins.property
     def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateTotal]:
-        """in GetBatch only"""
+        """in GetBatch only, as `lots`"""
 
     @_builtins.property
     def issued(self) -> Global___Place: ...
     @_builtins.property
     def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]:
-        """in GetBatch only: unseen ranges, the first hundred"""
+        """in GetBatch only: unseen ranges, the first hundred; no account, no state"""
 
     def __init__(
         self,
@@ -1007,8 +1019,11 @@ class ListLotsResponse(_message.Message):
     LOTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     height: _builtins.int
+    changed: _builtins.bool
+    """lots of this list moved, were cut or ended since its first page was read"""
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lot]: ...
     def __init__(
@@ -1017,10 +1032,11 @@ class ListLotsResponse(_message.Message):
         lots: _abc.Iterable[Global___Lot] | None = ...,
         next_page_token: _builtins.str = ...,
         height: _builtins.int = ...,
+        changed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "lots", b"lots", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "height", b"height", "lots", b"lots", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1059,14 +1075,19 @@ class FoundLot(_message.Message):
     MARKS_FIELD_NUMBER: _builtins.int
     CUSTODY_FIELD_NUMBER: _builtins.int
     BATCH_REGISTRY_FIELD_NUMBER: _builtins.int
+    CUSTODY_CUT_FIELD_NUMBER: _builtins.int
     batch_registry: _builtins.str
+    custody_cut: _builtins.bool
+    """there are older events than those given"""
     @_builtins.property
-    def lot(self) -> Global___Lot: ...
+    def lot(self) -> Global___Lot:
+        """whole, even where only a part of it was asked for"""
+
     @_builtins.property
     def marks(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarkInfo]: ...
     @_builtins.property
     def custody(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
-        """newest first, back to the issuance"""
+        """newest first, back to the issuance; of each event only the moves of the part asked for"""
 
     def __init__(
         self,
@@ -1075,14 +1096,37 @@ class FoundLot(_message.Message):
         marks: _abc.Iterable[Global___MarkInfo] | None = ...,
         custody: _abc.Iterable[Global___Event] | None = ...,
         batch_registry: _builtins.str = ...,
+        custody_cut: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_registry", b"batch_registry", "custody", b"custody", "lot", b"lot", "marks", b"marks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_registry", b"batch_registry", "custody", b"custody", "custody_cut", b"custody_cut", "lot", b"lot", "marks", b"marks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FoundLot: _TypeAlias = FoundLot  # noqa: Y015
+
+@_typing.final
+class Numbers(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_NUMBER_FIELD_NUMBER: _builtins.int
+    LAST_NUMBER_FIELD_NUMBER: _builtins.int
+    first_number: _builtins.str
+    last_number: _builtins.str
+    def __init__(
+        self,
+        *,
+        first_number: _builtins.str = ...,
+        last_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_number", b"first_number", "last_number", b"last_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Numbers: _TypeAlias = Numbers  # noqa: Y015
 
 @_typing.final
 class FindLotsResponse(_message.Message):
@@ -1091,21 +1135,29 @@ class FindLotsResponse(_message.Message):
     LOTS_FIELD_NUMBER: _builtins.int
     UNSEEN_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
     height: _builtins.int
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundLot]: ...
     @_builtins.property
-    def unseen(self) -> _containers.RepeatedCompositeFieldContainer[_operations_pb2.Range]: ...
+    def unseen(self) -> _containers.RepeatedCompositeFieldContainer[_operations_pb2.Range]:
+        """inside a batch's extent, shown by nobody"""
+
+    @_builtins.property
+    def unknown(self) -> _containers.RepeatedCompositeFieldContainer[Global___Numbers]:
+        """in no batch of the space"""
+
     def __init__(
         self,
         *,
         lots: _abc.Iterable[Global___FoundLot] | None = ...,
         unseen: _abc.Iterable[_operations_pb2.Range] | None = ...,
         height: _builtins.int = ...,
+        unknown: _abc.Iterable[Global___Numbers] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "lots", b"lots", "unseen", b"unseen"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "lots", b"lots", "unknown", b"unknown", "unseen", b"unseen"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1232,26 +1284,34 @@ class GetAvailabilityRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     AT_HEIGHT_FIELD_NUMBER: _builtins.int
-    AS_OF_MS_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     account: _builtins.str
-    """empty: all"""
+    """empty: all, in pages of whole accounts"""
     batch: _builtins.str
     """empty: all"""
     at_height: _builtins.int
-    """0: now"""
-    as_of_ms: _builtins.int
-    """0: now; everything effective before the end of that day or at that instant"""
+    """what was known when that block was final; 0: the newest"""
+    page_size: _builtins.int
+    page_token: _builtins.str
+    @_builtins.property
+    def as_of(self) -> _operations_pb2.When:
+        """what was effective by the end of that UTC day (DATE) or at that instant; missing: all"""
+
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
         batch: _builtins.str = ...,
         at_height: _builtins.int = ...,
-        as_of_ms: _builtins.int = ...,
+        as_of: _operations_pb2.When | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_ms", b"as_of_ms", "at_height", b"at_height", "batch", b"batch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of", b"as_of", "at_height", b"at_height", "batch", b"batch", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1259,6 +1319,10 @@ Global___GetAvailabilityRequest: _TypeAlias = GetAvailabilityRequest  # noqa: Y0
 
 @_typing.final
 class AvailabilityLine(_message.Message):
+    """The units of one account in one batch. Every unit is in exactly one of the numbers. They are below zero only as of a
+    date, where a source says units left before another says they came.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCOUNT_FIELD_NUMBER: _builtins.int
@@ -1279,12 +1343,13 @@ class AvailabilityLine(_message.Message):
     grain: _builtins.str
     registry: _builtins.str
     control: _builtins.str
-    """of the account's link: who could still move the units outside"""
+    """of the account's link: who could still move the units outside; now only"""
     free: _builtins.int
     """without what is restricted"""
     held: _builtins.int
     instructed: _builtins.int
     restricted: _builtins.int
+    """would be free; now only"""
     buffer: _builtins.int
     pending: _builtins.int
     immobilised: _builtins.int
@@ -1316,6 +1381,28 @@ class AvailabilityLine(_message.Message):
 Global___AvailabilityLine: _TypeAlias = AvailabilityLine  # noqa: Y015
 
 @_typing.final
+class GrainTotal(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRAIN_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    grain: _builtins.str
+    units: _builtins.int
+    def __init__(
+        self,
+        *,
+        grain: _builtins.str = ...,
+        units: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grain", b"grain", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GrainTotal: _TypeAlias = GrainTotal  # noqa: Y015
+
+@_typing.final
 class Availability(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1324,28 +1411,32 @@ class Availability(_message.Message):
     HEIGHT_FIELD_NUMBER: _builtins.int
     TIME_MS_FIELD_NUMBER: _builtins.int
     BASIS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     height: _builtins.int
     time_ms: _builtins.int
+    """ledger time at that height"""
     basis: _builtins.str
-    """"known at height N" or "effective at DATE, as known at height N" """
+    """one sentence: which clock was read, and what the answer leaves out"""
+    next_page_token: _builtins.str
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___AvailabilityLine]: ...
     @_builtins.property
-    def unseen(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateTotal]:
-        """by grain: positions nobody has shown"""
+    def unseen(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrainTotal]:
+        """Positions nobody has shown, now only, on the first page: of the batch named, of the account's batches, or of all."""
 
     def __init__(
         self,
         *,
         lines: _abc.Iterable[Global___AvailabilityLine] | None = ...,
-        unseen: _abc.Iterable[Global___StateTotal] | None = ...,
+        unseen: _abc.Iterable[Global___GrainTotal] | None = ...,
         height: _builtins.int = ...,
         time_ms: _builtins.int = ...,
         basis: _builtins.str = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "height", b"height", "lines", b"lines", "time_ms", b"time_ms", "unseen", b"unseen"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "height", b"height", "lines", b"lines", "next_page_token", b"next_page_token", "time_ms", b"time_ms", "unseen", b"unseen"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1381,7 +1472,7 @@ class WatchRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     UNTIL_NOW_FIELD_NUMBER: _builtins.int
     account: _builtins.str
-    """only events that touch this account"""
+    """only events about this account: its units, cash and holds, and what was decided for it"""
     until_now: _builtins.bool
     """end at the newest event instead of waiting for more"""
     @_builtins.property

@@ -165,7 +165,7 @@ class LedgerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAccount(self, request, context):
-        """NOT_FOUND where the thing named does not exist, for this and all Get calls below.
+        """NOT_FOUND where the thing named does not exist, for this and all calls below.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,14 +190,15 @@ class LedgerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListLots(self, request, context):
-        """Lots of an account, or of a batch, in order of batch and position.
+        """Lots of an account in order of state, batch and position, or of a batch in order of position.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FindLots(self, request, context):
-        """The lots that contain a range of serial numbers, with their marks and chain of custody.
+        """The lots that contain a range of serial numbers, with the marks and the chain of custody of the part asked for.
+        NOT_FOUND: no batch of that space has any of the numbers. INVALID_ARGUMENT TOO_MANY_LOTS: ask for a shorter range.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -217,7 +218,8 @@ class LedgerServicer:
 
     def GetAvailability(self, request, context):
         """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
-        grains. As of now, of a height (what was known then) or of a date (what was effective then).
+        grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
+        height is not final here; FAILED_PRECONDITION NOT_KEPT: this node does not keep what led up to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,7 +228,7 @@ class LedgerServicer:
     def Watch(self, request, context):
         """Every event from an exact cursor on, in order, none twice and none left out, then new ones as they become final.
         A reader too slow to follow is ended with RESOURCE_EXHAUSTED and the cursor to resume from, never skipped.
-        OUT_OF_RANGE: the cursor is older than what this node keeps, or beyond the end.
+        OUT_OF_RANGE: the cursor is beyond the end. FAILED_PRECONDITION NOT_KEPT: it is older than what this node keeps.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

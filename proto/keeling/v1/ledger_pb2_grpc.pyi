@@ -5,8 +5,15 @@ The Ledger service: hand in transactions, ask what became of them, read what is 
 
 Every call runs over mutual TLS. Every error carries google.rpc.ErrorInfo (domain "keeling", reason, and the values
 that explain it) in its details, and one readable line as its message. Reads show final state only, at the height
-they name. Pages: give the token of the last page to get the next; it is bound to the height the first page was read
-at, and ABORTED says that height is no longer kept: start again.
+they name.
+
+Pages: give the token of the last page, with the same arguments, to get the next. Each page is right at the height it
+names, and the list goes on after the last row given even where the ledger has moved on: what stayed as it was is
+given exactly once, whatever was committed between two pages. Where rows can be cut, moved or end (lots), `changed`
+says that this happened to the list since its first page, so that the pages together are no picture of one height;
+whoever needs one reads again, or asks GetAvailability for a height. A token of other arguments is INVALID_ARGUMENT,
+one of a height this node has not reached OUT_OF_RANGE. A page may have fewer rows than asked for, or none, where
+many had to be looked at; only an empty token ends the list.
 """
 
 from collections import abc as _abc
@@ -54,24 +61,27 @@ class LedgerStub:
     ListParticipants: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListParticipantsResponse]
     ListRecords: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListRecordsResponse]
     GetAccount: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetAccountRequest, _ledger_pb2.Account]
-    """NOT_FOUND where the thing named does not exist, for this and all Get calls below."""
+    """NOT_FOUND where the thing named does not exist, for this and all calls below."""
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListAccountsResponse]
     GetBatch: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetBatchRequest, _ledger_pb2.Batch]
     ListBatches: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListBatchesResponse]
     ListLots: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListLotsRequest, _ledger_pb2.ListLotsResponse]
-    """Lots of an account, or of a batch, in order of batch and position."""
+    """Lots of an account in order of state, batch and position, or of a batch in order of position."""
     FindLots: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.FindLotsRequest, _ledger_pb2.FindLotsResponse]
-    """The lots that contain a range of serial numbers, with their marks and chain of custody."""
+    """The lots that contain a range of serial numbers, with the marks and the chain of custody of the part asked for.
+    NOT_FOUND: no batch of that space has any of the numbers. INVALID_ARGUMENT TOO_MANY_LOTS: ask for a shorter range.
+    """
     GetHold: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetHoldRequest, _ledger_pb2.HoldInfo]
     ListHolds: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListHoldsResponse]
     GetAvailability: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetAvailabilityRequest, _ledger_pb2.Availability]
     """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
-    grains. As of now, of a height (what was known then) or of a date (what was effective then).
+    grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
+    height is not final here; FAILED_PRECONDITION NOT_KEPT: this node does not keep what led up to it.
     """
     Watch: _grpc.UnaryStreamMultiCallable[_ledger_pb2.WatchRequest, _ledger_pb2.WatchResponse]
     """Every event from an exact cursor on, in order, none twice and none left out, then new ones as they become final.
     A reader too slow to follow is ended with RESOURCE_EXHAUSTED and the cursor to resume from, never skipped.
-    OUT_OF_RANGE: the cursor is older than what this node keeps, or beyond the end.
+    OUT_OF_RANGE: the cursor is beyond the end. FAILED_PRECONDITION NOT_KEPT: it is older than what this node keeps.
     """
 
 @_typing.type_check_only
@@ -94,24 +104,27 @@ class LedgerAsyncStub(LedgerStub):
     ListParticipants: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListParticipantsResponse]  # type: ignore[assignment]
     ListRecords: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListRecordsResponse]  # type: ignore[assignment]
     GetAccount: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetAccountRequest, _ledger_pb2.Account]  # type: ignore[assignment]
-    """NOT_FOUND where the thing named does not exist, for this and all Get calls below."""
+    """NOT_FOUND where the thing named does not exist, for this and all calls below."""
     ListAccounts: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListAccountsResponse]  # type: ignore[assignment]
     GetBatch: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetBatchRequest, _ledger_pb2.Batch]  # type: ignore[assignment]
     ListBatches: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListBatchesResponse]  # type: ignore[assignment]
     ListLots: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListLotsRequest, _ledger_pb2.ListLotsResponse]  # type: ignore[assignment]
-    """Lots of an account, or of a batch, in order of batch and position."""
+    """Lots of an account in order of state, batch and position, or of a batch in order of position."""
     FindLots: _aio.UnaryUnaryMultiCallable[_ledger_pb2.FindLotsRequest, _ledger_pb2.FindLotsResponse]  # type: ignore[assignment]
-    """The lots that contain a range of serial numbers, with their marks and chain of custody."""
+    """The lots that contain a range of serial numbers, with the marks and the chain of custody of the part asked for.
+    NOT_FOUND: no batch of that space has any of the numbers. INVALID_ARGUMENT TOO_MANY_LOTS: ask for a shorter range.
+    """
     GetHold: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetHoldRequest, _ledger_pb2.HoldInfo]  # type: ignore[assignment]
     ListHolds: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListHoldsResponse]  # type: ignore[assignment]
     GetAvailability: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetAvailabilityRequest, _ledger_pb2.Availability]  # type: ignore[assignment]
     """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
-    grains. As of now, of a height (what was known then) or of a date (what was effective then).
+    grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
+    height is not final here; FAILED_PRECONDITION NOT_KEPT: this node does not keep what led up to it.
     """
     Watch: _aio.UnaryStreamMultiCallable[_ledger_pb2.WatchRequest, _ledger_pb2.WatchResponse]  # type: ignore[assignment]
     """Every event from an exact cursor on, in order, none twice and none left out, then new ones as they become final.
     A reader too slow to follow is ended with RESOURCE_EXHAUSTED and the cursor to resume from, never skipped.
-    OUT_OF_RANGE: the cursor is older than what this node keeps, or beyond the end.
+    OUT_OF_RANGE: the cursor is beyond the end. FAILED_PRECONDITION NOT_KEPT: it is older than what this node keeps.
     """
 
 class LedgerServicer(metaclass=_abc_1.ABCMeta):
@@ -173,7 +186,7 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.GetAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.Account, _abc.Awaitable[_ledger_pb2.Account]]:
-        """NOT_FOUND where the thing named does not exist, for this and all Get calls below."""
+        """NOT_FOUND where the thing named does not exist, for this and all calls below."""
 
     @_abc_1.abstractmethod
     def ListAccounts(
@@ -202,7 +215,7 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.ListLotsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.ListLotsResponse, _abc.Awaitable[_ledger_pb2.ListLotsResponse]]:
-        """Lots of an account, or of a batch, in order of batch and position."""
+        """Lots of an account in order of state, batch and position, or of a batch in order of position."""
 
     @_abc_1.abstractmethod
     def FindLots(
@@ -210,7 +223,9 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.FindLotsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.FindLotsResponse, _abc.Awaitable[_ledger_pb2.FindLotsResponse]]:
-        """The lots that contain a range of serial numbers, with their marks and chain of custody."""
+        """The lots that contain a range of serial numbers, with the marks and the chain of custody of the part asked for.
+        NOT_FOUND: no batch of that space has any of the numbers. INVALID_ARGUMENT TOO_MANY_LOTS: ask for a shorter range.
+        """
 
     @_abc_1.abstractmethod
     def GetHold(
@@ -233,7 +248,8 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.Availability, _abc.Awaitable[_ledger_pb2.Availability]]:
         """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
-        grains. As of now, of a height (what was known then) or of a date (what was effective then).
+        grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
+        height is not final here; FAILED_PRECONDITION NOT_KEPT: this node does not keep what led up to it.
         """
 
     @_abc_1.abstractmethod
@@ -244,7 +260,7 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_ledger_pb2.WatchResponse], _abc.AsyncIterator[_ledger_pb2.WatchResponse]]:
         """Every event from an exact cursor on, in order, none twice and none left out, then new ones as they become final.
         A reader too slow to follow is ended with RESOURCE_EXHAUSTED and the cursor to resume from, never skipped.
-        OUT_OF_RANGE: the cursor is older than what this node keeps, or beyond the end.
+        OUT_OF_RANGE: the cursor is beyond the end. FAILED_PRECONDITION NOT_KEPT: it is older than what this node keeps.
         """
 
 def add_LedgerServicer_to_server(servicer: LedgerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,290 @@
+"""Rows in INDEX that readers need and the rules do not: what touched an account when, and where old ids were decided.
+
+Everything here is made from events alone, in the batch that makes the block final, and can be made again from the
+archive: `rebuild_indexes` gives the same rows. Consensus state is in `node.core.tables`; how rows become answers is in
+`node.reads`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from keeling.encoding import BYTES16, I64, TEXT, U8, U32, U64, listing, record
+from keeling.events import EVENT, Event, EventKind
+from keeling.operations import WhenPrecision
+from keeling.reasons import Reason, pins
+from node.archive import ArchivedBlock, read_archive
+from node.core import tables as t
+from node.core.block import Block
+from node.core.records import DECIDED, Decided
+from node.core.state import State
+from node.core.tables import after
+from node.store.contract import Batch, Family, Reads, Store
+
+DAY_MS: Final = 86_400_000
+REBUILD_KEYS_MAX: Final = 50_000
+"""Rows in one commit of a rebuild: some megabytes, and a few seconds between two commits."""
+
+AccountOfHold = Callable[[bytes], str]
+"""The name of the account a hold was placed in. It never changes."""
+
+
+class Delta(NamedTuple):
+    """Units that came to (or left) one batch and state of an account. `since_ms` is when that took effect.
+
+    A source that says only the day means all of it: `since_ms` is then its start in UTC.
+    """
+
+    batch: str
+    state: int
+    since_ms: int
+    units: int
+
+
+class Touched(NamedTuple):
+    """What one block did to one account: the ordinals of its events, and the units by batch, state and date."""
+
+    events: tuple[int, ...]
+    deltas: tuple[Delta, ...]
+
+
+_TOUCHED: Final = record(Touched, listing(U32), listing(record(Delta, TEXT, U8, I64, I64)))
+_DELTA_TAIL: Final = struct.Struct(">Bqq")
+_COUNT: Final = struct.Struct(">I")
+
+_ABOUT_ACCOUNT: Final = frozenset(
+    {
+        EventKind.ACCOUNT_OPENED,
+        EventKind.POLICY_SET,
+        EventKind.ACCOUNT_CLOSED,
+        EventKind.LINKED,
+        EventKind.MANDATE_GRANTED,
+        EventKind.MANDATE_REVOKED,
+    }
+)
+"""Kinds whose subject is an account that need not be in any of their moves."""
+_ABOUT_HOLD: Final = frozenset({EventKind.DISPATCHED, EventKind.CAPTURED, EventKind.RELEASED, EventKind.HOLD_EXPIRED})
+_LINK_OF: Final = "account:"
+
+
+# -- keys
+
+
+def account_key(account: str, height: int | None = None) -> bytes:
+    """Key of what a block did to an account; without a height, the prefix of all of the account's."""
+    prefix = b"a" + TEXT.encode(account)
+    return prefix if height is None else prefix + U64.encode(height)
+
+
+def batch_key(batch: str) -> bytes:
+    """Key of the newest height at which units of a batch moved."""
+    return b"b" + TEXT.encode(batch)
+
+
+def hold_key(account: str, hold: bytes = b"") -> bytes:
+    """Key of a hold of an account, whatever became of it; without an id, the prefix of all of the account's."""
+    return b"h" + TEXT.encode(account) + hold
+
+
+def old_id_key(state_key: bytes) -> bytes:
+    """Key of an id that left the state's window, from its key there."""
+    return b"i" + state_key[len(t.IDS.prefix) :]
+
+
+# -- writing
+
+
+def put_indexes(batch: Batch, block: Block, state: State) -> None:
+    """Add a final block's rows to its batch. `state` is one that knows the block's holds; later ones do too."""
+    put_events(batch, block.header.height, block.events, holds_of(state))
+    for key, decided in block.forgotten:
+        batch.put(Family.INDEX, old_id_key(key), DECIDED.encode(decided))
+
+
+def holds_of(state: State) -> AccountOfHold:
+    """The accounts of holds, from the state."""
+
+    def find(hold_id: bytes) -> str:
+        hold = state.get(t.HOLDS, hold_id)
+        account = None if hold is None else state.get(t.ACCOUNTS, hold.account)
+        if account is None:
+            raise LookupError(f"an event names hold {hold_id.hex()}, which is not in the state")
+        return account.name
+
+    return find
+
+
+def put_events(batch: Batch, height: int, events: Sequence[Event], account_of_hold: AccountOfHold) -> None:
+    """Add the rows of one block's events, in their order, to a batch."""
+    touched: dict[str, list[int]] = {}
+    units: dict[tuple[str, str, int, int], int] = {}
+    batches: dict[str, None] = {}
+    for ordinal, event in enumerate(events):
+        moves = event.moves
+        if moves:
+            when = event.effective
+            since = when.ms - when.ms % DAY_MS if when.precision == WhenPrecision.DATE else when.ms
+            for name, _, count, giver, from_state, _, taker, to_state in moves:
+                if giver:
+                    source = (giver, name, from_state, since)
+                    units[source] = units.get(source, 0) - count
+                    known = touched.get(giver)
+                    if known is None:
+                        touched[giver] = [ordinal]
+                    elif known[-1] != ordinal:
+                        known.append(ordinal)
+                target = (taker, name, to_state, since)
+                units[target] = units.get(target, 0) + count
+                known = touched.get(taker)
+                if known is None:
+                    touched[taker] = [ordinal]
+                elif known[-1] != ordinal:
+                    known.append(ordinal)
+                batches[name] = None
+        if event.kind != EventKind.TRANSFERRED or event.cash:
+            for account in _other_accounts(event, account_of_hold):
+                known = touched.setdefault(account, [])
+                if not known or known[-1] != ordinal:
+                    known.append(ordinal)
+            if event.kind == EventKind.HELD:
+                batch.put(Family.INDEX, hold_key(event.fact("account"), bytes.fromhex(event.subject)), b"")
+    _put_touched(batch, height, touched, units)
+    for name in batches:
+        batch.put(Family.INDEX, batch_key(name), U64.encode(height))
+
+
+def _other_accounts(event: Event, account_of_hold: AccountOfHold) -> Iterator[str]:
+    """The accounts an event is about besides those its units move between."""
+    for cash in event.cash:
+        if cash.from_account:
+            yield cash.from_account
+        if cash.to_account:
+            yield cash.to_account
+    if event.kind in _ABOUT_ACCOUNT:
+        yield event.subject
+    elif event.kind == EventKind.LINK_STATE and event.subject.startswith(_LINK_OF):
+        yield event.subject.removeprefix(_LINK_OF)
+    elif event.kind in _ABOUT_HOLD and not event.moves:
+        yield account_of_hold(bytes.fromhex(event.subject))
+
+
+def _put_touched(
+    batch: Batch, height: int, touched: dict[str, list[int]], units: dict[tuple[str, str, int, int], int]
+) -> None:
+    """One row per account: written by hand in the form of `_TOUCHED`, because every transaction pays for it."""
+    deltas: dict[str, list[bytes]] = {}
+    heads: dict[str, bytes] = {}
+    for (account, name, state, since), count in units.items():
+        if count:
+            head = heads.get(name)
+            if head is None:
+                head = heads[name] = TEXT.encode(name)
+            deltas.setdefault(account, []).append(head + _DELTA_TAIL.pack(state, since, count))
+    tail = U64.encode(height)
+    for account, ordinals in touched.items():
+        events = struct.pack(f">{len(ordinals) + 1}I", len(ordinals), *ordinals)
+        own = sorted(deltas.get(account, ()))
+        value = b"".join((events, _COUNT.pack(len(own)), *own))
+        batch.put(Family.INDEX, account_key(account) + tail, value)
+
+
+def rebuild_indexes(store: Store) -> int:
+    """Make every row again from the archive; returns the newest height read. Needs the archive from block 1 on."""
+    state = State(_Final(store))
+    store.clear([Family.INDEX])
+    batch, height = Batch(), 0
+    while (archived := read_archive(store, height + 1)) is not None:
+        height += 1
+        put_events(batch, height, list(archived_events(archived)), holds_of(state))
+        _put_old_ids(batch, store, height, archived)
+        if len(batch) >= REBUILD_KEYS_MAX:
+            store.commit(batch)
+            batch = Batch()
+    store.commit(batch)
+    return height
+
+
+def archived_events(block: ArchivedBlock) -> Iterator[Event]:
+    """All events of a block in their order: the sweeps', then each transaction's."""
+    for raw in archived_event_bytes(block):
+        yield EVENT.decode(raw)
+
+
+def archived_event_bytes(block: ArchivedBlock) -> Iterator[bytes]:
+    """The same, encoded."""
+    yield from block.sweeps
+    for submission in block.submissions:
+        for answer in submission.answers:
+            yield from answer.events
+
+
+def _put_old_ids(batch: Batch, store: Reads, height: int, archived: ArchivedBlock) -> None:
+    """Ids that were bound in this block and that the state has forgotten since."""
+    bound: dict[bytes, Decided] = {}
+    ordinal = 0
+    for submission in archived.submissions:
+        for answer in submission.answers:
+            if len(answer.id) == BYTES16.size and pins(Reason(answer.reason)):
+                key = t.IDS.key(answer.id, submission.participant)
+                bound[key] = Decided(height, ordinal, answer.digest, answer.reason)
+            ordinal += 1
+    kept = store.get_many(Family.STATE, list(bound))
+    for (key, decided), row in zip(bound.items(), kept, strict=True):
+        if row is None:
+            batch.put(Family.INDEX, old_id_key(key), DECIDED.encode(decided))
+
+
+class _Final:
+    """Final state of a store, for looking up holds."""
+
+    def __init__(self, store: Reads) -> None:
+        self._store = store
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._store.get(Family.STATE, key)
+
+    def get_many(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        return self._store.get_many(Family.STATE, keys)
+
+    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        return self._store.scan(Family.STATE, start, stop, reverse=reverse)
+
+
+# -- reading
+
+
+def scan_account(
+    reads: Reads, account: str, first: int, last: int, most: int | None = None
+) -> Iterator[tuple[int, Touched]]:
+    """What the blocks `first` .. `last` did to an account, by height."""
+    for key, raw in reads.scan(Family.INDEX, account_key(account, first), account_key(account, last + 1), limit=most):
+        yield U64.decode(key[-8:]), _TOUCHED.decode(raw)
+
+
+def scan_accounts(reads: Reads, start: bytes, last: int) -> Iterator[tuple[str, int, Touched]]:
+    """The same of every account from the key `start` on, account by account."""
+    for key, raw in reads.scan(Family.INDEX, max(start, b"a"), after(b"a")):
+        height = U64.decode(key[-8:])
+        if height <= last:
+            yield TEXT.decode(key[1:-8]), height, _TOUCHED.decode(raw)
+
+
+def read_last_touched(reads: Reads, account: str) -> int:
+    """The newest height at which something was done to an account; 0: never."""
+    prefix = account_key(account)
+    newest = next(iter(reads.scan(Family.INDEX, prefix, after(prefix), reverse=True, limit=1)), None)
+    return 0 if newest is None else U64.decode(newest[0][-8:])
+
+
+def read_last_moved(reads: Reads, batch: str) -> int:
+    """The newest height at which units of a batch moved; 0: never."""
+    raw = reads.get(Family.INDEX, batch_key(batch))
+    return 0 if raw is None else U64.decode(raw)
+
+
+def read_old_id(reads: Reads, transaction_id: bytes, participant: str) -> Decided | None:
+    """Where an id that the state has forgotten was decided."""
+    raw = reads.get(Family.INDEX, old_id_key(t.IDS.key(transaction_id, participant)))
+    return None if raw is None else DECIDED.decode(raw)

@@ -1,0 +1,36 @@
+"""Ranges of a batch as its registry prints them.
+
+A batch's `serial_form` is the text of any one serial of it, as the registry prints it; its scheme reads what is around
+the numbers from there. The schemes are in `keeling.serials`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from keeling.serials import SerialError, SerialRange, find_scheme
+from node.core.records import Batch
+
+
+@lru_cache(maxsize=4096)
+def _read_form(scheme: str, form: str) -> SerialRange | None:
+    """The range that the form shows; None where the scheme is not known here or cannot read it."""
+    name, _, version = scheme.partition("/")
+    try:
+        return find_scheme(name, int(version) if version.isdecimal() else None).parse(form)
+    except SerialError:
+        return None
+
+
+def print_serials(batch: Batch, first: int, units: int) -> str:
+    """The registry's text for positions `first` .. `first + units - 1`; empty where the form does not tell it.
+
+    A batch whose scheme has versions names the one its form was read with: "puro/2".
+    """
+    form = _read_form(batch.scheme, batch.serial_form) if batch.serial_form else None
+    if form is None:
+        return ""
+    number = batch.base + first
+    return find_scheme(form.scheme, form.scheme_version).print_range(
+        form._replace(first=number, last=number + units - 1)
+    )
