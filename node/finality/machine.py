@@ -65,6 +65,8 @@ class Finality(Standing):
             case ev.Suspended(reason):
                 self.suspended = reason
             case ev.Reseed(log):
+                if not self.signs:
+                    raise VoteError("only a validator with its vote journal can ask for a new epoch")
                 self._reseed(log)
             case ev.Tick(now_ms):
                 self._tick(now_ms)
