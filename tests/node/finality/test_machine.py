@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from keeling.votes import Certificate, SignedVote, Step, VoteError, check_certificate, sign_vote
+from keeling import ed25519
+from keeling.votes import Certificate, SignedVote, Step, VoteError, check_certificate, make_policy, sign_vote
 from node.finality import events as ev
-from node.finality.events import Reason, Reign, Tip
+from node.finality.events import Reason, Reign, Settings, Signer, Tip
 from node.finality.journal import GaveLock, Opened, Voted
 from node.finality.machine import Finality
 from tests.node.finality.network import GENESIS, Network, block, only, settings
@@ -31,6 +32,25 @@ def test_a_network_of_one_decides_in_the_step_that_executes() -> None:
     (persist,) = only(ev.Persist, outputs)
     assert [type(record) for record in persist.records] == [Voted, GaveLock]
     check_certificate(certificate_of(network), network.reign.policy, fake_check)
+
+
+def test_real_keys_make_certificates_that_anybody_can_check() -> None:
+    seeds = [bytes([i]) * 32 for i in range(1, 5)]
+    keys = [ed25519.public_key(seed) for seed in seeds]
+    reign = Reign(make_policy(bytes(32), keys), 0, 0)
+    machines = []
+    for seed, key in zip(seeds, keys, strict=True):
+        signer = Signer(key, lambda message, seed=seed: ed25519.sign(seed, message))
+        machines.append(Finality(Settings(NETWORK, signer), reign, GENESIS))
+        machines[-1].step(ev.Restarted((Opened(NETWORK, key, 0),), 0))
+    wire = [output for machine in machines for output in machine.step(ev.Executed(A))]
+    for output in wire:
+        if isinstance(output, ev.Send) and isinstance(output.message, SignedVote):
+            wire += [more for machine in machines for more in machine.step(ev.VoteArrived(output.message))]
+    finals = only(ev.Final, wire)
+    assert len(finals) == 4
+    for final in finals:
+        check_certificate(final.certificate, reign.policy)
 
 
 def test_four_decide_with_two_rounds() -> None:
