@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from keeling import ed25519
@@ -40,7 +42,7 @@ def test_real_keys_make_certificates_that_anybody_can_check() -> None:
     reign = Reign(make_policy(bytes(32), keys), 0, 0)
     machines = []
     for seed, key in zip(seeds, keys, strict=True):
-        signer = Signer(key, lambda message, seed=seed: ed25519.sign(seed, message))
+        signer = Signer(key, partial(ed25519.sign, seed))
         machines.append(Finality(Settings(NETWORK, signer), reign, GENESIS))
         machines[-1].step(ev.Restarted((Opened(NETWORK, key, 0),), 0))
     wire = [output for machine in machines for output in machine.step(ev.Executed(A))]
