@@ -84,7 +84,7 @@ def archive_block(block: Block) -> ArchivedBlock:
     return ArchivedBlock(block.header.time_ms, tuple(submissions), block.sweeps)
 
 
-def put_block(batch: Batch, block: Block, entry: bytes, certificate: bytes, checkpoint: bytes) -> None:
+def put_block(batch: Batch, block: Block, entry: bytes, certificate: bytes, checkpoint: bytes) -> ArchivedBlock:
     """Add a final block to an atomic batch: log, header, certificate, checkpoint, entry, answers and state."""
     height = block.header.height
     batch.put(Family.BLOCKS, height_key(b"h", height), block.header_leaf)
@@ -95,12 +95,14 @@ def put_block(batch: Batch, block: Block, entry: bytes, certificate: bytes, chec
     for offset, leaf in enumerate(leaves):
         batch.put(Family.LEAVES, leaf_key(block.header.first_leaf + offset), leaf)
     put_growth(batch, block.growth)
-    batch.put(Family.EVENTS, U64.encode(height), ARCHIVED_BLOCK.encode(archive_block(block)))
+    archived = archive_block(block)
+    batch.put(Family.EVENTS, U64.encode(height), ARCHIVED_BLOCK.encode(archived))
     for key, value in block.changes:
         if value is None:
             batch.delete(Family.STATE, key)
         else:
             batch.put(Family.STATE, key, value)
+    return archived
 
 
 def put_growth(batch: Batch, growth: Growth) -> None:

@@ -1,0 +1,87 @@
+"""`python -m node FOLDER`: run the node of a folder until it is told to stop. `keeling node run` starts this."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from keeling.genesis import GenesisError
+from network.certificates import CertificateError
+from network.config import ConfigError, load_config
+from network.folders import FolderRefused, NodeFolder, locked
+from network.keys import KeyFileError, read_passphrase
+from node.chain import ChainError
+from node.ordering.contract import OrderingError
+from node.server import Node
+from node.store.contract import StoreError
+
+REFUSALS = (
+    ChainError,
+    CertificateError,
+    ConfigError,
+    FolderRefused,
+    GenesisError,
+    KeyFileError,
+    OrderingError,
+    StoreError,
+    OSError,
+)
+
+
+def _configure_log() -> None:
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.JSONRenderer(),
+    ]
+    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
+async def run(folder: NodeFolder) -> int:
+    """Serve until SIGINT or SIGTERM; 1 when the node stopped itself."""
+    config = load_config(folder.config)
+    node = Node(config, read_passphrase())
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    try:
+        await node.start()
+        print(f"serving {config.origin} at {node.address}", flush=True)
+        failed = asyncio.create_task(node.wait_failed())
+        asked = asyncio.create_task(stopping.wait())
+        await asyncio.wait([failed, asked], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if not failed.done():
+            failed.cancel()
+            return 0
+        print(f"stopped: {failed.result()}", file=sys.stderr)
+        return 1
+    finally:
+        await node.stop()
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point; every refusal is one line and exit code 1."""
+    if len(arguments) != 1:
+        print("usage: python -m node FOLDER", file=sys.stderr)
+        return 2
+    _configure_log()
+    folder = NodeFolder(Path(arguments[0]))
+    try:
+        with locked(folder):
+            return asyncio.run(run(folder))
+    except REFUSALS as error:
+        print(f"cannot run {folder.root}: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,35 @@
+"""Health that means progress: what the node says of itself in `Status`, to probes and in metrics."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from node.finality.health import Cause
+from node.replica import Replica
+
+STALLED_AFTER_MS: Final = 10_000
+"""Work that is not final for this long is a stall."""
+
+
+class Report(NamedTuple):
+    """`text` is "idle", "advancing", or why finality stands still; `serving` is what a probe is told."""
+
+    text: str
+    serving: bool
+    waiting_for: tuple[str, ...]
+
+
+def describe_health(replica: Replica, now_ms: int) -> Report:
+    """Idle is healthy; unfinished work that gets older is not."""
+    if replica.failure is not None:
+        return Report(f"stopped: {replica.failure}", False, ())
+    health = replica.chain.health()
+    names = {v.vote_key: v.name for v in replica.chain.policy.validators}
+    missing = tuple(names.get(key, key.hex()[:16]) for key in health.missing)
+    if health.stopped is not None:
+        return Report(f"observing: {health.stopped.value}", True, missing)
+    if not replica.pending and health.cause is Cause.IDLE:
+        return Report("idle", True, ())
+    if now_ms - replica.last_final_ms < STALLED_AFTER_MS:
+        return Report("advancing", True, ())
+    return Report(f"stalled: {health.cause.value}", False, missing)

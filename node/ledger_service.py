@@ -1,0 +1,245 @@
+"""The Ledger service over gRPC: `keeling/v1/ledger.proto` says what each call promises.
+
+Submitting goes through the door and the replica; every read sees one frozen view of the store and is answered by
+`node.reads` on a thread. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Final, TypeVar
+
+from google.protobuf.message import Message
+from google.rpc import code_pb2
+
+from keeling.block import FORMAT, RULES, parse_header
+from keeling.reasons import Reason
+from keeling.submission import MAX_SUBMISSION_BYTES, MAX_TRANSACTIONS
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import ledger_pb2_grpc as rpc
+from node import reads
+from node.archive import height_key
+from node.chain import StateReader, read_height
+from node.core.limits import ID_WINDOW_MS, LOTS_MAX, OPERATIONS_MAX
+from node.core.refusal import Refusal
+from node.core.state import State
+from node.door import Admitted, TurnedAway, admit, check_answers
+from node.dry_run import dry_run
+from node.errors import abort, abort_refused
+from node.health import describe_health
+from node.reads.errors import ReadRefused
+from node.reads.watch import read_events
+from node.receipts import convert_dry_run, convert_submission
+from node.replica import Full, Replica
+from node.store.contract import Family, Reads, Store
+from node.verify import Verifier
+
+Context = Any
+WATCH_PAGE: Final = 1_000
+"""Events in one message of a stream."""
+SLOW_READER_S: Final = 60.0
+"""A stream whose reader takes nothing for this long is ended, with the cursor to resume from."""
+PAGE_MAX: Final = 1_000
+
+
+M = TypeVar("M", bound=Message)
+
+
+class LedgerService(rpc.LedgerServicer):
+    """One per node; all calls run on its event loop, reads on threads."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        store: Store,
+        verifier: Verifier,
+        participant: str,
+        author: bytes,
+        clock_ms: Callable[[], int],
+        transactions_max: int = MAX_TRANSACTIONS,
+        call_bytes_max: int = 4 << 20,
+    ) -> None:
+        self._replica = replica
+        self._store = store
+        self._verifier = verifier
+        self._participant = participant
+        self._author = author
+        self._clock_ms = clock_ms
+        self._transactions_max = transactions_max
+        self._call_bytes_max = call_bytes_max
+
+    # -- reading: each call one frozen view, on a thread --------------------------------------------------------------
+
+    async def _read(self, read: Callable[[Reads, Any], M], request: Message, context: Context) -> M:
+        def on_view() -> M:
+            with self._store.snapshot() as view:
+                return read(view, request)
+
+        try:
+            return await asyncio.to_thread(on_view)
+        except ReadRefused as error:
+            await abort(context, error.code, error.reason.name, str(error))
+
+    async def GetTransaction(self, request: pb.GetTransactionRequest, context: Context) -> pb.TransactionResult:
+        return await self._read(reads.get_transaction, request, context)
+
+    async def ListParticipants(self, request: pb.ListRequest, context: Context) -> pb.ListParticipantsResponse:
+        return await self._read(reads.list_participants, request, context)
+
+    async def ListRecords(self, request: pb.ListRequest, context: Context) -> pb.ListRecordsResponse:
+        return await self._read(reads.list_records, request, context)
+
+    async def GetAccount(self, request: pb.GetAccountRequest, context: Context) -> pb.Account:
+        return await self._read(reads.get_account, request, context)
+
+    async def ListAccounts(self, request: pb.ListRequest, context: Context) -> pb.ListAccountsResponse:
+        return await self._read(reads.list_accounts, request, context)
+
+    async def GetBatch(self, request: pb.GetBatchRequest, context: Context) -> pb.Batch:
+        return await self._read(reads.get_batch, request, context)
+
+    async def ListBatches(self, request: pb.ListRequest, context: Context) -> pb.ListBatchesResponse:
+        return await self._read(reads.list_batches, request, context)
+
+    async def ListLots(self, request: pb.ListLotsRequest, context: Context) -> pb.ListLotsResponse:
+        return await self._read(reads.list_lots, request, context)
+
+    async def FindLots(self, request: pb.FindLotsRequest, context: Context) -> pb.FindLotsResponse:
+        return await self._read(reads.find_lots, request, context)
+
+    async def GetHold(self, request: pb.GetHoldRequest, context: Context) -> pb.HoldInfo:
+        return await self._read(reads.get_hold, request, context)
+
+    async def ListHolds(self, request: pb.ListRequest, context: Context) -> pb.ListHoldsResponse:
+        return await self._read(reads.list_holds, request, context)
+
+    async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
+        return await self._read(reads.get_availability, request, context)
+
+    # -- handing in -------------------------------------------------------------------------------------------------
+
+    async def _admit(self, request: pb.SubmitRequest, context: Context) -> list[Admitted]:
+        if not request.submissions:
+            await abort_refused(context, Refusal(Reason.MALFORMED, "the call carries no submission"))
+        try:
+            state = State(StateReader(self._store))
+            network = self._replica.chain.genesis.network
+            admitted = admit(list(request.submissions), network, state, self._transactions_max)
+            answers = await self._verifier.check_many([claim for item in admitted for claim in item.claims])
+            check_answers(admitted, answers)
+        except TurnedAway as away:
+            await abort_refused(context, away.refusal)
+        return admitted
+
+    async def Submit(self, request: pb.SubmitRequest, context: Context) -> pb.SubmitResponse:
+        admitted = await self._admit(request, context)
+        try:
+            answered = await asyncio.shield(asyncio.ensure_future(self._replica.submit(admitted)))
+        except Full as full:
+            await abort(context, code_pb2.RESOURCE_EXHAUSTED, "NODE_FULL", str(full))
+        except Exception as error:  # noqa: BLE001 - the writer stopped: nothing may claim an outcome
+            text = f"the node stopped while this was under way, ask for it by id: {error}"
+            await abort(context, code_pb2.UNAVAILABLE, "OUTCOME_UNKNOWN", text)
+        response = pb.SubmitResponse()
+        for item in answered:
+            first = item.first_event
+            found = convert_submission(item.submission, item.place, item.time_ms, first, request.brief)
+            response.results.extend(found)
+        return await self._first_receipts(response)
+
+    async def _first_receipts(self, response: pb.SubmitResponse) -> pb.SubmitResponse:
+        """Where a transaction was decided before, its first receipt is the answer."""
+        duplicates = [i for i, result in enumerate(response.results) if result.reason == Reason.DUPLICATE]
+        if duplicates:
+            await asyncio.to_thread(self._replace_duplicates, response, duplicates)
+        return response
+
+    def _replace_duplicates(self, response: pb.SubmitResponse, duplicates: list[int]) -> None:
+        with self._store.snapshot() as view:
+            for i in duplicates:
+                again = response.results[i]
+                request = pb.GetTransactionRequest(id=again.id, participant=again.participant)
+                first = reads.get_transaction(view, request)
+                first.duplicate = True
+                again.CopyFrom(first)
+
+    async def DryRun(self, request: pb.SubmitRequest, context: Context) -> pb.SubmitResponse:
+        admitted = await self._admit(request, context)
+        raws = [item.submission.raw for item in admitted]
+
+        def on_view() -> pb.SubmitResponse:
+            with self._store.snapshot() as view:
+                genesis, check = self._replica.chain.genesis, self._verifier.check
+                block = dry_run(view, genesis, raws, self._author, self._clock_ms(), check)
+                return pb.SubmitResponse(results=convert_dry_run(block))
+
+        return await asyncio.to_thread(on_view)
+
+    # -- status and events ------------------------------------------------------------------------------------------
+
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.Status:
+        chain = self._replica.chain
+        height = read_height(self._store)
+        leaf = self._store.get(Family.BLOCKS, height_key(b"h", height))
+        header = parse_header(leaf) if leaf is not None else None
+        health = describe_health(self._replica, self._clock_ms())
+        return pb.Status(
+            origin=chain.policy.origin,
+            network=chain.genesis.network,
+            participant=self._participant,
+            version=version("keeling"),
+            format=FORMAT,
+            rules=RULES,
+            height=height,
+            time_ms=header.time_ms if header else chain.genesis.created_ms,
+            clock_ms=self._clock_ms(),
+            tree_size=header.first_leaf + header.leaves if header else 0,
+            root=chain.finality.tip.root,
+            state_writes=header.writes if header else chain.tip.writes,
+            validators=len(chain.policy.validators),
+            quorum=chain.policy.quorum,
+            health=health.text,
+            waiting_for=health.waiting_for,
+            pending=self._replica.pending,
+            limits=pb.Limits(
+                transactions_per_submission=self._transactions_max,
+                transactions_per_call=MAX_TRANSACTIONS,
+                bytes_per_call=self._call_bytes_max,
+                bytes_per_submission=MAX_SUBMISSION_BYTES,
+                operations_per_transaction=OPERATIONS_MAX,
+                lots_per_selection=LOTS_MAX,
+                id_window_ms=ID_WINDOW_MS,
+                page_max=PAGE_MAX,
+            ),
+        )
+
+    async def Watch(self, request: pb.WatchRequest, context: Context) -> None:  # type: ignore[override]
+        after = (request.after.height, request.after.ordinal) if request.HasField("after") else None
+        while True:
+            try:
+                page, cursor, height = await asyncio.to_thread(self._read_events, after, request.account)
+            except ReadRefused as error:
+                await abort(context, error.code, error.reason.name, str(error))
+            moved = cursor != after
+            after = cursor
+            if page.events:
+                try:
+                    await asyncio.wait_for(context.write(page), SLOW_READER_S)
+                except TimeoutError:
+                    text = f"the reader took nothing for {SLOW_READER_S:.0f} s; resume from the last cursor it has"
+                    await abort(context, code_pb2.RESOURCE_EXHAUSTED, "SLOW_READER", text)
+            if moved:
+                continue
+            if request.until_now:
+                return
+            await self._replica.wait_above(height)
+
+    def _read_events(
+        self, after: tuple[int, int] | None, account: str
+    ) -> tuple[pb.WatchResponse, tuple[int, int], int]:
+        with self._store.snapshot() as view:
+            events, cursor = read_events(view, after, account, WATCH_PAGE)
+            page = pb.WatchResponse(events=events, cursor=pb.Cursor(height=cursor[0], ordinal=cursor[1]))
+            return page, cursor, read_height(view)

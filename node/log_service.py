@@ -1,0 +1,152 @@
+"""The Log service over gRPC: checkpoints, leaves, proofs and bundles from the store (`keeling/v1/log.proto`).
+
+Proofs are computed from stored subtree hashes by `keeling.merkle`; bundles are put together by `node.export`. What is
+not final is not served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from google.rpc import code_pb2
+
+from keeling.block import parse_header
+from keeling.genesis import Genesis
+from keeling.merkle import prove_consistency, prove_inclusion
+from keeling.v1 import log_pb2 as pb
+from keeling.v1 import log_pb2_grpc as rpc
+from node.archive import height_key, leaf_key, read_size, read_subtrees
+from node.chain import read_height
+from node.errors import abort
+from node.export import ExportError, export_cut, export_whole
+from node.proofs import prove_transaction
+from node.reads.errors import ReadRefused
+from node.store.contract import Family, Reads, Store
+
+Context = Any
+T = TypeVar("T")
+ENTRIES_MAX: Final = 1_000
+"""Leaves in one answer."""
+CHUNK_BYTES: Final = 1 << 20
+
+
+class _NotThere(Exception):
+    """Not final here; the text says what is."""
+
+
+class LogService(rpc.LogServicer):
+    """One per node."""
+
+    def __init__(self, store: Store, genesis: Genesis, genesis_file: bytes) -> None:
+        self._store = store
+        self._genesis = genesis
+        self._genesis_file = genesis_file
+
+    async def _read(self, context: Context, read: Callable[[Reads], T]) -> T:
+        """Run `read` on one frozen view, on a thread."""
+
+        def on_view() -> T:
+            with self._store.snapshot() as view:
+                return read(view)
+
+        try:
+            return await asyncio.to_thread(on_view)
+        except _NotThere as error:
+            await abort(context, code_pb2.OUT_OF_RANGE, "NOT_FINAL_HERE", str(error))
+        except ReadRefused as error:
+            await abort(context, error.code, error.reason.name, str(error))
+
+    async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Context) -> pb.SignedCheckpoint:
+        def read(view: Reads) -> pb.SignedCheckpoint:
+            height = request.height or read_height(view)
+            note = view.get(Family.BLOCKS, height_key(b"k", height))
+            if not note:
+                raise _NotThere(f"no checkpoint of height {height}; final are 1 to {read_height(view)}")
+            return pb.SignedCheckpoint(height=height, size=read_size(view, height), note=note)
+
+        return await self._read(context, read)
+
+    async def GetEntries(self, request: pb.GetEntriesRequest, context: Context) -> pb.GetEntriesResponse:
+        def read(view: Reads) -> pb.GetEntriesResponse:
+            size = read_size(view, read_height(view))
+            if request.first >= size:
+                raise _NotThere(f"the final log has {size} leaves; leaf {request.first} is not among them")
+            stop = min(size, request.first + min(request.most or ENTRIES_MAX, ENTRIES_MAX))
+            found = view.get_many(Family.LEAVES, [leaf_key(i) for i in range(request.first, stop)])
+            return pb.GetEntriesResponse(leaves=[leaf for leaf in found if leaf is not None])
+
+        return await self._read(context, read)
+
+    async def GetBlock(self, request: pb.GetBlockRequest, context: Context) -> pb.BlockData:
+        def read(view: Reads) -> pb.BlockData:
+            leaf = view.get(Family.BLOCKS, height_key(b"h", request.height))
+            if leaf is None:
+                raise _NotThere(f"no block at {request.height}; final are 1 to {read_height(view)}")
+            certificate = view.get(Family.BLOCKS, height_key(b"c", request.height)) or b""
+            entry = view.get(Family.BODIES, parse_header(leaf).entry) or b""
+            return pb.BlockData(height=request.height, header=leaf, certificate=certificate, entry=entry)
+
+        return await self._read(context, read)
+
+    async def ProveInclusion(self, request: pb.ProveInclusionRequest, context: Context) -> pb.Proof:
+        def read(view: Reads) -> pb.Proof:
+            size = self._final_size(view, request.size)
+            if request.index >= size:
+                raise _NotThere(f"leaf {request.index} is not in the tree of size {size}")
+            return pb.Proof(hashes=prove_inclusion(request.index, size, read_subtrees(view)), size=size)
+
+        return await self._read(context, read)
+
+    async def ProveConsistency(self, request: pb.ProveConsistencyRequest, context: Context) -> pb.Proof:
+        def read(view: Reads) -> pb.Proof:
+            size = self._final_size(view, request.to_size)
+            if not 0 < request.from_size <= size:
+                raise _NotThere(f"size {request.from_size} is not between 1 and {size}")
+            return pb.Proof(hashes=prove_consistency(request.from_size, size, read_subtrees(view)), size=size)
+
+        return await self._read(context, read)
+
+    @staticmethod
+    def _final_size(view: Reads, wanted: int) -> int:
+        size = read_size(view, read_height(view))
+        if wanted > size:
+            raise _NotThere(f"the final log has {size} leaves, fewer than {wanted}")
+        return wanted or size
+
+    async def ProveTransaction(self, request: pb.ProveTransactionRequest, context: Context) -> pb.TransactionProof:
+        return await self._read(context, lambda view: prove_transaction(view, request.participant, request.id))
+
+    async def Export(self, request: pb.ExportRequest, context: Context) -> None:  # type: ignore[override]
+        """Stream a bundle made from one frozen view."""
+        view = self._store.snapshot()
+        try:
+            pieces = await self._begin_export(view, request, context)
+            while True:
+                try:
+                    piece = await asyncio.to_thread(next, pieces, None)
+                except ExportError as error:
+                    await abort(context, code_pb2.NOT_FOUND, "NOT_HERE", str(error))
+                if piece is None:
+                    return
+                for at in range(0, len(piece), CHUNK_BYTES):
+                    await context.write(pb.Chunk(data=piece[at : at + CHUNK_BYTES]))
+        finally:
+            view.close()
+
+    async def _begin_export(self, view: Reads, request: pb.ExportRequest, context: Context) -> Iterator[bytes]:
+        try:
+            return self._export(view, request)
+        except ExportError as error:
+            await abort(context, code_pb2.NOT_FOUND, "NOT_HERE", str(error))
+
+    def _export(self, view: Reads, request: pb.ExportRequest) -> Iterator[bytes]:
+        to_height = request.to_height or read_height(view)
+        if not request.account and not request.from_ms and not request.until_ms:
+            return export_whole(view, self._genesis, to_height)
+        account, until_ms = request.account or None, request.until_ms or None
+        return export_cut(view, self._genesis, account, request.from_ms or None, until_ms, to_height)
+
+    async def GetGenesis(self, request: pb.GetGenesisRequest, context: Context) -> pb.Chunk:
+        return pb.Chunk(data=self._genesis_file, total=len(self._genesis_file))

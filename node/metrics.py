@@ -1,0 +1,57 @@
+"""Prometheus figures of a node: heights, answers by reason, what waits, how old the oldest unfinished thing is.
+
+Collected when they are read, from what the node knows anyway; nothing is counted per transaction on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from network.names import parse_address
+from node.health import describe_health
+from node.replica import Replica
+
+
+class Metrics(Collector):
+    """A collector over one replica."""
+
+    def __init__(self, replica: Replica, clock_ms: Callable[[], int]) -> None:
+        self._replica = replica
+        self._clock_ms = clock_ms
+
+    def collect(self) -> Iterator[Metric]:
+        replica, now_ms = self._replica, self._clock_ms()
+        report = describe_health(replica, now_ms)
+        figures = (
+            ("keeling_final_height", "Height of the newest final block.", replica.height),
+            ("keeling_pending_transactions", "Transactions taken and not final.", replica.pending),
+            ("keeling_last_final_age_seconds", "Since the newest block became final.", self._age_s(now_ms)),
+            ("keeling_serving", "1 while finality advances or has no work.", int(report.serving)),
+            ("keeling_validators_missing", "Validators whose signature is waited for.", len(report.waiting_for)),
+            ("keeling_transactions_final_total", "Transactions that became final since the start.", replica.answered),
+        )
+        for name, about, value in figures:
+            yield GaugeMetricFamily(name, about, value)
+
+    def _age_s(self, now_ms: int) -> float:
+        return (now_ms - self._replica.last_final_ms) / 1000
+
+    def start(self, address: str) -> Callable[[], None]:
+        """Serve the figures at `address` (empty: nowhere); returns what stops that."""
+        if not address:
+            return lambda: None
+        host, port = parse_address(address)
+        registry = CollectorRegistry()
+        registry.register(self)
+        server, thread = start_http_server(port, host, registry)
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return stop

@@ -1,0 +1,56 @@
+"""Receipts: archived answers as the messages clients get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keeling.encoding import Ref
+from keeling.events import EVENT
+from keeling.reasons import MEANINGS, Reason
+from keeling.v1 import ledger_pb2 as pb
+from node.archive import ArchivedAnswer, ArchivedBlock, ArchivedSubmission
+from node.reads.messages import convert_event
+
+
+def convert_answer(
+    answer: ArchivedAnswer, participant: str, place: Ref | None, time_ms: int, first_event: int, brief: bool = False
+) -> pb.TransactionResult:
+    """One receipt. `first_event` is the ordinal of its first event in the block; `place` None in a dry run."""
+    reason = Reason(answer.reason)
+    result = pb.TransactionResult(
+        id=answer.id,
+        participant=participant,
+        digest=answer.digest,
+        reason=answer.reason,
+        reason_name=reason.name,
+        time_ms=time_ms,
+    )
+    if place is not None:
+        result.place.height, result.place.ordinal = place.height, place.ordinal
+    if answer.reason:
+        result.detail = answer.detail or MEANINGS[reason].text
+        result.advice = MEANINGS[reason].advice
+        for name, value in answer.values:
+            result.values.add(name=name, value=value)
+    if not brief:
+        height = place.height if place is not None else 0
+        for offset, raw in enumerate(answer.events):
+            result.events.append(convert_event(EVENT.decode(raw), Ref(height, first_event + offset), time_ms))
+    return result
+
+
+def convert_submission(
+    submission: ArchivedSubmission, place: Ref, time_ms: int, first_event: int, brief: bool
+) -> Iterator[pb.TransactionResult]:
+    """The receipts of a final submission whose first transaction is at `place`."""
+    for ordinal, answer in enumerate(submission.answers):
+        at = Ref(place.height, place.ordinal + ordinal)
+        yield convert_answer(answer, submission.participant, at, time_ms, first_event, brief)
+        first_event += len(answer.events)
+
+
+def convert_dry_run(block: ArchivedBlock) -> Iterator[pb.TransactionResult]:
+    """What would be answered; without places, because nothing happened."""
+    for submission in block.submissions:
+        for answer in submission.answers:
+            yield convert_answer(answer, submission.participant, None, block.time_ms, 0)

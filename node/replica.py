@@ -1,0 +1,248 @@
+"""The replica: gathers submissions into entries, orders them, and lets the chain take what the log shows.
+
+One asyncio task drives it; execution and commits run on one thread beside the loop. At most one entry of this node is
+not final at a time, so load makes entries bigger, not more numerous (rule E3). Nobody is answered before the block is
+final and durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+import structlog
+
+from keeling.encoding import Ref
+from keeling.entry import Entry, compute_size, format_entry
+from node.archive import ArchivedSubmission
+from node.chain import Chain, FinalBlock, Sign
+from node.door import Admitted
+from node.ordering.contract import Appended, Ordering, Unknown
+from node.verify import Verifier
+
+log = structlog.get_logger()
+READ_ENTRIES: Final = 64
+TICK_S: Final = 0.5
+
+
+class Full(Exception):
+    """The node has as much unfinished work as it takes; nothing was ordered."""
+
+
+class Answered(NamedTuple):
+    """A submission that is final: where its first transaction is, ledger time, and what was answered."""
+
+    place: Ref
+    first_event: int
+    time_ms: int
+    submission: ArchivedSubmission
+
+
+class Limits(NamedTuple):
+    """How entries are filled, and when the door closes."""
+
+    entry_bytes: int = 1 << 20
+    entry_transactions: int = 500
+    linger_ms: int = 3
+    waiting_bytes: int = 64 << 20
+
+
+class _Waiting(NamedTuple):
+    admitted: Admitted
+    answer: asyncio.Future[Answered]
+
+
+class Replica:
+    """Owned by one event loop. `submit` may be called by anybody on it."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        ordering: Ordering,
+        verifier: Verifier,
+        author: bytes,
+        sign: Sign,
+        clock_ms: Callable[[], int],
+        limits: Limits = Limits(),
+    ) -> None:
+        self.chain = chain
+        self._ordering = ordering
+        self._verifier = verifier
+        self._author = author
+        self._sign = sign
+        self._clock_ms = clock_ms
+        self._limits = limits
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="chain")
+        self._queue: deque[_Waiting] = deque()
+        self._queued_bytes = 0
+        self._asked: dict[bytes, list[asyncio.Future[Answered]]] = {}
+        self._position = chain.position
+        self._wake = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+        self.failure: BaseException | None = None
+        self.last_final_ms = clock_ms()
+        self.answered = 0
+
+    # -- clients ----------------------------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> int:
+        """Transactions taken and not final."""
+        return sum(len(waiting.admitted.submission.transactions) for waiting in self._queue) + len(self._asked)
+
+    async def submit(self, admitted: Sequence[Admitted]) -> list[Answered]:
+        """Have submissions ordered and wait until each is final. Raises `Full`; the failure if the node stops."""
+        self._check_running()
+        size = sum(len(item.submission.raw) for item in admitted)
+        if self._queued_bytes + size > self._limits.waiting_bytes:
+            raise Full(f"{self._queued_bytes} bytes wait to be ordered; try again shortly")
+        loop = asyncio.get_running_loop()
+        futures = []
+        for item in admitted:
+            future: asyncio.Future[Answered] = loop.create_future()
+            self._queue.append(_Waiting(item, future))
+            futures.append(future)
+        self._queued_bytes += size
+        self._wake.set()
+        return list(await asyncio.gather(*futures))
+
+    async def wait_above(self, height: int) -> int:
+        """Return the newest final height once it is above `height`."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.height > height or self.failure is not None)
+        self._check_running()
+        return self.height
+
+    @property
+    def height(self) -> int:
+        """The newest final height."""
+        return self.chain.finality.tip.height
+
+    def _check_running(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    # -- the loop ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take what the log already has, then run until `stop`."""
+        await self._read_log()
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Finish the entry under way, then stop. What waits is not ordered; its callers are told."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._fail(asyncio.CancelledError("the node is stopping"))
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._wait_for_work()
+                if self._queue:
+                    await asyncio.shield(self._order_entry())
+                else:
+                    await self._answer(await self._in_thread(self._tick))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever stopped the writer stops the node, with its reason
+            log.error("stopped", error=str(error), kind=type(error).__name__)
+            self._fail(error)
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error
+        for waiting in self._queue:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(error)
+        for futures in self._asked.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
+        self._queue.clear()
+
+    async def _wait_for_work(self) -> None:
+        if not self._queue:
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), TICK_S)
+        if self._queue and self._limits.linger_ms and self._waiting_transactions() < self._limits.entry_transactions:
+            await asyncio.sleep(self._limits.linger_ms / 1000)
+
+    def _waiting_transactions(self) -> int:
+        return sum(len(waiting.admitted.submission.transactions) for waiting in self._queue)
+
+    def _take_entry(self) -> list[_Waiting]:
+        """As many waiting submissions as one entry carries, in order."""
+        taken: list[_Waiting] = []
+        transactions, size = 0, compute_size(())
+        while self._queue:
+            submission = self._queue[0].admitted.submission
+            transactions += len(submission.transactions)
+            size += 4 + len(submission.raw)
+            full = transactions > self._limits.entry_transactions or size > self._limits.entry_bytes
+            if taken and full:
+                break
+            taken.append(self._queue.popleft())
+            self._queued_bytes -= len(submission.raw)
+        return taken
+
+    async def _order_entry(self) -> None:
+        """Make one entry, order it, and take what the log shows until it is final."""
+        taken = self._take_entry()
+        for waiting in taken:
+            self._asked.setdefault(waiting.admitted.submission.digest, []).append(waiting.answer)
+        raws = tuple(dict.fromkeys(waiting.admitted.submission.raw for waiting in taken))
+        now_ms = self._clock_ms()
+        number = self.chain.next_number(self._author, now_ms)
+        entry = Entry(self.chain.genesis.network, self._author, number, now_ms, raws)
+        signed = format_entry(entry, self._sign)
+        answer: Appended | Unknown = await self._ordering.append(signed)
+        while isinstance(answer, Unknown):
+            log.warning("append unknown, repeating the same entry", reason=answer.reason)
+            answer = await self._ordering.append(signed)
+        await self._read_log()
+        self._verifier.forget(claim for waiting in taken for claim in waiting.admitted.claims)
+
+    async def _read_log(self) -> None:
+        """Take every entry the log shows and we have not taken."""
+        while True:
+            page = await self._ordering.read(self._position + 1, READ_ENTRIES)
+            if not page.entries:
+                return
+            for ordered in page.entries:
+                epoch, check = self._ordering.log.epoch, self._verifier.check
+                blocks = await self._in_thread(self.chain.take, ordered, epoch, self._clock_ms(), check)
+                self._position = ordered.position
+                await self._answer(blocks)
+
+    def _tick(self) -> list[FinalBlock]:
+        return self.chain.tick(self._clock_ms())
+
+    async def _in_thread(self, work: Callable[..., list[FinalBlock]], *arguments: object) -> list[FinalBlock]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    async def _answer(self, blocks: Sequence[FinalBlock]) -> None:
+        for block, archived in blocks:
+            self.last_final_ms = self._clock_ms()
+            ordinal, event = 0, len(archived.sweeps)
+            for executed, submission in zip(block.submissions, archived.submissions, strict=True):
+                answered = Answered(Ref(block.header.height, ordinal), event, archived.time_ms, submission)
+                ordinal += len(submission.answers)
+                self.answered += len(submission.answers)
+                event += sum(len(answer.events) for answer in submission.answers)
+                for future in self._asked.pop(executed.record.digest, ()):
+                    if not future.done():
+                        future.set_result(answered)
+        if blocks:
+            async with self._changed:
+                self._changed.notify_all()

@@ -1,0 +1,171 @@
+"""One running node: opens folder, store and ordering log, starts the replica, and serves gRPC over mutual TLS.
+
+Assembly only. Everything that can refuse to start does so here, with one readable line, before the port opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from keeling.genesis import Genesis, parse_genesis
+from keeling.policy import Policy, parse_policy
+from keeling.v1 import ledger_pb2, ledger_pb2_grpc, log_pb2, log_pb2_grpc
+from network.certificates import encode_public_key
+from network.config import NodeConfig
+from network.keys import Role, Signer, load_key_file
+from network.transport import TlsFiles, server_credentials, server_options
+from node.chain import Chain, ChainError, ValidatorKeys, create_ledger, is_created
+from node.finality.events import log_name
+from node.health import describe_health
+from node.ledger_service import LedgerService
+from node.log_service import LogService
+from node.metrics import Metrics
+from node.ordering.contract import LogId, LogMissing
+from node.ordering.embedded import EmbeddedOrdering
+from node.ordering.folder import DiskFolder
+from node.ordering.segment_log import SegmentLog
+from node.replica import Limits, Replica
+from node.store.contract import StoreMissing
+from node.store.rocks import RocksStore
+from node.verify import Verifier
+
+log = structlog.get_logger()
+HEALTH_EVERY_S: Final = 1.0
+SERVICES: Final = (
+    ledger_pb2.DESCRIPTOR.services_by_name["Ledger"].full_name,
+    log_pb2.DESCRIPTOR.services_by_name["Log"].full_name,
+)
+
+
+def clock_ms() -> int:
+    """The machine's clock, milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class NodeKeys:
+    """The node's signing keys, unlocked."""
+
+    def __init__(self, config: NodeConfig, passphrase: str | None) -> None:
+        def load(path: Path, role: Role) -> Signer:
+            return load_key_file(path, role=role, passphrase=passphrase)
+
+        self.entry = load(config.keys.entry, Role.ENTRY)
+        self.vote = load(config.keys.vote, Role.VOTE)
+        self.log = load(config.keys.log, Role.LOG)
+        self.cosigner = load(config.keys.cosigner, Role.COSIGNER)
+
+
+def open_store(folder: Path, genesis: Genesis, vote_key: bytes) -> RocksStore:
+    """Open the node's store; an empty data folder gets the genesis state."""
+    try:
+        store = RocksStore.open(folder)
+    except StoreMissing:
+        store = RocksStore.create(folder)
+    if not is_created(store):
+        create_ledger(store, genesis, vote_key)
+    return store
+
+
+def open_ordering(folder: Path, policy_hash: bytes) -> EmbeddedOrdering:
+    """Open the embedded ordering log of the first epoch, or begin it."""
+    which = LogId(0, log_name(policy_hash, 0))
+    try:
+        return EmbeddedOrdering(SegmentLog.open(DiskFolder(folder), which))
+    except LogMissing:
+        return EmbeddedOrdering(SegmentLog.create(DiskFolder(folder), which))
+
+
+def find_signing_keys(keys: NodeKeys, policy: Policy) -> ValidatorKeys | None:
+    """The keys as a validator's, if the policy names them; otherwise this node observes."""
+    if keys.vote.public_key not in [validator.vote_key for validator in policy.validators]:
+        return None
+    return ValidatorKeys(keys.vote.public_key, keys.vote.sign, keys.log.sign, keys.cosigner.sign)
+
+
+class Node:
+    """A node of a network of one validator, from configuration to open port. `address` is where it listens."""
+
+    def __init__(self, config: NodeConfig, passphrase: str | None) -> None:
+        self.config = config
+        self._passphrase = passphrase
+        self._stack = AsyncExitStack()
+        self.address = config.listen
+        self.replica: Replica | None = None
+
+    async def start(self) -> None:
+        """Open everything and serve. Raises with one readable line when something does not fit together."""
+        config = self.config
+        genesis_file = config.genesis.read_bytes()
+        genesis = parse_genesis(genesis_file)
+        policy = parse_policy(genesis.policy)
+        keys = NodeKeys(config, self._passphrase)
+        if len(policy.validators) != 1:
+            raise ChainError("this version runs networks of one validator")
+        store = open_store(config.data / "store", genesis, keys.vote.public_key)
+        self._stack.callback(store.close)
+        chain = Chain(store, genesis, find_signing_keys(keys, policy), clock_ms())
+        ordering = open_ordering(config.data / "ordering", chain.tip.policy)
+        self._stack.push_async_callback(ordering.close)
+        verifier = Verifier(config.signature_workers)
+        self._stack.callback(verifier.close)
+        limits = Limits(config.limits.entry_bytes, config.limits.submission_transactions, config.limits.linger_ms)
+        replica = Replica(chain, ordering, verifier, keys.entry.public_key, keys.entry.sign, clock_ms, limits)
+        await replica.start()
+        self._stack.push_async_callback(replica.stop)
+        self.replica = replica
+        transactions_max, call_bytes = config.limits.submission_transactions, config.limits.call_bytes
+        author = keys.entry.public_key
+        ledger = LedgerService(
+            replica, store, verifier, config.participant, author, clock_ms, transactions_max, call_bytes
+        )
+        await self._serve(ledger, LogService(store, genesis, genesis_file))
+        metrics = Metrics(replica, clock_ms)
+        self._stack.callback(metrics.start(config.metrics))
+        log.info("serving", origin=policy.origin, address=self.address, height=replica.height)
+
+    async def _serve(self, ledger: LedgerService, log_service: LogService) -> None:
+        config = self.config
+        tls = TlsFiles(config.tls.key, config.tls.certificate, self._passphrase)
+        own = encode_public_key(tls.current().key)
+        server = grpc.aio.server(options=server_options(config.limits.call_bytes))
+        ledger_pb2_grpc.add_LedgerServicer_to_server(ledger, server)
+        log_pb2_grpc.add_LogServicer_to_server(log_service, server)
+        probe = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(probe, server)
+        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        port = server.add_secure_port(config.listen, server_credentials(tls, lambda: config.trust(own)))
+        self.address = f"{config.listen.rpartition(':')[0]}:{port}"
+        await server.start()
+        self._stack.push_async_callback(server.stop, 2.0)
+        task = asyncio.create_task(self._watch_health(probe))
+        self._stack.callback(task.cancel)
+
+    async def _watch_health(self, probe: health.aio.HealthServicer) -> None:
+        """Keep the gRPC health service saying what `Status` says: serving means finality advances or has no work."""
+        while self.replica is not None:
+            report = describe_health(self.replica, clock_ms())
+            status = (
+                health_pb2.HealthCheckResponse.SERVING if report.serving else health_pb2.HealthCheckResponse.NOT_SERVING
+            )
+            for name in ("", *SERVICES):
+                await probe.set(name, status)
+            await asyncio.sleep(HEALTH_EVERY_S)
+
+    async def wait_failed(self) -> BaseException:
+        """Return the failure that stopped the writer, once there is one."""
+        while self.replica is not None and self.replica.failure is None:
+            await asyncio.sleep(HEALTH_EVERY_S)
+        return (self.replica.failure if self.replica is not None else None) or RuntimeError("the node was not started")
+
+    async def stop(self) -> None:
+        """Close the port, finish the entry under way, close the store."""
+        await self._stack.aclose()
