@@ -145,7 +145,7 @@ def test_the_door_turns_away_with_a_stable_reason(folder: tuple[NodeFolder, Dest
         unsigned = format_submission(client.network, alice.key, [(raw, ())], stranger.sign)
         many = format_submission(client.network, alice.key, [(raw, ())] * 501, alice.sign)
         cases = [
-            (b"", "MALFORMED", grpc.StatusCode.INVALID_ARGUMENT),
+            (b"", "UNSUPPORTED_FORMAT", grpc.StatusCode.INVALID_ARGUMENT),
             (good[:-1], "MALFORMED", grpc.StatusCode.INVALID_ARGUMENT),
             (good + b"\x00", "MALFORMED", grpc.StatusCode.INVALID_ARGUMENT),
             (b"\x00" * 1_100_000, "TOO_LARGE", grpc.StatusCode.RESOURCE_EXHAUSTED),
