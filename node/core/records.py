@@ -10,7 +10,16 @@ from typing import Final, NamedTuple
 
 from keeling import encoding as e
 from keeling.encoding import Codec, Ref, listing, optional, record
-from keeling.operations import Levy, Programme, RegistryPolicy, Rule, When
+from keeling.operations import (
+    CooperativeApproach,
+    InitialReport,
+    Levy,
+    Party,
+    Programme,
+    RegistryPolicy,
+    Rule,
+    When,
+)
 
 NO_HOLD: Final = bytes(16)
 WHEN: Final = record(When, e.I64, e.U8)
@@ -96,6 +105,8 @@ class RecordVersion(NamedTuple):
     programme: Programme | None
     registry: RegistryPolicy | None
     rule: Rule | None
+    party: Party | None = None
+    approach: CooperativeApproach | None = None
 
 
 class Project(NamedTuple):
@@ -289,14 +300,18 @@ _TEXTS: Final = listing(e.TEXT)
 _RULE: Final = record(ApprovalRule, listing(e.U16), e.U64, e.U32)
 _POLICY: Final = record(Policy, listing(e.BYTES32), listing(_RULE), e.U64, e.BOOL)
 _LINK: Final = record(Link, e.TEXT, e.TEXT, e.TEXT, e.U8)
-_LEVY: Final = record(Levy, e.TEXT, e.U32, e.TEXT, e.BOOL, e.U8)
+_LEVY: Final = record(Levy, e.TEXT, e.U32, e.TEXT, e.BOOL, e.U8, e.U8, _TEXTS)
 _PROGRAMME: Final = record(
-    Programme, e.TEXT, e.BOOL, e.TEXT, e.TEXT, e.U8, e.BOOL, e.BOOL, listing(_LEVY), _TEXTS, e.U64
+    Programme, e.TEXT, e.BOOL, e.TEXT, e.TEXT, e.U8, e.BOOL, e.BOOL, listing(_LEVY), _TEXTS, e.U64, e.TEXT
 )
 _REGISTRY: Final = record(RegistryPolicy, e.TEXT, _TEXTS, _TEXTS, e.TEXT, e.U32, e.U64)
+_PARTY: Final = record(Party, e.TEXT, e.TEXT, e.TEXT, _TEXTS, _TEXTS, e.U32, e.U32, e.U8)
+_REPORT: Final = record(InitialReport, e.TEXT, e.BYTES, e.TEXT, optional(WHEN))
+_APPROACH: Final = record(CooperativeApproach, e.TEXT, _TEXTS, e.U8, listing(_REPORT))
 _VERSION: Final = record(
     RecordVersion,
     *(e.U32, e.TEXT, e.I64, e.I64, optional(_PROGRAMME), optional(_REGISTRY), optional(record(Rule, e.TEXT))),
+    *(optional(_PARTY), optional(_APPROACH)),
 )
 _PIECE: Final = record(Piece, e.U32, e.U64, e.U64)
 _USE: Final = record(Use, e.U8, e.U32, e.TEXT, e.TEXT)

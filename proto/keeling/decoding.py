@@ -101,6 +101,8 @@ def _levy(m: Any) -> o.Levy:
         m.account,
         m.cancelled,
         m.rounding,
+        m.kind,
+        tuple(m.exempt),
     )
 
 
@@ -116,6 +118,7 @@ def _programme(m: Any) -> o.Programme:
         tuple([_levy(x) for x in m.levies]),
         tuple(m.exchanges),
         m.reversal_window_ms,
+        m.underlying,
     )
 
 
@@ -136,6 +139,37 @@ def _rule(m: Any) -> o.Rule:
     )
 
 
+def _party(m: Any) -> o.Party:
+    return o.Party(
+        m.party,
+        m.alpha2,
+        m.itmo_registry,
+        tuple(m.authorities),
+        tuple(m.participants),
+        m.ndc_first_year,
+        m.ndc_last_year,
+        m.method,
+    )
+
+
+def _initial_report(m: Any) -> o.InitialReport:
+    return o.InitialReport(
+        m.party,
+        m.digest,
+        m.reference,
+        _when(m.submitted) if m.HasField("submitted") else None,
+    )
+
+
+def _cooperative_approach(m: Any) -> o.CooperativeApproach:
+    return o.CooperativeApproach(
+        m.approach,
+        tuple(m.parties),
+        m.state,
+        tuple([_initial_report(x) for x in m.initial_reports]),
+    )
+
+
 def _set_record(m: Any) -> o.SetRecord:
     return o.SetRecord(
         m.id,
@@ -143,7 +177,16 @@ def _set_record(m: Any) -> o.SetRecord:
         m.source,
         _when(m.effective_from) if m.HasField("effective_from") else None,
         _when(m.effective_to) if m.HasField("effective_to") else None,
-        _body(m, {"programme": _programme, "registry": _registry_policy, "rule": _rule}),
+        _body(
+            m,
+            {
+                "programme": _programme,
+                "registry": _registry_policy,
+                "rule": _rule,
+                "party": _party,
+                "approach": _cooperative_approach,
+            },
+        ),
     )
 
 
@@ -248,6 +291,13 @@ def _observation(m: Any) -> o.Observation:
     )
 
 
+def _levy_taken(m: Any) -> o.LevyTaken:
+    return o.LevyTaken(
+        m.name,
+        m.units,
+    )
+
+
 def _issue(m: Any) -> o.Issue:
     return o.Issue(
         m.batch,
@@ -265,6 +315,7 @@ def _issue(m: Any) -> o.Issue:
         _evidence(m.evidence) if m.HasField("evidence") else None,
         _when(m.effective) if m.HasField("effective") else None,
         tuple([_observation(x) for x in m.observations]),
+        tuple([_levy_taken(x) for x in m.levies]),
     )
 
 
@@ -433,6 +484,12 @@ def _twin(m: Any) -> o.Twin:
         _range(m.ours) if m.HasField("ours") else None,
         _range(m.theirs) if m.HasField("theirs") else None,
         _evidence(m.evidence) if m.HasField("evidence") else None,
+        m.form,
+        _evidence(m.their_evidence) if m.HasField("their_evidence") else None,
+        m.destination,
+        m.identifier,
+        _when(m.effective) if m.HasField("effective") else None,
+        m.proposal,
     )
 
 
@@ -456,39 +513,104 @@ def _reverse(m: Any) -> o.Reverse:
     )
 
 
+def _authorized_entity(m: Any) -> o.AuthorizedEntity:
+    return o.AuthorizedEntity(
+        m.participant,
+        m.name,
+        m.country,
+        m.identification,
+        m.conditions,
+        m.change_conditions,
+        m.notes,
+    )
+
+
+def _authorization_terms(m: Any) -> o.AuthorizationTerms:
+    return o.AuthorizationTerms(
+        tuple(m.batches),
+        tuple(m.projects),
+        tuple(m.programmes),
+        m.vintage_from,
+        m.vintage_to,
+        m.purpose,
+        m.first_transfer,
+        m.cap,
+        m.first_year,
+        m.last_year,
+        tuple(m.parties),
+        tuple([_authorized_entity(x) for x in m.entities]),
+        m.conditional,
+        m.conditions,
+        m.oimp,
+        m.non_ghg_metric,
+        m.gwp,
+        tuple(m.sectors),
+        tuple(m.activity_types),
+        m.mitigation_type,
+        m.notes,
+    )
+
+
 def _authorize(m: Any) -> o.Authorize:
     return o.Authorize(
         m.authorization,
+        m.party,
+        m.approach,
+        _authorization_terms(m.terms) if m.HasField("terms") else None,
+        _when(m.date) if m.HasField("date") else None,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
     )
 
 
 def _amend_authorization(m: Any) -> o.AmendAuthorization:
     return o.AmendAuthorization(
         m.authorization,
+        m.version,
+        _authorization_terms(m.terms) if m.HasField("terms") else None,
+        _when(m.date) if m.HasField("date") else None,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
     )
 
 
 def _revoke_authorization(m: Any) -> o.RevokeAuthorization:
     return o.RevokeAuthorization(
         m.authorization,
+        m.reason,
+        _when(m.date) if m.HasField("date") else None,
+        _when(m.due) if m.HasField("due") else None,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
     )
 
 
 def _recognise(m: Any) -> o.Recognise:
     return o.Recognise(
         m.authorization,
+        m.height,
+        m.ordinal,
+        m.party,
+        _when(m.at) if m.HasField("at") else None,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
     )
 
 
 def _report_adjustment(m: Any) -> o.ReportAdjustment:
     return o.ReportAdjustment(
-        m.adjustment,
+        m.party,
+        m.reported_year,
+        m.version,
+        m.step,
+        tuple(m.adjustments),
+        _when(m.date) if m.HasField("date") else None,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
     )
 
 
 def _finalise_adjustment(m: Any) -> o.FinaliseAdjustment:
     return o.FinaliseAdjustment(
-        m.adjustment,
+        m.party,
+        m.first_year,
+        m.last_year,
+        _evidence(m.evidence) if m.HasField("evidence") else None,
     )
 
 

@@ -88,12 +88,20 @@ class LevyRounding(IntEnum):
     HALF_UP = 3
 
 
+class LevyKind(IntEnum):
+    KIND_UNSPECIFIED = 0
+    ADAPTATION = 1
+    OMGE = 2
+
+
 class Levy(NamedTuple):
     name: str = ""
     basis_points: int = 0
     account: str = ""
     cancelled: bool = False
     rounding: int = 0
+    kind: int = 0
+    exempt: tuple[str, ...] = ()
 
 
 class ProgrammeTransferRule(IntEnum):
@@ -116,6 +124,7 @@ class Programme(NamedTuple):
     levies: tuple[Levy, ...] = ()
     exchanges: tuple[str, ...] = ()
     reversal_window_ms: int = 0
+    underlying: str = ""
 
 
 class RegistryPolicy(NamedTuple):
@@ -131,13 +140,54 @@ class Rule(NamedTuple):
     value: str = ""
 
 
+class PartyMethod(IntEnum):
+    METHOD_UNSPECIFIED = 0
+    AVERAGING = 1
+    TRAJECTORY = 2
+    MULTI_YEAR = 3
+
+
+class Party(NamedTuple):
+    party: str = ""
+    alpha2: str = ""
+    itmo_registry: str = ""
+    authorities: tuple[str, ...] = ()
+    participants: tuple[str, ...] = ()
+    ndc_first_year: int = 0
+    ndc_last_year: int = 0
+    method: int = 0
+
+
+class InitialReport(NamedTuple):
+    party: str = ""
+    digest: bytes = b""
+    reference: str = ""
+    submitted: When | None = None
+
+
+class CooperativeApproachState(IntEnum):
+    STATE_UNSPECIFIED = 0
+    DRAFT = 1
+    ACTIVE = 2
+    SUSPENDED = 3
+    COMPLETED = 4
+    REVOKED = 5
+
+
+class CooperativeApproach(NamedTuple):
+    approach: str = ""
+    parties: tuple[str, ...] = ()
+    state: int = 0
+    initial_reports: tuple[InitialReport, ...] = ()
+
+
 class SetRecord(NamedTuple):
     id: str = ""
     version: int = 0
     source: str = ""
     effective_from: When | None = None
     effective_to: When | None = None
-    body: Programme | RegistryPolicy | Rule | None = None
+    body: Programme | RegistryPolicy | Rule | Party | CooperativeApproach | None = None
 
 
 class ActivateVersion(NamedTuple):
@@ -237,6 +287,11 @@ class Observation(NamedTuple):
     issued: When | None = None
 
 
+class LevyTaken(NamedTuple):
+    name: str = ""
+    units: int = 0
+
+
 class IssueExtent(IntEnum):
     EXTENT_UNSPECIFIED = 0
     EXACT = 1
@@ -259,6 +314,7 @@ class Issue(NamedTuple):
     evidence: Evidence | None = None
     effective: When | None = None
     observations: tuple[Observation, ...] = ()
+    levies: tuple[LevyTaken, ...] = ()
 
 
 class ExtendBatch(NamedTuple):
@@ -411,10 +467,23 @@ class Cancel(NamedTuple):
     effective: When | None = None
 
 
+class TwinForm(IntEnum):
+    FORM_UNSPECIFIED = 0
+    WRAP = 1
+    CONVERT = 2
+    UNWRAP = 3
+
+
 class Twin(NamedTuple):
     ours: Range | None = None
     theirs: Range | None = None
     evidence: Evidence | None = None
+    form: int = 0
+    their_evidence: Evidence | None = None
+    destination: str = ""
+    identifier: str = ""
+    effective: When | None = None
+    proposal: str = ""
 
 
 class BufferAction(IntEnum):
@@ -440,28 +509,116 @@ class Reverse(NamedTuple):
     effective: When | None = None
 
 
+class AuthorizedEntity(NamedTuple):
+    participant: str = ""
+    name: str = ""
+    country: str = ""
+    identification: str = ""
+    conditions: str = ""
+    change_conditions: str = ""
+    notes: str = ""
+
+
+class AuthorizationTermsPurpose(IntEnum):
+    PURPOSE_UNSPECIFIED = 0
+    NDC = 1
+    OIMP = 2
+    IMP = 3
+    OP = 4
+    NDC_AND_OIMP = 5
+    NDC_AND_IMP = 6
+    NDC_AND_OP = 7
+
+
+class AuthorizationTermsFirstTransfer(IntEnum):
+    FIRST_TRANSFER_UNSPECIFIED = 0
+    INTERNATIONAL_TRANSFER = 1
+    AUTHORIZATION = 2
+    ISSUANCE = 3
+    USE_OR_CANCELLATION = 4
+
+
+class AuthorizationTerms(NamedTuple):
+    batches: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    programmes: tuple[str, ...] = ()
+    vintage_from: int = 0
+    vintage_to: int = 0
+    purpose: int = 0
+    first_transfer: int = 0
+    cap: int = 0
+    first_year: int = 0
+    last_year: int = 0
+    parties: tuple[str, ...] = ()
+    entities: tuple[AuthorizedEntity, ...] = ()
+    conditional: bool = False
+    conditions: str = ""
+    oimp: str = ""
+    non_ghg_metric: str = ""
+    gwp: str = ""
+    sectors: tuple[str, ...] = ()
+    activity_types: tuple[str, ...] = ()
+    mitigation_type: str = ""
+    notes: str = ""
+
+
 class Authorize(NamedTuple):
     authorization: str = ""
+    party: str = ""
+    approach: str = ""
+    terms: AuthorizationTerms | None = None
+    date: When | None = None
+    evidence: Evidence | None = None
 
 
 class AmendAuthorization(NamedTuple):
     authorization: str = ""
+    version: int = 0
+    terms: AuthorizationTerms | None = None
+    date: When | None = None
+    evidence: Evidence | None = None
 
 
 class RevokeAuthorization(NamedTuple):
     authorization: str = ""
+    reason: str = ""
+    date: When | None = None
+    due: When | None = None
+    evidence: Evidence | None = None
 
 
 class Recognise(NamedTuple):
     authorization: str = ""
+    height: int = 0
+    ordinal: int = 0
+    party: str = ""
+    at: When | None = None
+    evidence: Evidence | None = None
+
+
+class ReportAdjustmentStep(IntEnum):
+    STEP_UNSPECIFIED = 0
+    REPORTED = 1
+    CONSISTENT = 2
+    INCONSISTENT = 3
+    IN_BTR = 4
 
 
 class ReportAdjustment(NamedTuple):
-    adjustment: str = ""
+    party: str = ""
+    reported_year: int = 0
+    version: str = ""
+    step: int = 0
+    adjustments: tuple[str, ...] = ()
+    date: When | None = None
+    evidence: Evidence | None = None
 
 
 class FinaliseAdjustment(NamedTuple):
-    adjustment: str = ""
+    party: str = ""
+    first_year: int = 0
+    last_year: int = 0
+    evidence: Evidence | None = None
 
 
 class Attest(NamedTuple):

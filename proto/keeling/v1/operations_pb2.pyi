@@ -361,6 +361,8 @@ class SetRecord(_message.Message):
     PROGRAMME_FIELD_NUMBER: _builtins.int
     REGISTRY_FIELD_NUMBER: _builtins.int
     RULE_FIELD_NUMBER: _builtins.int
+    PARTY_FIELD_NUMBER: _builtins.int
+    APPROACH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     version: _builtins.int
     source: _builtins.str
@@ -375,6 +377,14 @@ class SetRecord(_message.Message):
     def registry(self) -> Global___RegistryPolicy: ...
     @_builtins.property
     def rule(self) -> Global___Rule: ...
+    @_builtins.property
+    def party(self) -> Global___Party:
+        """id "party:GHA" """
+
+    @_builtins.property
+    def approach(self) -> Global___CooperativeApproach:
+        """id "approach:CA0004" """
+
     def __init__(
         self,
         *,
@@ -386,12 +396,14 @@ class SetRecord(_message.Message):
         programme: Global___Programme | None = ...,
         registry: Global___RegistryPolicy | None = ...,
         rule: Global___Rule | None = ...,
+        party: Global___Party | None = ...,
+        approach: Global___CooperativeApproach | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "effective_from", b"effective_from", "effective_to", b"effective_to", "programme", b"programme", "registry", b"registry", "rule", b"rule"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approach", b"approach", "body", b"body", "effective_from", b"effective_from", "effective_to", b"effective_to", "party", b"party", "programme", b"programme", "registry", b"registry", "rule", b"rule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "effective_from", b"effective_from", "effective_to", b"effective_to", "id", b"id", "programme", b"programme", "registry", b"registry", "rule", b"rule", "source", b"source", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approach", b"approach", "body", b"body", "effective_from", b"effective_from", "effective_to", b"effective_to", "id", b"id", "party", b"party", "programme", b"programme", "registry", b"registry", "rule", b"rule", "source", b"source", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["programme", "registry", "rule"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["programme", "registry", "rule", "party", "approach"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -436,6 +448,7 @@ class Programme(_message.Message):
     LEVIES_FIELD_NUMBER: _builtins.int
     EXCHANGES_FIELD_NUMBER: _builtins.int
     REVERSAL_WINDOW_MS_FIELD_NUMBER: _builtins.int
+    UNDERLYING_FIELD_NUMBER: _builtins.int
     registry: _builtins.str
     """participant or registry id that issues"""
     native: _builtins.bool
@@ -450,6 +463,8 @@ class Programme(_message.Message):
     """Issue needs the approval of a participant with the role verifier"""
     reversal_window_ms: _builtins.int
     """0: no limit"""
+    underlying: _builtins.str
+    """its code as an underlying unit registry in Article 6 tables (VCS, GS, ...)"""
     @_builtins.property
     def levies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Levy]:
         """in the order they are taken, lowest positions first"""
@@ -469,10 +484,11 @@ class Programme(_message.Message):
         levies: _abc.Iterable[Global___Levy] | None = ...,
         exchanges: _abc.Iterable[_builtins.str] | None = ...,
         reversal_window_ms: _builtins.int = ...,
+        underlying: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "grain", b"grain", "levies", b"levies", "native", b"native", "registry", b"registry", "retirable", b"retirable", "reversal_window_ms", b"reversal_window_ms", "scheme", b"scheme", "transfer_rule", b"transfer_rule", "verifier_needed", b"verifier_needed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "grain", b"grain", "levies", b"levies", "native", b"native", "registry", b"registry", "retirable", b"retirable", "reversal_window_ms", b"reversal_window_ms", "scheme", b"scheme", "transfer_rule", b"transfer_rule", "underlying", b"underlying", "verifier_needed", b"verifier_needed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -501,11 +517,32 @@ class Levy(_message.Message):
     DOWN: Levy.Rounding.ValueType  # 2
     HALF_UP: Levy.Rounding.ValueType  # 3
 
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Levy._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Levy._Kind.ValueType  # 0
+        ADAPTATION: Levy._Kind.ValueType  # 1
+        """share of proceeds for adaptation (Article 6.4): the amount is exactly this"""
+        OMGE: Levy._Kind.ValueType  # 2
+        """overall mitigation in global emissions (Article 6.4): the amount is at least this"""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: Levy.Kind.ValueType  # 0
+    ADAPTATION: Levy.Kind.ValueType  # 1
+    """share of proceeds for adaptation (Article 6.4): the amount is exactly this"""
+    OMGE: Levy.Kind.ValueType  # 2
+    """overall mitigation in global emissions (Article 6.4): the amount is at least this"""
+
     NAME_FIELD_NUMBER: _builtins.int
     BASIS_POINTS_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
     ROUNDING_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EXEMPT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     basis_points: _builtins.int
     account: _builtins.str
@@ -513,6 +550,11 @@ class Levy(_message.Message):
     cancelled: _builtins.bool
     """and they are cancelled there at once (OMGE)"""
     rounding: Global___Levy.Rounding.ValueType
+    kind: Global___Levy.Kind.ValueType
+    @_builtins.property
+    def exempt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """host Parties and projects it is not taken from"""
+
     def __init__(
         self,
         *,
@@ -521,10 +563,12 @@ class Levy(_message.Message):
         account: _builtins.str = ...,
         cancelled: _builtins.bool = ...,
         rounding: Global___Levy.Rounding.ValueType = ...,
+        kind: Global___Levy.Kind.ValueType = ...,
+        exempt: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "basis_points", b"basis_points", "cancelled", b"cancelled", "name", b"name", "rounding", b"rounding"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "basis_points", b"basis_points", "cancelled", b"cancelled", "exempt", b"exempt", "kind", b"kind", "name", b"name", "rounding", b"rounding"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -592,6 +636,173 @@ class Rule(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Rule: _TypeAlias = Rule  # noqa: Y015
+
+@_typing.final
+class Party(_message.Message):
+    """A Party to the Paris Agreement: who speaks for it here, and which participants are in it. A participant is in one
+    Party at most and stays there; later versions may add participants, never drop or move them.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Method:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _MethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Party._Method.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        METHOD_UNSPECIFIED: Party._Method.ValueType  # 0
+        """not said: no balance can be computed"""
+        AVERAGING: Party._Method.ValueType  # 1
+        """single-year NDC, 2/CMA.3 annex para 7(a)(ii)"""
+        TRAJECTORY: Party._Method.ValueType  # 2
+        """single-year NDC, indicative multi-year trajectory, trajectories or budget, 7(a)(i)"""
+        MULTI_YEAR: Party._Method.ValueType  # 3
+        """multi-year NDC, 7(b)"""
+
+    class Method(_Method, metaclass=_MethodEnumTypeWrapper): ...
+    METHOD_UNSPECIFIED: Party.Method.ValueType  # 0
+    """not said: no balance can be computed"""
+    AVERAGING: Party.Method.ValueType  # 1
+    """single-year NDC, 2/CMA.3 annex para 7(a)(ii)"""
+    TRAJECTORY: Party.Method.ValueType  # 2
+    """single-year NDC, indicative multi-year trajectory, trajectories or budget, 7(a)(i)"""
+    MULTI_YEAR: Party.Method.ValueType  # 3
+    """multi-year NDC, 7(b)"""
+
+    PARTY_FIELD_NUMBER: _builtins.int
+    ALPHA2_FIELD_NUMBER: _builtins.int
+    ITMO_REGISTRY_FIELD_NUMBER: _builtins.int
+    AUTHORITIES_FIELD_NUMBER: _builtins.int
+    PARTICIPANTS_FIELD_NUMBER: _builtins.int
+    NDC_FIRST_YEAR_FIELD_NUMBER: _builtins.int
+    NDC_LAST_YEAR_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    party: _builtins.str
+    """ISO 3166-1 alpha-3, or EUE"""
+    alpha2: _builtins.str
+    """as hosts of projects with two letters are written"""
+    itmo_registry: _builtins.str
+    """GHA01, or UN01 for the mechanism and international registry"""
+    ndc_first_year: _builtins.int
+    ndc_last_year: _builtins.int
+    method: Global___Party.Method.ValueType
+    """one for the whole NDC period"""
+    @_builtins.property
+    def authorities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """participants with the role authority: their approval is the Party's word"""
+
+    @_builtins.property
+    def participants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the others that are in this Party"""
+
+    def __init__(
+        self,
+        *,
+        party: _builtins.str = ...,
+        alpha2: _builtins.str = ...,
+        itmo_registry: _builtins.str = ...,
+        authorities: _abc.Iterable[_builtins.str] | None = ...,
+        participants: _abc.Iterable[_builtins.str] | None = ...,
+        ndc_first_year: _builtins.int = ...,
+        ndc_last_year: _builtins.int = ...,
+        method: Global___Party.Method.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha2", b"alpha2", "authorities", b"authorities", "itmo_registry", b"itmo_registry", "method", b"method", "ndc_first_year", b"ndc_first_year", "ndc_last_year", b"ndc_last_year", "participants", b"participants", "party", b"party"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Party: _TypeAlias = Party  # noqa: Y015
+
+@_typing.final
+class CooperativeApproach(_message.Message):
+    """A cooperative approach under Article 6.2. It may become ACTIVE only with the initial report of each of its Parties."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CooperativeApproach._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: CooperativeApproach._State.ValueType  # 0
+        DRAFT: CooperativeApproach._State.ValueType  # 1
+        ACTIVE: CooperativeApproach._State.ValueType  # 2
+        SUSPENDED: CooperativeApproach._State.ValueType  # 3
+        COMPLETED: CooperativeApproach._State.ValueType  # 4
+        """for ever"""
+        REVOKED: CooperativeApproach._State.ValueType  # 5
+        """for ever"""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: CooperativeApproach.State.ValueType  # 0
+    DRAFT: CooperativeApproach.State.ValueType  # 1
+    ACTIVE: CooperativeApproach.State.ValueType  # 2
+    SUSPENDED: CooperativeApproach.State.ValueType  # 3
+    COMPLETED: CooperativeApproach.State.ValueType  # 4
+    """for ever"""
+    REVOKED: CooperativeApproach.State.ValueType  # 5
+    """for ever"""
+
+    APPROACH_FIELD_NUMBER: _builtins.int
+    PARTIES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    INITIAL_REPORTS_FIELD_NUMBER: _builtins.int
+    approach: _builtins.str
+    """CA0004"""
+    state: Global___CooperativeApproach.State.ValueType
+    @_builtins.property
+    def parties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def initial_reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___InitialReport]: ...
+    def __init__(
+        self,
+        *,
+        approach: _builtins.str = ...,
+        parties: _abc.Iterable[_builtins.str] | None = ...,
+        state: Global___CooperativeApproach.State.ValueType = ...,
+        initial_reports: _abc.Iterable[Global___InitialReport] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approach", b"approach", "initial_reports", b"initial_reports", "parties", b"parties", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CooperativeApproach: _TypeAlias = CooperativeApproach  # noqa: Y015
+
+@_typing.final
+class InitialReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTY_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    SUBMITTED_FIELD_NUMBER: _builtins.int
+    party: _builtins.str
+    digest: _builtins.bytes
+    """SHA-256 of the report"""
+    reference: _builtins.str
+    @_builtins.property
+    def submitted(self) -> Global___When: ...
+    def __init__(
+        self,
+        *,
+        party: _builtins.str = ...,
+        digest: _builtins.bytes = ...,
+        reference: _builtins.str = ...,
+        submitted: Global___When | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["submitted", b"submitted"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "party", b"party", "reference", b"reference", "submitted", b"submitted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InitialReport: _TypeAlias = InitialReport  # noqa: Y015
 
 @_typing.final
 class ActivateVersion(_message.Message):
@@ -980,6 +1191,7 @@ class Issue(_message.Message):
     EVIDENCE_FIELD_NUMBER: _builtins.int
     EFFECTIVE_FIELD_NUMBER: _builtins.int
     OBSERVATIONS_FIELD_NUMBER: _builtins.int
+    LEVIES_FIELD_NUMBER: _builtins.int
     batch: _builtins.str
     project: _builtins.str
     programme: _builtins.str
@@ -1007,6 +1219,10 @@ class Issue(_message.Message):
     def observations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Observation]:
         """AT_LEAST: the units that were seen"""
 
+    @_builtins.property
+    def levies(self) -> _containers.RepeatedCompositeFieldContainer[Global___LevyTaken]:
+        """MIRRORED: what the registry levied, checked by the programme's record"""
+
     def __init__(
         self,
         *,
@@ -1025,14 +1241,37 @@ class Issue(_message.Message):
         evidence: Global___Evidence | None = ...,
         effective: Global___When | None = ...,
         observations: _abc.Iterable[Global___Observation] | None = ...,
+        levies: _abc.Iterable[Global___LevyTaken] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective", b"effective", "evidence", b"evidence", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "batch", b"batch", "effective", b"effective", "evidence", b"evidence", "extent", b"extent", "first_number", b"first_number", "ndc_year", b"ndc_year", "observations", b"observations", "programme", b"programme", "project", b"project", "serial_form", b"serial_form", "space", b"space", "units", b"units", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "batch", b"batch", "effective", b"effective", "evidence", b"evidence", "extent", b"extent", "first_number", b"first_number", "levies", b"levies", "ndc_year", b"ndc_year", "observations", b"observations", "programme", b"programme", "project", b"project", "serial_form", b"serial_form", "space", b"space", "units", b"units", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Issue: _TypeAlias = Issue  # noqa: Y015
+
+@_typing.final
+class LevyTaken(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    units: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        units: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LevyTaken: _TypeAlias = LevyTaken  # noqa: Y015
 
 @_typing.final
 class Observation(_message.Message):
@@ -1734,27 +1973,87 @@ Global___Cancel: _TypeAlias = Cancel  # noqa: Y015
 
 @_typing.final
 class Twin(_message.Message):
+    """One tonne under two identities. Approved by the registries of both sides (MIRRORED: attestors, on evidence of the grade
+    its policy asks; for units nobody has claimed an importer is enough; NATIVE: the programme's registry) and by the owner
+    of what is superseded or, when unwrapping, of what ends. Position `ours.first + n` and position `theirs.first + n` are
+    one tonne, through every split. A side that no batch of this ledger has is named by `destination` and `identifier`.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
+
+    class _Form:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _FormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Twin._Form.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        FORM_UNSPECIFIED: Twin._Form.ValueType  # 0
+        WRAP: Twin._Form.ValueType  # 1
+        """ours is IMMOBILISED while theirs lives; UNWRAP brings it back"""
+        CONVERT: Twin._Form.ValueType  # 2
+        """ours is CONVERTED for good"""
+        UNWRAP: Twin._Form.ValueType  # 3
+        """ours lives again, theirs is CONVERTED; both are known, only `ours` is given"""
+
+    class Form(_Form, metaclass=_FormEnumTypeWrapper): ...
+    FORM_UNSPECIFIED: Twin.Form.ValueType  # 0
+    WRAP: Twin.Form.ValueType  # 1
+    """ours is IMMOBILISED while theirs lives; UNWRAP brings it back"""
+    CONVERT: Twin.Form.ValueType  # 2
+    """ours is CONVERTED for good"""
+    UNWRAP: Twin.Form.ValueType  # 3
+    """ours lives again, theirs is CONVERTED; both are known, only `ours` is given"""
 
     OURS_FIELD_NUMBER: _builtins.int
     THEIRS_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    THEIR_EVIDENCE_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    IDENTIFIER_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_FIELD_NUMBER: _builtins.int
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    form: Global___Twin.Form.ValueType
+    destination: _builtins.str
+    """the registry or network of the side that is outside"""
+    identifier: _builtins.str
+    """full identifier as printed there (ITMO, compliance serial); kept as given"""
+    proposal: _builtins.str
+    """the open proposal this accepts, if any"""
     @_builtins.property
-    def ours(self) -> Global___Range: ...
+    def ours(self) -> Global___Range:
+        """the identity that is superseded; missing: it is outside this ledger"""
+
     @_builtins.property
-    def theirs(self) -> Global___Range: ...
+    def theirs(self) -> Global___Range:
+        """the identity under which the tonne lives; missing: it is outside this ledger"""
+
     @_builtins.property
-    def evidence(self) -> Global___Evidence: ...
+    def evidence(self) -> Global___Evidence:
+        """the word of the registry of ours"""
+
+    @_builtins.property
+    def their_evidence(self) -> Global___Evidence:
+        """the word of the registry of theirs"""
+
+    @_builtins.property
+    def effective(self) -> Global___When: ...
     def __init__(
         self,
         *,
         ours: Global___Range | None = ...,
         theirs: Global___Range | None = ...,
         evidence: Global___Evidence | None = ...,
+        form: Global___Twin.Form.ValueType = ...,
+        their_evidence: Global___Evidence | None = ...,
+        destination: _builtins.str = ...,
+        identifier: _builtins.str = ...,
+        effective: Global___When | None = ...,
+        proposal: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "ours", b"ours", "theirs", b"theirs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective", b"effective", "evidence", b"evidence", "ours", b"ours", "their_evidence", b"their_evidence", "theirs", b"theirs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "ours", b"ours", "theirs", b"theirs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "effective", b"effective", "evidence", b"evidence", "form", b"form", "identifier", b"identifier", "ours", b"ours", "proposal", b"proposal", "their_evidence", b"their_evidence", "theirs", b"theirs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1856,21 +2155,242 @@ class Reverse(_message.Message):
 Global___Reverse: _TypeAlias = Reverse  # noqa: Y015
 
 @_typing.final
+class AuthorizationTerms(_message.Message):
+    """---- Article 6 -----------------------------------------------------------------------------------------------------
+
+    What an authorization allows. First transfers and corresponding adjustments are derived from it, never submitted.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Purpose:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _PurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AuthorizationTerms._Purpose.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PURPOSE_UNSPECIFIED: AuthorizationTerms._Purpose.ValueType  # 0
+        NDC: AuthorizationTerms._Purpose.ValueType  # 1
+        OIMP: AuthorizationTerms._Purpose.ValueType  # 2
+        """other international mitigation purposes: IMP or OP"""
+        IMP: AuthorizationTerms._Purpose.ValueType  # 3
+        """international mitigation purposes"""
+        OP: AuthorizationTerms._Purpose.ValueType  # 4
+        """other purposes"""
+        NDC_AND_OIMP: AuthorizationTerms._Purpose.ValueType  # 5
+        NDC_AND_IMP: AuthorizationTerms._Purpose.ValueType  # 6
+        NDC_AND_OP: AuthorizationTerms._Purpose.ValueType  # 7
+
+    class Purpose(_Purpose, metaclass=_PurposeEnumTypeWrapper): ...
+    PURPOSE_UNSPECIFIED: AuthorizationTerms.Purpose.ValueType  # 0
+    NDC: AuthorizationTerms.Purpose.ValueType  # 1
+    OIMP: AuthorizationTerms.Purpose.ValueType  # 2
+    """other international mitigation purposes: IMP or OP"""
+    IMP: AuthorizationTerms.Purpose.ValueType  # 3
+    """international mitigation purposes"""
+    OP: AuthorizationTerms.Purpose.ValueType  # 4
+    """other purposes"""
+    NDC_AND_OIMP: AuthorizationTerms.Purpose.ValueType  # 5
+    NDC_AND_IMP: AuthorizationTerms.Purpose.ValueType  # 6
+    NDC_AND_OP: AuthorizationTerms.Purpose.ValueType  # 7
+
+    class _FirstTransfer:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _FirstTransferEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AuthorizationTerms._FirstTransfer.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        FIRST_TRANSFER_UNSPECIFIED: AuthorizationTerms._FirstTransfer.ValueType  # 0
+        INTERNATIONAL_TRANSFER: AuthorizationTerms._FirstTransfer.ValueType  # 1
+        AUTHORIZATION: AuthorizationTerms._FirstTransfer.ValueType  # 2
+        ISSUANCE: AuthorizationTerms._FirstTransfer.ValueType  # 3
+        USE_OR_CANCELLATION: AuthorizationTerms._FirstTransfer.ValueType  # 4
+
+    class FirstTransfer(_FirstTransfer, metaclass=_FirstTransferEnumTypeWrapper):
+        """What the first transfer is. NDC: always the first international transfer (2/CMA.3 annex para 2(a)). OIMP: one of
+        the other three, chosen here (para 2(b)). Both: whichever happens first.
+        """
+
+    FIRST_TRANSFER_UNSPECIFIED: AuthorizationTerms.FirstTransfer.ValueType  # 0
+    INTERNATIONAL_TRANSFER: AuthorizationTerms.FirstTransfer.ValueType  # 1
+    AUTHORIZATION: AuthorizationTerms.FirstTransfer.ValueType  # 2
+    ISSUANCE: AuthorizationTerms.FirstTransfer.ValueType  # 3
+    USE_OR_CANCELLATION: AuthorizationTerms.FirstTransfer.ValueType  # 4
+
+    BATCHES_FIELD_NUMBER: _builtins.int
+    PROJECTS_FIELD_NUMBER: _builtins.int
+    PROGRAMMES_FIELD_NUMBER: _builtins.int
+    VINTAGE_FROM_FIELD_NUMBER: _builtins.int
+    VINTAGE_TO_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    FIRST_TRANSFER_FIELD_NUMBER: _builtins.int
+    CAP_FIELD_NUMBER: _builtins.int
+    FIRST_YEAR_FIELD_NUMBER: _builtins.int
+    LAST_YEAR_FIELD_NUMBER: _builtins.int
+    PARTIES_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
+    CONDITIONAL_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    OIMP_FIELD_NUMBER: _builtins.int
+    NON_GHG_METRIC_FIELD_NUMBER: _builtins.int
+    GWP_FIELD_NUMBER: _builtins.int
+    SECTORS_FIELD_NUMBER: _builtins.int
+    ACTIVITY_TYPES_FIELD_NUMBER: _builtins.int
+    MITIGATION_TYPE_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    vintage_from: _builtins.int
+    """calendar years, both or neither"""
+    vintage_to: _builtins.int
+    purpose: Global___AuthorizationTerms.Purpose.ValueType
+    first_transfer: Global___AuthorizationTerms.FirstTransfer.ValueType
+    cap: _builtins.int
+    """most units that may come under it; 0: no limit"""
+    first_year: _builtins.int
+    """time frame of first transfers and uses; both or neither"""
+    last_year: _builtins.int
+    conditional: _builtins.bool
+    """nothing is transferred abroad or used until an amendment says that it is met"""
+    conditions: _builtins.str
+    """terms and conditions, public"""
+    oimp: _builtins.str
+    """for what, for example "CORSIA"; a use names the same"""
+    non_ghg_metric: _builtins.str
+    """empty: tonnes of CO2 equivalent"""
+    gwp: _builtins.str
+    mitigation_type: _builtins.str
+    notes: _builtins.str
+    @_builtins.property
+    def batches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """scope: at least one batch, project or programme"""
+
+    @_builtins.property
+    def projects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def programmes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def parties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parties authorized to acquire and use; none: any"""
+
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorizedEntity]:
+        """none: any"""
+
+    @_builtins.property
+    def sectors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def activity_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        batches: _abc.Iterable[_builtins.str] | None = ...,
+        projects: _abc.Iterable[_builtins.str] | None = ...,
+        programmes: _abc.Iterable[_builtins.str] | None = ...,
+        vintage_from: _builtins.int = ...,
+        vintage_to: _builtins.int = ...,
+        purpose: Global___AuthorizationTerms.Purpose.ValueType = ...,
+        first_transfer: Global___AuthorizationTerms.FirstTransfer.ValueType = ...,
+        cap: _builtins.int = ...,
+        first_year: _builtins.int = ...,
+        last_year: _builtins.int = ...,
+        parties: _abc.Iterable[_builtins.str] | None = ...,
+        entities: _abc.Iterable[Global___AuthorizedEntity] | None = ...,
+        conditional: _builtins.bool = ...,
+        conditions: _builtins.str = ...,
+        oimp: _builtins.str = ...,
+        non_ghg_metric: _builtins.str = ...,
+        gwp: _builtins.str = ...,
+        sectors: _abc.Iterable[_builtins.str] | None = ...,
+        activity_types: _abc.Iterable[_builtins.str] | None = ...,
+        mitigation_type: _builtins.str = ...,
+        notes: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity_types", b"activity_types", "batches", b"batches", "cap", b"cap", "conditional", b"conditional", "conditions", b"conditions", "entities", b"entities", "first_transfer", b"first_transfer", "first_year", b"first_year", "gwp", b"gwp", "last_year", b"last_year", "mitigation_type", b"mitigation_type", "non_ghg_metric", b"non_ghg_metric", "notes", b"notes", "oimp", b"oimp", "parties", b"parties", "programmes", b"programmes", "projects", b"projects", "purpose", b"purpose", "sectors", b"sectors", "vintage_from", b"vintage_from", "vintage_to", b"vintage_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizationTerms: _TypeAlias = AuthorizationTerms  # noqa: Y015
+
+@_typing.final
+class AuthorizedEntity(_message.Message):
+    """An entity as Table 5 of the agreed electronic format lists it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTICIPANT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    IDENTIFICATION_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    CHANGE_CONDITIONS_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    participant: _builtins.str
+    """on this ledger, if it is one"""
+    name: _builtins.str
+    """of the organisation"""
+    country: _builtins.str
+    """of incorporation, alpha-3"""
+    identification: _builtins.str
+    """its number there"""
+    conditions: _builtins.str
+    change_conditions: _builtins.str
+    notes: _builtins.str
+    def __init__(
+        self,
+        *,
+        participant: _builtins.str = ...,
+        name: _builtins.str = ...,
+        country: _builtins.str = ...,
+        identification: _builtins.str = ...,
+        conditions: _builtins.str = ...,
+        change_conditions: _builtins.str = ...,
+        notes: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_conditions", b"change_conditions", "conditions", b"conditions", "country", b"country", "identification", b"identification", "name", b"name", "notes", b"notes", "participant", b"participant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizedEntity: _TypeAlias = AuthorizedEntity  # noqa: Y015
+
+@_typing.final
 class Authorize(_message.Message):
-    """---- Article 6 (their numbers are reserved for them; refused until the rules are active) ------------------------------"""
+    """Approved by an authority of `party`. Live units in scope come under the authorization now, later ones when issued."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    PARTY_FIELD_NUMBER: _builtins.int
+    APPROACH_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     authorization: _builtins.str
+    """letters, digits, spaces and hyphens"""
+    party: _builtins.str
+    approach: _builtins.str
+    """must be ACTIVE"""
+    @_builtins.property
+    def terms(self) -> Global___AuthorizationTerms: ...
+    @_builtins.property
+    def date(self) -> Global___When: ...
+    @_builtins.property
+    def evidence(self) -> Global___Evidence: ...
     def __init__(
         self,
         *,
         authorization: _builtins.str = ...,
+        party: _builtins.str = ...,
+        approach: _builtins.str = ...,
+        terms: Global___AuthorizationTerms | None = ...,
+        date: Global___When | None = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "evidence", b"evidence", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approach", b"approach", "authorization", b"authorization", "date", b"date", "evidence", b"evidence", "party", b"party", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1878,18 +2398,36 @@ Global___Authorize: _TypeAlias = Authorize  # noqa: Y015
 
 @_typing.final
 class AmendAuthorization(_message.Message):
+    """Approved like the first version. Units that were first transferred keep the terms of the version in force then."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     authorization: _builtins.str
+    version: _builtins.int
+    """the next one"""
+    @_builtins.property
+    def terms(self) -> Global___AuthorizationTerms: ...
+    @_builtins.property
+    def date(self) -> Global___When: ...
+    @_builtins.property
+    def evidence(self) -> Global___Evidence: ...
     def __init__(
         self,
         *,
         authorization: _builtins.str = ...,
+        version: _builtins.int = ...,
+        terms: Global___AuthorizationTerms | None = ...,
+        date: Global___When | None = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "evidence", b"evidence", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "date", b"date", "evidence", b"evidence", "terms", b"terms", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1897,18 +2435,37 @@ Global___AmendAuthorization: _TypeAlias = AmendAuthorization  # noqa: Y015
 
 @_typing.final
 class RevokeAuthorization(_message.Message):
+    """Approved like the first version. Spares what was first transferred, restricts the rest, opens a notice."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    DUE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     authorization: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def date(self) -> Global___When: ...
+    @_builtins.property
+    def due(self) -> Global___When:
+        """of the notice"""
+
+    @_builtins.property
+    def evidence(self) -> Global___Evidence: ...
     def __init__(
         self,
         *,
         authorization: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        date: Global___When | None = ...,
+        due: Global___When | None = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "due", b"due", "evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "date", b"date", "due", b"due", "evidence", b"evidence", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1916,18 +2473,40 @@ Global___RevokeAuthorization: _TypeAlias = RevokeAuthorization  # noqa: Y015
 
 @_typing.final
 class Recognise(_message.Message):
+    """Approved by an authority of `party`, which gave or got the units: its own recognition of one transfer between
+    Parties, at its own time.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    ORDINAL_FIELD_NUMBER: _builtins.int
+    PARTY_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     authorization: _builtins.str
+    height: _builtins.int
+    """the action, as the ledger derived it"""
+    ordinal: _builtins.int
+    party: _builtins.str
+    @_builtins.property
+    def at(self) -> Global___When: ...
+    @_builtins.property
+    def evidence(self) -> Global___Evidence: ...
     def __init__(
         self,
         *,
         authorization: _builtins.str = ...,
+        height: _builtins.int = ...,
+        ordinal: _builtins.int = ...,
+        party: _builtins.str = ...,
+        at: Global___When | None = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "authorization", b"authorization", "evidence", b"evidence", "height", b"height", "ordinal", b"ordinal", "party", b"party"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1935,18 +2514,71 @@ Global___Recognise: _TypeAlias = Recognise  # noqa: Y015
 
 @_typing.final
 class ReportAdjustment(_message.Message):
+    """Approved by an authority of `party`: one step of its annual report on the actions of `reported_year`, with all
+    adjustments that they triggered.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
-    ADJUSTMENT_FIELD_NUMBER: _builtins.int
-    adjustment: _builtins.str
+    class _Step:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ReportAdjustment._Step.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STEP_UNSPECIFIED: ReportAdjustment._Step.ValueType  # 0
+        REPORTED: ReportAdjustment._Step.ValueType  # 1
+        """the tables were submitted"""
+        CONSISTENT: ReportAdjustment._Step.ValueType  # 2
+        """the result of their consistency check"""
+        INCONSISTENT: ReportAdjustment._Step.ValueType  # 3
+        IN_BTR: ReportAdjustment._Step.ValueType  # 4
+        """in the biennial transparency report"""
+
+    class Step(_Step, metaclass=_StepEnumTypeWrapper): ...
+    STEP_UNSPECIFIED: ReportAdjustment.Step.ValueType  # 0
+    REPORTED: ReportAdjustment.Step.ValueType  # 1
+    """the tables were submitted"""
+    CONSISTENT: ReportAdjustment.Step.ValueType  # 2
+    """the result of their consistency check"""
+    INCONSISTENT: ReportAdjustment.Step.ValueType  # 3
+    IN_BTR: ReportAdjustment.Step.ValueType  # 4
+    """in the biennial transparency report"""
+
+    PARTY_FIELD_NUMBER: _builtins.int
+    REPORTED_YEAR_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    ADJUSTMENTS_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    party: _builtins.str
+    reported_year: _builtins.int
+    version: _builtins.str
+    """of the submission: "1.0" """
+    step: Global___ReportAdjustment.Step.ValueType
+    @_builtins.property
+    def adjustments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """INCONSISTENT: only these, the others are consistent; none: all"""
+
+    @_builtins.property
+    def date(self) -> Global___When: ...
+    @_builtins.property
+    def evidence(self) -> Global___Evidence: ...
     def __init__(
         self,
         *,
-        adjustment: _builtins.str = ...,
+        party: _builtins.str = ...,
+        reported_year: _builtins.int = ...,
+        version: _builtins.str = ...,
+        step: Global___ReportAdjustment.Step.ValueType = ...,
+        adjustments: _abc.Iterable[_builtins.str] | None = ...,
+        date: Global___When | None = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "date", b"date", "evidence", b"evidence", "party", b"party", "reported_year", b"reported_year", "step", b"step", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1954,18 +2586,30 @@ Global___ReportAdjustment: _TypeAlias = ReportAdjustment  # noqa: Y015
 
 @_typing.final
 class FinaliseAdjustment(_message.Message):
+    """Approved by an authority of `party`: the adjustments of these years can never change again (2/CMA.3 annex para 12)."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
-    ADJUSTMENT_FIELD_NUMBER: _builtins.int
-    adjustment: _builtins.str
+    PARTY_FIELD_NUMBER: _builtins.int
+    FIRST_YEAR_FIELD_NUMBER: _builtins.int
+    LAST_YEAR_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    party: _builtins.str
+    first_year: _builtins.int
+    last_year: _builtins.int
+    @_builtins.property
+    def evidence(self) -> Global___Evidence: ...
     def __init__(
         self,
         *,
-        adjustment: _builtins.str = ...,
+        party: _builtins.str = ...,
+        first_year: _builtins.int = ...,
+        last_year: _builtins.int = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "first_year", b"first_year", "last_year", b"last_year", "party", b"party"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
