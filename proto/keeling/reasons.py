@@ -74,6 +74,14 @@ class Reason(IntEnum):
     CURRENCY_MISMATCH = 419
     ACCOUNT_CLOSED = 420
     RECORD_NOT_IN_FORCE = 421
+    TWIN_NOT_FOUND = 430
+    AUTHORIZATION_NOT_FOUND = 440
+    AUTHORIZATION_EXISTS = 441
+    AUTHORIZATION_VERSION_NOT_NEXT = 442
+    APPROACH_NOT_FOUND = 443
+    PARTY_NOT_FOUND = 444
+    ACTION_NOT_FOUND = 445
+    ADJUSTMENT_NOT_FOUND = 446
 
     # Authority and approvals. NEEDS_APPROVAL and SAME_PERSON do not pin: the same transaction may come with more.
     NOT_PERMITTED = 500
@@ -110,6 +118,16 @@ class Reason(IntEnum):
     OUTSIDE_REVERSAL_WINDOW = 622
     DISCREPANCY = 623
     INCOMING_NOT_APPROVED = 624
+    TWIN_EXISTS = 625
+    APPROACH_NOT_ACTIVE = 640
+    INITIAL_REPORT_MISSING = 641
+    APPROACH_STEP_OUT_OF_ORDER = 642
+    PARTICIPANT_STAYS_IN_PARTY = 643
+    METHOD_IS_FIXED = 644
+    AUTHORIZATION_REVOKED = 645
+    ALREADY_RECOGNISED = 646
+    REPORT_STEP_OUT_OF_ORDER = 647
+    YEAR_IS_FINAL = 648
 
     # Quantities.
     INSUFFICIENT_UNITS = 700
@@ -121,6 +139,9 @@ class Reason(IntEnum):
     CAPTURE_EXCEEDS_HOLD = 706
     LEVY_EXCEEDS_ISSUANCE = 707
     AMOUNT_OVERFLOWS = 708
+    LEVIES_DISAGREE = 720
+    CAP_TOO_LOW = 721
+    TOO_MANY_BATCHES = 722
 
     # Programme and Article 6 rules.
     EXCHANGE_ONLY = 800
@@ -128,6 +149,15 @@ class Reason(IntEnum):
     NOT_TRANSFERABLE = 802
     NOT_RETIRABLE = 803
     OUTSIDE_PRICE_BAND = 804
+    PARTY_UNKNOWN = 820
+    PARTY_NOT_AUTHORIZED = 821
+    ENTITY_NOT_AUTHORIZED = 822
+    NOT_AUTHORIZED = 823
+    PURPOSE_NOT_AUTHORIZED = 824
+    OUTSIDE_TIME_FRAME = 825
+    AUTHORIZATION_CONDITIONAL = 826
+    VINTAGE_YEAR_UNKNOWN = 827
+    NOT_IN_SCOPE = 828
 
 
 class Meaning(NamedTuple):
@@ -201,6 +231,7 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.CURRENCY_MISMATCH: Meaning("the currency has another scale or issuer", "use CODE@BANK as it was issued"),
     Reason.ACCOUNT_CLOSED: Meaning("the account is closed", "use another account"),
     Reason.RECORD_NOT_IN_FORCE: Meaning("the record is not in force at ledger time", "see: keeling record list"),
+    Reason.TWIN_NOT_FOUND: Meaning("these units have no twin on record", "see: keeling lot find SERIAL"),
     Reason.NOT_PERMITTED: Meaning("none of the signing keys may approve this", "have the account's approver sign"),
     Reason.NEEDS_APPROVAL: Meaning("more approvals are needed", "collect them: keeling tx sign; then submit again"),
     Reason.SAME_PERSON: Meaning("several keys of the same person count once", "another person must sign"),
@@ -248,6 +279,9 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
         "the capture names units that the hold cannot take", "attest what the registry said: that opens a discrepancy"
     ),
     Reason.INCOMING_NOT_APPROVED: Meaning("the taking account approves what comes in", "have its approver sign too"),
+    Reason.TWIN_EXISTS: Meaning(
+        "these units have a twin already", "a tonne lives under one identity; see: keeling lot find SERIAL"
+    ),
     Reason.INSUFFICIENT_UNITS: Meaning("the account has fewer free units", "ask for less; see: keeling available"),
     Reason.INSUFFICIENT_CASH: Meaning("the account has less cash", "pay in, or ask for less"),
     Reason.TOO_MANY_LOTS: Meaning("the choice would touch more than 5,000 lots", "split it as advised"),
@@ -262,6 +296,62 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.NOT_TRANSFERABLE: Meaning("these units cannot be transferred", "the programme forbids it"),
     Reason.NOT_RETIRABLE: Meaning("these units cannot be retired", "ex-ante and buffer units may not"),
     Reason.OUTSIDE_PRICE_BAND: Meaning("the price is outside the mandate's band", "agree on another price"),
+    Reason.AUTHORIZATION_NOT_FOUND: Meaning("no such authorization", "see: keeling authorize list"),
+    Reason.AUTHORIZATION_EXISTS: Meaning("an authorization has this id", "choose another id, or amend that one"),
+    Reason.AUTHORIZATION_VERSION_NOT_NEXT: Meaning("the version is not the next one", "see: keeling authorize show ID"),
+    Reason.APPROACH_NOT_FOUND: Meaning("no cooperative approach has this id", "see: keeling record list"),
+    Reason.PARTY_NOT_FOUND: Meaning("no Party has a record with this code", "see: keeling record list"),
+    Reason.ACTION_NOT_FOUND: Meaning("no such transfer between Parties", "see: keeling events"),
+    Reason.ADJUSTMENT_NOT_FOUND: Meaning("no such adjustment", "see: keeling adjust balance PARTY"),
+    Reason.APPROACH_NOT_ACTIVE: Meaning("the cooperative approach is not active", "see: keeling record list"),
+    Reason.INITIAL_REPORT_MISSING: Meaning(
+        "a Party of the approach has no initial report on record", "put its initial report on the record first"
+    ),
+    Reason.APPROACH_STEP_OUT_OF_ORDER: Meaning(
+        "an approach cannot go from its state to this one", "see: keeling record list"
+    ),
+    Reason.PARTICIPANT_STAYS_IN_PARTY: Meaning(
+        "a participant is in one Party and stays there", "name it only where it was"
+    ),
+    Reason.METHOD_IS_FIXED: Meaning(
+        "one method is kept for the whole NDC period", "keep the method until the period ends"
+    ),
+    Reason.AUTHORIZATION_REVOKED: Meaning("the authorization was revoked", "ask the host Party's authority"),
+    Reason.ALREADY_RECOGNISED: Meaning("this Party recognised this transfer before", "the first recognition stands"),
+    Reason.REPORT_STEP_OUT_OF_ORDER: Meaning(
+        "this step does not follow the last one", "report, then the result, then the transparency report"
+    ),
+    Reason.YEAR_IS_FINAL: Meaning("the adjustments of this year are final", "they can never change again"),
+    Reason.LEVIES_DISAGREE: Meaning(
+        "the levies are not those of the programme's record", "check amounts and rounding: keeling record list"
+    ),
+    Reason.CAP_TOO_LOW: Meaning(
+        "more units are under the authorization than this cap", "revoke it, or choose a higher cap"
+    ),
+    Reason.TOO_MANY_BATCHES: Meaning("the scope covers more than 1,000 batches", "name projects or batches instead"),
+    Reason.PARTY_UNKNOWN: Meaning(
+        "the ledger does not know in which Party this is", "have the electorate put it on a Party's record"
+    ),
+    Reason.PARTY_NOT_AUTHORIZED: Meaning(
+        "the authorization does not name this Party", "see: keeling authorize show ID"
+    ),
+    Reason.ENTITY_NOT_AUTHORIZED: Meaning(
+        "the authorization does not name this entity", "see: keeling authorize show ID"
+    ),
+    Reason.NOT_AUTHORIZED: Meaning(
+        "these units have no authorization: they count for their host", "ask the host Party to authorize them"
+    ),
+    Reason.PURPOSE_NOT_AUTHORIZED: Meaning(
+        "the authorization is for another purpose", "see: keeling authorize show ID"
+    ),
+    Reason.OUTSIDE_TIME_FRAME: Meaning("outside the authorized time frame", "see: keeling authorize show ID"),
+    Reason.AUTHORIZATION_CONDITIONAL: Meaning(
+        "the authorization's conditions are not met yet", "the host Party amends it when they are"
+    ),
+    Reason.VINTAGE_YEAR_UNKNOWN: Meaning("the vintage is in no one calendar year", "issue it with its NDC year"),
+    Reason.NOT_IN_SCOPE: Meaning(
+        "these units cannot come under this authorization", "see host, grain and vintage of the batch"
+    ),
 }
 
 _NEVER_PINNED: Final = frozenset(
