@@ -14,6 +14,7 @@ from keeling import operations as o
 from keeling.reasons import Reason, pins
 from node.core import (
     accounts,
+    capture,
     ending,
     holds,
     issuance,
@@ -57,7 +58,7 @@ RULES: Final[dict[type, tuple[Check, Apply]]] = {
     o.Transfer: (transfer.check_transfer_fields, transfer.apply_transfer),
     o.Hold: (holds.check_hold_fields, holds.apply_hold),
     o.Dispatch: (holds.check_dispatch_fields, holds.apply_dispatch),
-    o.Capture: (holds.check_capture_fields, holds.apply_capture),
+    o.Capture: (capture.check_capture_fields, capture.apply_capture),
     o.Release: (holds.check_release_fields, holds.apply_release),
     o.Retire: (ending.check_retire_fields, ending.apply_retire),
     o.Use: (ending.check_use_fields, ending.apply_use),

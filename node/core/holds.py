@@ -1,22 +1,19 @@
 """Holds: a reservation is OPEN until captured, released or expired; once instructed no clock ends it (guarantee G3).
 
-`Dispatch` makes the ledger the outbox: it is final before the first byte leaves for a registry. `Capture` takes the
-ranges the registry really used, which may differ from those held. Expiry is a sweep at the start of a block.
+`Dispatch` makes the ledger the outbox: it is final before the first byte leaves for a registry. Expiry is a sweep at
+the start of a block. How a hold is captured is in `node.core.capture`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
 
 from keeling.events import EventKind, Move
 from keeling.operations import (
     NUMBERS,
     Cancel,
-    Capture,
     Dispatch,
     HoldPurpose,
-    Purposeful,
     Release,
     Retire,
     Transfer,
@@ -28,9 +25,9 @@ from keeling.units import NATIVE, Purpose, UnitState
 from node.core import tables as t
 from node.core.authority import check_attestors, check_incoming, check_mandate, check_owner, check_participant
 from node.core.context import Context
-from node.core.ending import check_purpose, describe_purpose, end_units
-from node.core.fields import check_evidence, check_instant, check_length, check_ranges, check_when
-from node.core.lots import check_unrestricted, move, subtract, touch_lots
+from node.core.ending import check_purpose
+from node.core.fields import check_evidence, check_instant, check_length
+from node.core.lots import check_unrestricted, move
 from node.core.programmes import (
     batches_of,
     check_link_works,
@@ -42,7 +39,7 @@ from node.core.programmes import (
 from node.core.records import NO_HOLD, Account, Hold, Piece
 from node.core.records import Use as UseRecord
 from node.core.refusal import Refused
-from node.core.select import NO_SELECTION, check_selection, choose, count_asked, find_pieces, find_programmes
+from node.core.select import NO_SELECTION, check_selection, choose, count_asked, find_programmes
 
 
 class HoldPhase(IntEnum):
@@ -63,12 +60,6 @@ _LEADS_TO = {
     HoldPurpose.FOR_CANCELLATION: NUMBERS[Cancel],
 }
 """A hold needs the approvals of what it will become: nobody looks at them again when it is captured."""
-
-_ENDINGS = {
-    HoldPurpose.FOR_RETIREMENT: (EventKind.RETIRED, UnitState.RETIRED),
-    HoldPurpose.FOR_USE: (EventKind.USED, UnitState.USED),
-    HoldPurpose.FOR_CANCELLATION: (EventKind.CANCELLED, UnitState.CANCELLED),
-}
 
 
 def check_hold_id(hold: bytes) -> None:
@@ -184,14 +175,14 @@ def check_dispatch_fields(op: Dispatch) -> None:
         raise Refused(Reason.MISSING_FIELD, detail, field="lookup")
 
 
-def _live_hold(tx: Context, hold_id: bytes) -> Hold:
+def find_hold(tx: Context, hold_id: bytes) -> Hold:
     hold = tx.state.get(t.HOLDS, hold_id)
     if hold is None:
         raise Refused(Reason.HOLD_NOT_FOUND, f"no hold {hold_id.hex()}", hold=hold_id.hex())
     return hold
 
 
-def _check_live(tx: Context, hold: Hold, hold_id: bytes) -> None:
+def check_live(tx: Context, hold: Hold, hold_id: bytes) -> None:
     if hold.phase not in LIVE:
         phase = HoldPhase(hold.phase).name
         raise Refused(Reason.HOLD_ENDED, f"hold {hold_id.hex()} is {phase}", hold=hold_id.hex(), phase=phase)
@@ -201,13 +192,13 @@ def _check_live(tx: Context, hold: Hold, hold_id: bytes) -> None:
 
 def apply_dispatch(tx: Context, op: Dispatch) -> None:
     """The hub is about to instruct the registry. The first dispatch of an attempt wins; nobody else may send it."""
-    hold = _live_hold(tx, op.hold)
+    hold = find_hold(tx, op.hold)
     account = tx.account_number(hold.account)
     if hold.registry == NATIVE:
         raise Refused(Reason.BAD_FIELD, "nothing is sent for NATIVE units: capture the hold", field="hold")
     link = find_link(account, hold.registry)
     check_participant(tx, link.hub)
-    _check_live(tx, hold, op.hold)
+    check_live(tx, hold, op.hold)
     if op.attempt <= hold.attempt:
         detail = f"attempt {op.attempt} was dispatched by {hold.hub}"
         raise Refused(Reason.ATTEMPT_TAKEN, detail, hold=op.hold.hex(), attempt=op.attempt, hub=hold.hub)
@@ -237,107 +228,7 @@ def apply_dispatch(tx: Context, op: Dispatch) -> None:
     tx.emit(EventKind.DISPATCHED, op.hold.hex(), None, moves, facts={**facts, "instruction": op.instruction.hex()})
 
 
-# -- capture
-
-
-def check_capture_fields(op: Capture) -> None:
-    check_hold_id(op.hold)
-    check_ranges(op.ranges, "ranges")
-    check_evidence(op.evidence)
-    check_when(op.effective, "effective")
-
-
-def apply_capture(tx: Context, op: Capture) -> None:
-    """The held units go where the hold said, on the ranges that were really used (units and rules §3)."""
-    hold = _live_hold(tx, op.hold)
-    account = tx.account_number(hold.account)
-    batches = batches_of(tx, hold.pieces)
-    used = find_pieces(tx, op.ranges) or list(hold.pieces)
-    _check_capture_authority(tx, op, hold, account)
-    _check_live(tx, hold, op.hold)
-    if hold.to_account:
-        tx.account(tx.account_number(hold.to_account).name)
-    if hold.registry != NATIVE and hold.phase == HoldPhase.OPEN:
-        raise Refused(Reason.HOLD_NOT_INSTRUCTED, f"hold {op.hold.hex()} was not dispatched", hold=op.hold.hex())
-    units, left = sum(p.units for p in used), sum(p.units for p in hold.pieces)
-    if units > left:
-        detail = f"{units} units captured of a hold that has {left}"
-        raise Refused(Reason.CAPTURE_EXCEEDS_HOLD, detail, captured=units, held=left)
-    classes = {(batch.programme, batch.project, batch.registry) for batch in batches}
-    for batch in batches_of(tx, used):
-        if (batch.programme, batch.project, batch.registry) not in classes:
-            detail = f"{batch.name} is of another project than the held units"
-            raise Refused(Reason.DISCREPANCY, detail, batch=batch.name)
-    _check_capturable(tx, op.hold, hold, used)
-    rest = _swap(tx, op.hold, hold, used)
-    reference = op.evidence.reference if op.evidence else ""
-    grade = op.evidence.grade if op.evidence else ""
-    facts = {"hold": op.hold.hex(), "reference": reference, "grade": grade, "beneficiary": hold.beneficiary.hex()}
-    if hold.purpose == HoldPurpose.FOR_TRANSFER:
-        cause, moves = tx.next_ref, list[Move]()
-        for piece in used:
-            moves += move(tx, piece, hold.to_account, UnitState.FREE, cause)
-        tx.emit(EventKind.CAPTURED, op.hold.hex(), op.effective, moves, facts=facts)
-    else:
-        kind, state = _ENDINGS[HoldPurpose(hold.purpose)]
-        if hold.use is not None:
-            facts |= describe_purpose(Purposeful(*hold.use))
-        end_units(tx, hold.account, account, used, kind, state, hold.beneficiary, op.effective, facts)
-    phase = hold.phase if rest else HoldPhase.CAPTURED
-    _end_part(tx, op.hold, hold._replace(pieces=tuple(rest), captured=hold.captured + units, phase=phase))
-
-
-def _check_capture_authority(tx: Context, op: Capture, hold: Hold, account: Account) -> None:
-    """MIRRORED: the registry's word, from attestors who are no party. NATIVE: whoever placed the hold."""
-    if hold.registry == NATIVE:
-        check_participant(tx, hold.holder)
-        return
-    if op.evidence is None or not op.evidence.digest or not op.evidence.reference:
-        detail = "a capture carries the digest of the registry's answer and its reference"
-        raise Refused(Reason.MISSING_FIELD, detail, field="evidence")
-    taker = tx.account_number(hold.to_account).owner if hold.to_account else ""
-    policy = tx.registry(hold.registry)
-    parties = [name for name in (account.owner, hold.buyer, taker) if name]
-    check_attestors(tx, policy, op.evidence.grade, parties, policy.capture_grade)
-
-
-def _check_capturable(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> None:
-    """Every position is in the account, and FREE or reserved by exactly this hold."""
-    for piece in used:
-        batch, covered = tx.batch_number(piece.batch), 0
-        for first, lot in touch_lots(tx, piece.batch, piece.first, piece.units):
-            ours = lot.hold == hold_id and lot.state in (UnitState.HELD, UnitState.INSTRUCTED)
-            if lot.account != hold.account or not (ours or lot.state == UnitState.FREE):
-                state = UnitState(lot.state).name
-                detail = f"the registry used {batch.name} from {batch.base + max(first, piece.first)}, {state} here"
-                raise Refused(Reason.DISCREPANCY, detail, batch=batch.name, state=state)
-            covered += min(first + lot.units, piece.first + piece.units) - max(first, piece.first)
-        if covered != piece.units:
-            raise Refused(Reason.UNITS_UNSEEN, f"some units of {batch.name} the registry used were never shown here")
-    check_unrestricted(tx, used)
-
-
-def _swap(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> list[Piece]:
-    """What stays held once `used` are taken: held positions outside `used`, as many as are still reserved.
-
-    Where the registry used free positions instead of held ones, as many held ones become free in the same block.
-    """
-    outside = [part for piece in hold.pieces for part in subtract(piece, used)]
-    swapped = sum(p.units for p in used) - (sum(p.units for p in hold.pieces) - sum(p.units for p in outside))
-    rest, moves, cause = list[Piece](), list[Move](), tx.next_ref
-    for part in outside:
-        freed = min(part.units, swapped)
-        swapped -= freed
-        if freed:
-            moves += move(tx, part._replace(units=freed), hold.account, UnitState.FREE, cause)
-        if part.units > freed:
-            rest.append(part._replace(first=part.first + freed, units=part.units - freed))
-    if moves:
-        tx.emit(EventKind.RELEASED, hold_id.hex(), None, moves, facts={"reason": "swapped for the serials used"})
-    return rest
-
-
-def _end_part(tx: Context, hold_id: bytes, hold: Hold) -> None:
+def keep_hold(tx: Context, hold_id: bytes, hold: Hold) -> None:
     """Keep the hold as it is now; one that ended leaves the expiry queue."""
     tx.state.put(t.HOLDS, hold, hold_id)
     if hold.phase not in LIVE:
@@ -355,12 +246,12 @@ def check_release_fields(op: Release) -> None:
 
 def apply_release(tx: Context, op: Release) -> None:
     """Held units are free again. Once instructed, only on the registry's evidence or two operators' word."""
-    hold = _live_hold(tx, op.hold)
+    hold = find_hold(tx, op.hold)
     if hold.phase == HoldPhase.INSTRUCTED:
         _check_release_instructed(tx, op, hold)
     else:
         check_participant(tx, hold.holder)
-    _check_live(tx, hold, op.hold)
+    check_live(tx, hold, op.hold)
     left = sum(piece.units for piece in hold.pieces)
     wanted = op.units or left
     if wanted > left:
@@ -399,7 +290,7 @@ def _release(tx: Context, hold_id: bytes, hold: Hold, units: int, kind: EventKin
     ended = HoldPhase.EXPIRED if kind == EventKind.HOLD_EXPIRED else HoldPhase.RELEASED
     phase = hold.phase if rest else (HoldPhase.CAPTURED if hold.captured else ended)
     tx.emit(kind, hold_id.hex(), None, moves, facts={"reason": reason, "units": units})
-    _end_part(tx, hold_id, hold._replace(pieces=tuple(rest), released=hold.released + units, phase=phase))
+    keep_hold(tx, hold_id, hold._replace(pieces=tuple(rest), released=hold.released + units, phase=phase))
 
 
 def expire_holds(tx: Context, most: int) -> None:
@@ -411,5 +302,5 @@ def expire_holds(tx: Context, most: int) -> None:
             break
         due.append(hold_id)
     for hold_id in due:
-        hold = _live_hold(tx, hold_id)
+        hold = find_hold(tx, hold_id)
         _release(tx, hold_id, hold, sum(p.units for p in hold.pieces), EventKind.HOLD_EXPIRED, "expired")

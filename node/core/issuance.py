@@ -238,8 +238,9 @@ def apply_extend(tx: Context, op: ExtendBatch) -> None:
     check_registry(tx, batch.registry, tx.registry(batch.registry).importers)
     _grow(tx, number, batch, op)
     observe(tx, number, op.observations, op.evidence, op.run)
-    if op.exact:
+    if op.exact and not batch.exact:
         tx.state.put(t.BATCHES, tx.batch_number(number)._replace(exact=True), number)
+        tx.emit(EventKind.EXTENDED, batch.name, facts={"run": op.run, "extent": "EXACT"})
 
 
 def _grow(tx: Context, number: int, batch: Batch, op: ExtendBatch) -> None:

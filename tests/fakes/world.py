@@ -5,6 +5,7 @@ It runs the real `execute` on the real state over a dict; only the signer is the
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -102,6 +103,16 @@ class World:
         self.number = 0
         self._ids = 0
         self.blocks: list[Block] = []
+
+    def clone(self) -> World:
+        """The same ledger at the same height, going its own way from here."""
+        other = copy.copy(self)
+        other.people = dict(self.people)
+        other.reader = DictReader()
+        other.reader.data = self.reader.data.copy()
+        other.state = State(other.reader)
+        other.blocks = list(self.blocks)
+        return other
 
     def _settle(self, changes: Sequence[tuple[bytes, bytes | None]], height: int) -> None:
         self.reader.write(changes)
