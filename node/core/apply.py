@@ -23,6 +23,7 @@ from node.core import (
     news,
     tables,
     transfer,
+    twins,
 )
 from node.core.context import Context
 from node.core.limits import ID_WINDOW_MS, OPERATIONS_MAX
@@ -63,6 +64,7 @@ RULES: Final[dict[type, tuple[Check, Apply]]] = {
     o.Retire: (ending.check_retire_fields, ending.apply_retire),
     o.Use: (ending.check_use_fields, ending.apply_use),
     o.Cancel: (ending.check_cancel_fields, ending.apply_cancel),
+    o.Twin: (twins.check_twin_fields, twins.apply_twin),
     o.Buffer: (ending.check_buffer_fields, ending.apply_buffer),
     o.Reverse: (ending.check_reverse_fields, ending.apply_reverse),
     o.Attest: (news.check_attest_fields, news.apply_attest),

@@ -34,6 +34,7 @@ from node.core.programmes import batches_of, check_end
 from node.core.records import Account, Claim, Piece
 from node.core.refusal import Refused
 from node.core.select import NO_SELECTION, check_selection, choose, count_asked, find_pieces
+from node.core.twins import end_twins
 
 
 def check_retire_fields(op: Retire) -> None:
@@ -223,9 +224,12 @@ def apply_reverse(tx: Context, op: Reverse) -> None:
         if window and tx.time_ms > claim.ended_ms + window:
             detail = f"the window of {batch.programme} ended {claim.ended_ms + window}"
             raise Refused(Reason.OUTSIDE_REVERSAL_WINDOW, detail, programme=batch.programme)
+    lived_as = end_twins(tx, pieces, op, op.evidence)
     cause, moves = tx.next_ref, list[Move]()
     for piece in pieces:
         moves += move(tx, piece, claim.account, UnitState.FREE, cause)
+    for piece, holder in lived_as:
+        moves += move(tx, piece, holder, UnitState.CONVERTED, cause)
     withdrawn = tuple(sorted((*claim.withdrawn, *pieces)))
     tx.state.put(t.CLAIMS, claim._replace(withdrawn=withdrawn), op.height, op.ordinal)
     reference = op.evidence.reference if op.evidence else ""

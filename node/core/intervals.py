@@ -31,8 +31,8 @@ class MarkKind(IntEnum):
     BANK_YEAR = 9
 
 
-def _overlapping(state: State, batch: int, kind: int, name: str, first: int, units: int) -> list[tuple[int, Mark]]:
-    """The marks of one layer that share a position with the range, in order."""
+def read_layer(state: State, batch: int, kind: int, name: str, first: int, units: int) -> list[tuple[int, Mark]]:
+    """The marks of one layer that share a position with the range, in order, whole."""
     found: list[tuple[int, Mark]] = []
     start = t.MARKS.key(batch, kind, name, first)
     for key, mark in state.scan(t.MARKS, batch, kind, name, start=start, reverse=True):
@@ -51,7 +51,7 @@ def _overlapping(state: State, batch: int, kind: int, name: str, first: int, uni
 def erase(state: State, batch: int, kind: int, name: str, first: int, units: int) -> int:
     """Remove one layer's marks from the range; what lies outside stays. Returns how many units were marked."""
     end, erased = first + units, 0
-    for at, mark in _overlapping(state, batch, kind, name, first, units):
+    for at, mark in read_layer(state, batch, kind, name, first, units):
         stop = at + mark.units
         erased += min(stop, end) - max(at, first)
         if at < first:
@@ -67,7 +67,7 @@ def paint(state: State, batch: int, kind: int, name: str, first: int, units: int
     """Give the range one value in this layer. Neighbours of the same value become one interval with it."""
     erase(state, batch, kind, name, first, units)
     start, stop = first, first + units
-    for at, mark in _overlapping(state, batch, kind, name, max(first - 1, 0), units + 2):
+    for at, mark in read_layer(state, batch, kind, name, max(first - 1, 0), units + 2):
         if mark.value == value and at + mark.units == first:
             state.delete(t.MARKS, batch, kind, name, at)
             start = at
@@ -80,7 +80,7 @@ def paint(state: State, batch: int, kind: int, name: str, first: int, units: int
 def covers(state: State, batch: int, kind: int, name: str, first: int, units: int, value: str) -> bool:
     """Whether the whole range has this value in this layer."""
     at = first
-    for start, mark in _overlapping(state, batch, kind, name, first, units):
+    for start, mark in read_layer(state, batch, kind, name, first, units):
         if start > at or mark.value != value:
             return False
         at = start + mark.units

@@ -35,6 +35,8 @@ STATES: Final = {
     ObservationStatus.CONVERTED: UnitState.CONVERTED,
 }
 _LIVE: Final = (UnitState.FREE, UnitState.HELD, UnitState.INSTRUCTED)
+_WRAPPED: Final = (UnitState.FREE, UnitState.CANCELLED, UnitState.CONVERTED, UnitState.ENDED)
+"""How registries show units that live on under another identity: blocked but active, or gone; never retired."""
 
 
 DISCREPANCY_RESTRICTION: Final = "discrepancy/"
@@ -180,7 +182,7 @@ def _compare(tx: Context, number: int, item: Seen, unassigned: int) -> Parts:
         if _agrees(lot, item.state, lot.account == unassigned):
             # What the registry said before is history now; should it say so again, that is a new contradiction.
             erase(tx.state, number, MarkKind.REGISTRY_STATE, "", start, units)
-        elif lot.account == unassigned and lot.state not in TERMINAL:
+        elif lot.account == unassigned and lot.state not in TERMINAL and lot.state != UnitState.IMMOBILISED:
             news.append((start, units))
         elif not _already_open(tx, number, start, units, item.state.name):
             contradictions.append((start, units, lot))
@@ -190,6 +192,8 @@ def _compare(tx: Context, number: int, item: Seen, unassigned: int) -> Parts:
 def _agrees(lot: Lot, said: UnitState, unclaimed: bool) -> bool:
     if lot.state == said or (lot.state in TERMINAL and said in TERMINAL):
         return True
+    if lot.state == UnitState.IMMOBILISED:
+        return said in _WRAPPED
     if unclaimed:
         return False
     if said == UnitState.FREE:

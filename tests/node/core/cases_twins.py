@@ -1,4 +1,4 @@
-"""Table for twins, in the order of the checks: what is said, by whom, of which units, and which of them may be paired."""
+"""Table for twins, in the order of the checks: what is said, by whom, of which units, and what may be paired."""
 
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
@@ -31,6 +31,17 @@ ENDED = op.ExtendBatch(
 )  # fmt: skip
 CANCELLED = (("importer", ENDED),)
 WRAPPED = (("alice", twin(WRAP), BOTH),)
+ARB = (
+    (
+        "reg",
+        op.SetRecord(
+            id="registry:arb",
+            version=1,
+            source="test",
+            registry=op.RegistryPolicy(scheme="opaque", attestors=["bank"], capture_grade="C", attestors_needed=1),
+        ),
+    ),
+)
 CONVERTED = (("alice", twin(CONVERT), BOTH),)
 
 TWIN = [
@@ -57,7 +68,7 @@ TWIN = [
     Case("our registry is the owner", R.ATTESTOR_IS_PARTY, "alice", twin(WRAP), ("reg",)),
     Case("a public page", R.GRADE_TOO_WEAK, "alice", twin(WRAP, evidence=evidence("C")), BOTH),
     Case("without their registry", R.NOT_PERMITTED, "alice", twin(WRAP), ("verra",)),
-    Case("without the registry outside", R.NOT_PERMITTED, "alice", outside(destination="two"), ("reg",)),
+    Case("without the registry outside", R.NOT_PERMITTED, "verra", outside(), ("alice",), ARB),
     Case("without the owner", R.NOT_PERMITTED, "reg", twin(WRAP), ("verra",)),
     Case("wrapped before", R.TWIN_EXISTS, "alice", twin(WRAP, theirs=("nat", 20, 10)), BOTH, WRAPPED),
     Case("held", R.UNITS_HELD, "alice", twin(WRAP), BOTH, (("alice", hold("L1", some(0, ("vcs", 5, 1)))),)),
@@ -67,7 +78,7 @@ TWIN = [
     Case("taken by another", R.TWIN_EXISTS, "alice", twin(WRAP, ("vcs", 20, 10), ("nat", 5, 10)), BOTH, WRAPPED),
     Case("into what is wrapped", R.TWIN_EXISTS, "alice", twin(WRAP, ("vcs", 20, 1), ("vcs", 1, 1)), BOTH, WRAPPED),
     Case(
-        "into what does not live",
+        "into what was converted",
         R.UNITS_NOT_FREE,
         "alice",
         twin(CONVERT, ("vcs", 1, 5), ("partly", 1, 5)),
@@ -85,7 +96,7 @@ TWIN = [
          (*WRAPPED, ("alice", retire()))),
     Case("unwrapped without their registry", R.NOT_PERMITTED, "alice", twin(UNWRAP, theirs=None), ("verra",), WRAPPED),
     Case("of nobody's, already converted", None, "importer", outside(ours=("partly", 1, 50)), (), CANCELLED),
-    Case("from elsewhere", None, "verra", twin(CONVERT, None, ("vcs", 1, 10), destination="car", identifier="CAR-1"), ("alice",)),
+    Case("from elsewhere", None, "verra", twin(CONVERT, None, destination="car", identifier="CAR-1"), ("reg",)),
     Case("half of a pair", None, "alice", twin(UNWRAP, ("vcs", 3, 4), None), BOTH, WRAPPED),
     Case("unwrapped", None, "alice", twin(UNWRAP, theirs=None), BOTH, WRAPPED),
     Case("converted", None, "alice", twin(CONVERT), BOTH),

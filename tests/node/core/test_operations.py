@@ -37,7 +37,7 @@ TABLES = {
     **cases_twins.CASES,
     **cases_news.CASES,
 }
-ELSEWHERE = ("twins", "article6")
+ELSEWHERE = ("article6",)
 """Modules whose operations have their tables in their own tests."""
 
 WITHOUT_EVENT = ("known",)
