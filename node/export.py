@@ -69,7 +69,7 @@ class _Stored(NamedTuple):
 def export_whole(reads: Reads, genesis: Genesis, to_height: int) -> Iterator[bytes]:
     """Yield the bundle of every block from genesis up to `to_height`. Raises `ExportError` before the first byte."""
     fixed = _read_fixed(reads, to_height)
-    blocks = ((height, _encode_whole(_read_block(reads, height))) for height in range(1, to_height + 1))
+    blocks = ((height, WHOLE_BLOCK.encode(read_whole_block(reads, height))) for height in range(1, to_height + 1))
     return _write(Kind.WHOLE, genesis, to_height, fixed, blocks)
 
 
@@ -115,12 +115,14 @@ def _read_block(reads: Reads, height: int) -> _Stored:
     return _Stored(leaf, header, entry, archive)
 
 
-def _encode_whole(block: _Stored) -> bytes:
+def read_whole_block(reads: Reads, height: int) -> WholeBlock:
+    """Everything of the block at `height`, as a whole bundle shows it. Raises `ExportError` if it is not all here."""
+    block = _read_block(reads, height)
     submissions = [
         WholeSubmission(done.leaf, tuple([ResultRow(a.reason, b"".join(a.events)) for a in done.answers]))
         for done in block.archive.submissions
     ]
-    return WHOLE_BLOCK.encode(WholeBlock(block.leaf, block.entry, tuple(submissions), block.archive.sweeps))
+    return WholeBlock(block.leaf, block.entry, tuple(submissions), block.archive.sweeps)
 
 
 def _read_owner(reads: Reads, account: str | None) -> str:

@@ -17,10 +17,10 @@ from typing import BinaryIO, Final, NamedTuple
 from keeling.strict import FormatError, parse_decimal
 
 MAGIC: Final = b"keeling/bundle/v1\n"
-MANIFEST_BYTES_MAX: Final = 1 << 20
-"""Room for some ten thousand parts, 40 GB of blocks."""
+MANIFEST_BYTES_MAX: Final = 4 << 20
+"""Room for some forty thousand parts, 40 GB of blocks."""
 PART_BLOCKS_MAX: Final = 1000
-PART_BYTES_FULL: Final = 4 << 20
+PART_BYTES_FULL: Final = 1 << 20
 """A part of blocks takes no further block once it has this many bytes, or `PART_BLOCKS_MAX` blocks."""
 
 _END: Final = b"end\n"
@@ -168,7 +168,7 @@ def _parse_manifest(body: bytes) -> Manifest:
     try:
         lines = body.decode("ascii").split("\n")
     except UnicodeDecodeError as error:
-        raise BundleError("manifest", f"byte {error.start}", "ASCII", body[error.start : error.start + 1]) from error
+        raise BundleError("manifest", f"byte {len(MAGIC) + error.start}", "ASCII", body[error.start : error.start + 1]) from error
     if len(lines) < 3:
         raise BundleError("manifest", "lines", "kind, network, height and parts", len(lines))
     kinds = {f"kind {kind}": kind for kind in Kind}

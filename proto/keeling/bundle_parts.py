@@ -8,6 +8,7 @@ concern an account. The file around the parts is `keeling.bundle`, the checks ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
 
 from keeling.bundle import Bundle, BundleError, parse_blocks_name, read_part
@@ -129,9 +130,19 @@ class Selection(NamedTuple):
 
     def __str__(self) -> str:
         account = "all accounts" if self.account is None else f"account {self.account}"
-        start = "the beginning" if self.from_ms is None else f"{self.from_ms} ms"
-        return f"{account} from {start} until {'the end' if self.until_ms is None else f'{self.until_ms} ms'}"
+        start = "the beginning" if self.from_ms is None else _format_time(self.from_ms)
+        return f"{account} from {start} until {'the end' if self.until_ms is None else _format_time(self.until_ms)}"
 
+
+def _format_time(ms: int) -> str:
+    if ms > _TIME_MS_MAX:
+        return f"{ms} ms"
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME_MS_MAX: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999, after which no calendar here goes."""
 
 _PATH: Final = listing(BYTES32)
 _RESULT_ROW: Final = record(ResultRow, U16, BYTES)

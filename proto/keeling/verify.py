@@ -77,9 +77,15 @@ class Verdict(NamedTuple):
             return ""
         tally, selection = self.facts.tally, self.facts.selection
         if selection is None:
-            return f"every block from genesis to height {self.facts.height}: {tally.transactions} transactions"
-        shown = f"{tally.transactions} transactions and {tally.sweeps} expiries of {selection}"
-        return f"shows {shown}; it proves these, and nothing about what it does not show"
+            return (
+                f"every block from genesis to height {self.facts.height}: {_amount(tally.transactions, 'transaction')}"
+            )
+        shown = f"{_amount(tally.transactions, 'transaction')} and {_amount(tally.sweeps, 'event')} of expiry"
+        return f"{shown} of {selection}; proves these, and nothing about what is not shown"
+
+
+def _amount(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def verify_bundle(

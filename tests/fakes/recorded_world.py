@@ -94,10 +94,15 @@ NATIVE = op.SetRecord(
     version=1,
     source="https://programme.example/rules",
     programme=op.Programme(
-        registry="reg", native=True, grain="tonne", transfer_rule=op.Programme.TransferRule.FREE, retirable=True
+        registry="reg",
+        native=True,
+        grain="tonne",
+        scheme="ledger",
+        transfer_rule=op.Programme.TransferRule.FREE,
+        retirable=True,
     ),
 )
-YEAR = op.When(ms=1_704_067_200_000, precision=3)
+YEAR = op.When(ms=1_704_067_200_000, precision=op.When.Precision.DATE)
 
 
 def tell_story() -> RecordedWorld:
@@ -106,7 +111,7 @@ def tell_story() -> RecordedWorld:
     for name in ("alice", "bob", "carol"):
         w.must(name, op.OpenAccount(account=f"{name}-main", owner=name))
     w.must("reg", op.RegisterProject(project="p1", programme="programme:one", name="Wind", host="IN"))
-    w.block(
+    issued = w.block(
         w.submission(
             "reg",
             *(
@@ -115,7 +120,9 @@ def tell_story() -> RecordedWorld:
             ),
         )
     )
-    w.must("alice", _transfer("alice", "bob", 10))
+    if any(answer.refusal for answer in issued.submissions[0].answers):
+        raise AssertionError(f"expected issuance, got {issued.submissions[0].answers}")
+    w.must("alice", _transfer("alice", "bob", 10), approvals=("bob",))
     w.must("carol", _transfer("carol", "bob", 7), approvals=("bob",))
     expires = w.now_ms + 60_000
     for name in ("alice", "bob"):
@@ -163,6 +170,35 @@ def _hold(name: str, expires_ms: int) -> op.Hold:
 
 def _retire(name: str, units: int) -> op.Retire:
     return op.Retire(account=f"{name}-main", selection=op.Selection(units=units), reason="offset")
+
+
+def tell_short_story() -> RecordedWorld:
+    """The same in three blocks: everything a bundle can hold, in few bytes."""
+    w = RecordedWorld({"reg": ("registry",), "alice": ("group",), "bob": ("group",)}, [NATIVE])
+    opened = [
+        w.submission(name, w.transaction(name, op.OpenAccount(account=f"{name}-main", owner=name)))
+        for name in ("alice", "bob")
+    ]
+    project = op.RegisterProject(project="p1", programme="programme:one", name="Wind", host="IN")
+    issued = w.transaction("reg", project, *(_issue(name, first) for name, first in (("alice", "1"), ("bob", "5001"))))
+    w.block(*opened, w.submission("reg", issued))
+    expires = w.now_ms + 60_000
+    moved = w.transaction("alice", _transfer("alice", "bob", 10)), w.transaction("alice", _hold("alice", expires))
+    refused = w.transaction("alice", _transfer("alice", "bob", 9_999))
+    w.block(
+        w.submission("alice", *moved, refused, approvals=("bob",)),
+        w.submission("bob", w.transaction("bob", _hold("bob", expires))),
+        b"no submission",
+    )
+    w.later(60_000)
+    w.block()
+    return w
+
+
+@cache
+def short_story() -> RecordedWorld:
+    """The short story, told once per process; nobody writes into it."""
+    return tell_short_story()
 
 
 @cache
