@@ -1,0 +1,188 @@
+"""Options several commands share: which units are meant, evidence, moments. They become operation fields here.
+
+Serials as a registry prints them are read by `keeling.serials` and found on the ledger, because only it knows the batch
+and position of a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from cli.exits import ExitCode, Failed, misused
+from cli.identifiers import parse_digest
+from cli.quantities import parse_moment, parse_units
+from cli.session import Session
+
+if TYPE_CHECKING:
+    from keeling.serials import SerialRange
+    from keeling.v1 import operations_pb2 as op
+
+
+class Strategy(StrEnum):
+    """How the ledger chooses among an account's units."""
+
+    WHOLE_LOTS_FIRST = "whole-lots-first"
+    LOWEST = "lowest"
+    OLDEST_ACQUIRED = "oldest-acquired"
+
+
+class Grade(StrEnum):
+    """How well something is proved: A the registry's key, B its API, C a public export, D an operator's word."""
+
+    A = "A"
+    B = "B"
+    C = "C"
+    D = "D"
+
+
+UNITS = Annotated[
+    int | None,
+    typer.Argument(parser=parse_units, metavar="UNITS", help="How many units; or name them with --serials."),
+]
+SERIALS = Annotated[
+    list[str] | None,
+    typer.Option("--serials", metavar="SERIALS", help="Exactly these, as the registry prints them; may be repeated."),
+]
+POSITIONS = Annotated[
+    list[str] | None,
+    typer.Option("--positions", metavar="BATCH:FIRST-LAST", help="Exactly these positions; may be repeated."),
+]
+OF_BATCH = Annotated[str | None, typer.Option("--batch", metavar="BATCH", help="Only units of this batch.")]
+OF_PROGRAMME = Annotated[
+    str | None, typer.Option("--programme", metavar="NAME", help="Only units of this programme, of whichever batch.")
+]
+STRATEGY = Annotated[Strategy, typer.Option("--strategy", help="Which of the account's units the ledger takes.")]
+EFFECTIVE = Annotated[
+    str | None, typer.Option("--effective", metavar="DATE", help="When it took effect, if not now: 2026-03-31.")
+]
+EVIDENCE = Annotated[
+    str | None,
+    typer.Option("--evidence", metavar="FILE|SHA256", help="What proves it: a file (only its digest travels)."),
+]
+GRADE = Annotated[Grade, typer.Option("--grade", help="A registry's key, B its API, C public export, D an operator.")]
+REFERENCE = Annotated[str, typer.Option("--reference", metavar="TEXT", help="The registry's own reference; public.")]
+
+
+class Choice(NamedTuple):
+    """Which units a command line means, before the ledger was asked."""
+
+    units: int | None
+    serials: list[str] | None = None
+    positions: list[str] | None = None
+    batch: str | None = None
+    programme: str | None = None
+    strategy: Strategy = Strategy.WHOLE_LOTS_FIRST
+
+
+def build_selection(session: Session, choice: Choice) -> op.Selection:
+    """The `Selection` a command line means; asks the ledger only for registry serials."""
+    from keeling.v1 import operations_pb2 as op
+
+    ranges = [parse_positions(text) for text in choice.positions or ()]
+    for text in choice.serials or ():
+        ranges += find_positions(session, text)
+    if ranges:
+        total = sum(item.units for item in ranges)
+        if choice.units is not None and choice.units != total:
+            raise misused(f"{choice.units:,} units are asked for, and the serials are {total:,}")
+        return op.Selection(ranges=ranges)
+    if choice.units is None:
+        raise misused("no units are named", "say how many, or which with --serials or --positions")
+    strategy = op.Selection.Strategy.Value(choice.strategy.name)
+    batch, programme = choice.batch or "", choice.programme or ""
+    return op.Selection(units=choice.units, strategy=strategy, batch=batch, programme=programme)
+
+
+def parse_positions(text: str) -> op.Range:
+    """Read "verra:19298:10-19" or, for one position, "verra:19298:10"."""
+    from keeling.v1 import operations_pb2 as op
+
+    batch, colon, span = text.rpartition(":")
+    first, dash, last = span.partition("-")
+    numbers = (first, last) if dash else (first, first)
+    if not colon or not batch or not all(number.isascii() and number.isdigit() for number in numbers):
+        raise misused(f"{text!r} names no positions", "write BATCH:FIRST-LAST, such as verra:19298:10-19")
+    low, high = int(numbers[0]), int(numbers[1])
+    if high < low:
+        raise misused(f"{text!r} ends before it begins")
+    return op.Range(batch=batch, first=low, units=high - low + 1)
+
+
+def parse_serials(text: str) -> SerialRange:
+    """Read a serial range of any registry; raises `SerialError` with the schemes that came closest."""
+    from keeling.serials import parse
+
+    return parse(text)
+
+
+def find_positions(session: Session, text: str) -> list[op.Range]:
+    """The batches and positions that registry serials stand for on this ledger; `Failed` if any is in no batch."""
+    from keeling.v1 import ledger_pb2 as pb
+    from keeling.v1 import operations_pb2 as op
+
+    serials = parse_serials(text)
+    request = pb.FindLotsRequest(space=serials.space, first_number=str(serials.first), last_number=str(serials.last))
+    found = session.ask(session.ledger.FindLots, request)
+    names = dict.fromkeys([lot.lot.range.batch for lot in found.lots] + [item.batch for item in found.unseen])
+    ranges = []
+    for name in names:
+        batch = session.ask(session.ledger.GetBatch, pb.GetBatchRequest(batch=name))
+        low = max(serials.first, int(batch.first_number))
+        high = min(serials.last, int(batch.last_number))
+        ranges.append(op.Range(batch=name, first=low - int(batch.base_number), units=high - low + 1))
+    covered = sum(item.units for item in ranges)
+    if covered != serials.units:
+        missing = serials.units - covered
+        raise Failed(
+            ExitCode.NOT_FOUND,
+            f"{missing:,} of the {serials.units:,} units of {text} are in no batch of this ledger",
+            reason="SERIALS_UNKNOWN",
+            advice="see: keeling lot find SERIAL",
+        )
+    return ranges
+
+
+def build_when(text: str | None) -> op.When | None:
+    """The moment of an option; None when it was not given."""
+    if text is None:
+        return None
+    from keeling.v1 import operations_pb2 as op
+
+    try:
+        moment = parse_moment(text)
+    except ValueError as error:
+        raise misused(str(error)) from error
+    precision = op.When.DATE if moment.is_date else op.When.INSTANT
+    return op.When(ms=moment.ms, precision=precision)
+
+
+def build_evidence(source: str | None, grade: Grade, reference: str = "") -> op.Evidence | None:
+    """Evidence from a file, whose digest is taken here, or from a digest; None when neither was given."""
+    if source is None:
+        return None
+    from keeling.v1 import operations_pb2 as op
+
+    path = Path(source)
+    digest = hashlib.sha256(path.read_bytes()).digest() if path.is_file() else parse_digest(source)
+    return op.Evidence(digest=digest, grade=grade.value, reference=reference)
+
+
+def require_evidence(source: str | None, grade: Grade, reference: str = "") -> op.Evidence:
+    """As `build_evidence`, where the operation cannot do without."""
+    evidence = build_evidence(source, grade, reference)
+    if evidence is None:
+        raise misused("no evidence is given", "name a file or a SHA-256 with --evidence")
+    return evidence
+
+
+def salt_name(name: str) -> tuple[bytes, bytes]:
+    """Return (salted SHA-256, salt) of a name that must not stand on the ledger in clear. Keep name and salt."""
+    import os
+
+    salt = os.urandom(16)
+    return hashlib.sha256(b"keeling/name/v1\n" + salt + name.encode("utf-8")).digest(), salt

@@ -1,0 +1,134 @@
+"""`keeling issue`: units of one project and vintage come into being, with the levies their programme asks for."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.choices import EFFECTIVE, EVIDENCE, GRADE, REFERENCE, Grade, build_evidence, build_when
+from cli.command import writes
+from cli.exits import misused
+from cli.output import Grid
+from cli.quantities import format_units, milliseconds, parse_units
+from cli.session import Session
+from cli.writing import Change, Hand, load_hand, send
+
+if TYPE_CHECKING:
+    from keeling.v1 import ledger_pb2 as pb
+    from keeling.v1 import operations_pb2 as op
+
+app = typer.Typer()
+
+
+@writes(app, "issue")
+def issue(
+    session: Session,
+    programme: Annotated[str, typer.Option("--programme", help="Under whose rules: keeling record list.")],
+    activity: Annotated[str, typer.Option("--activity", help="The project's id under the programme.")],
+    vintage: Annotated[str, typer.Option("--vintage", metavar="YEAR|FROM/TO", help="2024, or two days with a slash.")],
+    quantity: Annotated[int, typer.Option("--quantity", parser=parse_units, help="How many units, levies included.")],
+    to: Annotated[str, typer.Option("--to", metavar="ACCOUNT", help="The account that receives the net units.")] = "",
+    host: Annotated[
+        str, typer.Option("--host", metavar="CODE", help="Host Party; registers the project if it is new.")
+    ] = "",
+    batch: Annotated[str, typer.Option("--batch", help="Its name; default: PROGRAMME:ACTIVITY-VINTAGE.")] = "",
+    space: Annotated[str, typer.Option("--space", help="Serial space; default: one of its own for the batch.")] = "",
+    first: Annotated[int, typer.Option("--first", parser=parse_units, help="Number of the first unit.")] = "1",  # type: ignore[assignment]
+    ndc_year: Annotated[int, typer.Option("--ndc-year", help="The year in the host's NDC; 0: not said.")] = 0,
+    serial_form: Annotated[
+        str, typer.Option("--serial-form", metavar="SERIAL", help="Any serial of the batch, to print the others like.")
+    ] = "",
+    evidence: EVIDENCE = None,
+    grade: GRADE = Grade.D,
+    reference: REFERENCE = "",
+    effective: EFFECTIVE = None,
+) -> Change:
+    """Issue units. Levies are computed by the programme's record and rounding; the answer names the rule.
+
+    Approved by the programme's registry, and by a verifier where the programme asks for one.
+
+    \b
+    Example:
+      keeling issue --programme A64 --activity 0007 --host MMR --vintage 2024 --quantity 7125 --to myanmar
+    """
+    from keeling.v1 import operations_pb2 as op
+
+    start, end = parse_vintage(vintage)
+    project = f"{programme}:{activity}"
+    name = batch or f"{project}-{vintage.replace('/', '..')}"
+    operation = op.Issue(
+        batch=name,
+        project=project,
+        programme=programme,
+        space=space or name,
+        first_number=str(first),
+        units=quantity,
+        extent=op.Issue.EXACT,
+        account=to,
+        vintage_start=start,
+        vintage_end=end,
+        ndc_year=ndc_year,
+        serial_form=serial_form,
+        evidence=build_evidence(evidence, grade, reference),
+        effective=build_when(effective),
+    )
+    operations: list[object] = [operation]
+    if host:
+        registration = op.RegisterProject(project=project, programme=programme, name=project, host=host)
+        operations = [*find_new_projects(session, [registration], load_hand(session, None)), operation]
+    return Change(operations, lambda result: _tell(result, name))
+
+
+def parse_vintage(text: str) -> tuple[op.When, op.When]:
+    """First and last day of "2024" or of "2024-01-01/2024-06-30"."""
+    from keeling.v1 import operations_pb2 as op
+
+    parts = text.split("/")
+    try:
+        if re.fullmatch(r"\d{4}", text, re.ASCII):
+            days = [date(int(text), 1, 1), date(int(text), 12, calendar.monthrange(int(text), 12)[1])]
+        else:
+            days = [date.fromisoformat(part) for part in parts]
+    except ValueError as error:
+        raise misused(f"{text!r} is no vintage: {error}", "write 2024 or 2024-01-01/2024-06-30") from error
+    if len(days) != 2 or days[1] < days[0]:
+        raise misused(f"{text!r} is no vintage", "write 2024 or 2024-01-01/2024-06-30")
+    first, last = [milliseconds(datetime(day.year, day.month, day.day, tzinfo=UTC)) for day in days]
+    return op.When(ms=first, precision=op.When.DATE), op.When(ms=last, precision=op.When.DATE)
+
+
+def find_new_projects(
+    session: Session, registrations: list[op.RegisterProject], hand: Hand
+) -> list[op.RegisterProject]:
+    """Those of the registrations whose project the ledger does not have, found by asking for a dry run."""
+    from cli.identifiers import make_uuid7
+    from cli.transactions import build_transaction
+    from keeling.reasons import Reason
+    from keeling.submission import MAX_TRANSACTIONS, format_submission
+
+    new: list[op.RegisterProject] = []
+    for at in range(0, len(registrations), MAX_TRANSACTIONS):
+        part = registrations[at : at + MAX_TRANSACTIONS]
+        items = [(build_transaction(make_uuid7(), hand.participant, [each]), ()) for each in part]
+        raw = format_submission(session.network, hand.signer.public_key, items, hand.signer.sign)
+        results = send(session, [raw], b"", dry_run=True)
+        new += [each for each, result in zip(part, results, strict=True) if result.reason != Reason.PROJECT_EXISTS]
+    return new
+
+
+def _tell(result: pb.TransactionResult, name: str) -> list[str | Grid]:
+    told: list[str | Grid] = []
+    for event in result.events:
+        stated = {fact.name: fact.value for fact in event.facts}
+        if stated.get("rule"):
+            told.append(f"rule {stated['rule']}")
+        told += [f"  {key}: {value}" for key, value in stated.items() if key.startswith("levy ")]
+        net = [move.range.units for move in event.moves if move.to_state == "FREE"]
+        if event.moves:
+            gross = sum(move.range.units for move in event.moves)
+            told.append(f"batch {name}: {format_units(gross)} units, of which {format_units(net[-1])} net")
+    return told
