@@ -19,6 +19,9 @@ AHEAD_MAX = 8
 EPOCHS_AHEAD_MAX = 64
 """Reports for epochs further ahead than this are not kept."""
 
+LATE_MAX = 256
+"""Votes for final heights remembered to see whether they are repeated."""
+
 
 class Finality(Standing):
     """One validator's, or observer's, part in deciding blocks. One owner calls `step`; everybody else only reads."""
@@ -171,8 +174,9 @@ class Finality(Standing):
         place = (signed.key, signed.vote.step)
         if self._late.get(place) == signed.vote:
             self._out.append(ev.PeerBehind(signed.key, signed.vote.height))
-        if signed.key in self.reign.policy.vote_keys:
-            self._late[place] = signed.vote
+        self._late[place] = signed.vote  # unchecked, also of a key that has left the set since: it only makes us help
+        if len(self._late) > LATE_MAX:
+            del self._late[next(iter(self._late))]
 
     def _take_certificate(self, certificate: Certificate) -> None:
         lock = certificate.lock

@@ -94,9 +94,6 @@ class Run:
         sizes = members or self.random.choice([1, 4, 4, 4, 4, 7])
         crowd = tuple(range(sizes))
         self.policies = [crowd, (*crowd[1:], sizes)] if self.weather.set_changes and sizes > 1 else [crowd]
-        self.settings_of = lambda member: Settings(
-            NETWORK, signer_of(member), fake_check, repeat_ms=250, reseed_after_ms=1_500
-        )
         self._make = make
         self.engine = Engine(self.random, self.weather.lies)
         self.now = 0
@@ -170,7 +167,8 @@ class Run:
         self.later(120, lambda: self._lie(liar))
 
     def start(self, node: Node) -> None:
-        node.machine = machine = self._make(self.settings_of(node.member), node.reign, node.tip)
+        settings = Settings(NETWORK, signer_of(node.member), fake_check, repeat_ms=250, reseed_after_ms=1_500)
+        node.machine = machine = self._make(settings, node.reign, node.tip)
         node.overlay = []
         node.epoch = node.reign.epoch
         if node.chain:
@@ -195,8 +193,12 @@ class Run:
     def _tick(self, node: Node) -> None:
         if self.random.random() < self.weather.crashes / 5:
             self._crash(node)
-        else:
-            self._step(node, ev.Tick(self.now))
+            return
+        self._step(node, ev.Tick(self.now))
+        if node.machine is not None and not node.machine.signs and self.random.random() < 0.1:
+            # Who does not vote is not sent votes, and hears of what is final by following some peer.
+            peer, height = self.random.choice(list(self.nodes.values())), node.tip.height + 1
+            self._post(key_of(node.member), lambda follower: self._hand_over(peer, follower, height))
 
     def _crash(self, node: Node) -> None:
         node.machine = None
