@@ -176,18 +176,26 @@ def _put_touched(
     """One row per account: written by hand in the form of `_TOUCHED`, because every transaction pays for it."""
     deltas: dict[str, list[bytes]] = {}
     heads: dict[str, bytes] = {}
+    pack_delta, pack_count = _DELTA_TAIL.pack, _COUNT.pack
     for (account, name, state, since), count in units.items():
         if count:
             head = heads.get(name)
             if head is None:
                 head = heads[name] = TEXT.encode(name)
-            deltas.setdefault(account, []).append(head + _DELTA_TAIL.pack(state, since, count))
-    tail = U64.encode(height)
+            row = head + pack_delta(state, since, count)
+            known = deltas.get(account)
+            if known is None:
+                deltas[account] = [row]
+            else:
+                known.append(row)
+    tail, put = U64.encode(height), batch.put
     for account, ordinals in touched.items():
-        events = struct.pack(f">{len(ordinals) + 1}I", len(ordinals), *ordinals)
-        own = sorted(deltas.get(account, ()))
-        value = b"".join((events, _COUNT.pack(len(own)), *own))
-        batch.put(Family.INDEX, account_key(account) + tail, value)
+        raw = account.encode()
+        own = deltas.get(account, [])
+        own.sort()
+        events = b"".join(map(pack_count, ordinals))
+        value = b"".join((pack_count(len(ordinals)), events, pack_count(len(own)), *own))
+        put(Family.INDEX, b"".join((b"a", pack_count(len(raw)), raw, tail)), value)
 
 
 def rebuild_indexes(store: Store) -> int:

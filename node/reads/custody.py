@@ -64,7 +64,8 @@ def trace_custody(archive: Archive, batch: Batch, first: int, units: int, cause:
     """The events that brought these positions where they are, newest first, and whether older ones were left out.
 
     `cause` is the event that put all of them there. Of each event only the moves of these positions are shown, cut to
-    them. Where units came together from different places the chain has branches; each event is shown once.
+    them. Where units came together from different places the chain has branches; each event is shown once. The last is
+    the batch's issuance, even where it showed no units itself (AT_LEAST).
     """
     pending: dict[Ref, list[tuple[int, int]]] = {cause: [(first, first + units)]}
     places = [(-cause.height, -cause.ordinal)]
@@ -83,6 +84,9 @@ def trace_custody(archive: Archive, batch: Batch, first: int, units: int, cause:
                 pending[move.cause] = []
                 heapq.heappush(places, (-move.cause.height, -move.cause.ordinal))
             pending[move.cause].append((move.first, move.first + move.units))
+        if not places and place > batch.issued:
+            pending[batch.issued] = []
+            places.append((-batch.issued.height, -batch.issued.ordinal))
         shown = event._replace(moves=tuple(moves))
         events.append(convert_event(shown, place, time_ms, lambda _, at, size: print_serials(batch, at, size)))
     return events, False

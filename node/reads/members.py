@@ -13,7 +13,7 @@ from node.store.contract import Reads
 
 
 def list_participants(view: Reads, request: pb.ListRequest) -> pb.ListParticipantsResponse:
-    """Participants in order of name, each with all keys it ever had."""
+    """Participants, shorter names first, each with all keys it ever had."""
     state = ReadState(view)
     page = open_page(state.height, request.page_size, request.page_token, "participants")
     rows, last = read_rows(state, t.PARTICIPANTS, [t.PARTICIPANTS.key()], page)
@@ -42,7 +42,7 @@ def list_participants(view: Reads, request: pb.ListRequest) -> pb.ListParticipan
 
 
 def list_records(view: Reads, request: pb.ListRequest) -> pb.ListRecordsResponse:
-    """Governed records in order of id, every version, oldest first. A page counts ids."""
+    """Governed records, shorter ids first, every version, oldest first. A page counts ids."""
     state = ReadState(view)
     page = open_page(state.height, request.page_size, request.page_token, "records")
     rows, last = read_rows(state, t.RECORDS, [t.RECORDS.key()], page)

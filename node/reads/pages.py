@@ -51,8 +51,15 @@ class Page(NamedTuple):
         """The token that continues after the row `last`; empty where nothing is left."""
         if last is None:
             return ""
-        raw = _TOKEN.encode(_Token(self.list, self.since, last))
-        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        return _print_token(_Token(self.list, self.since, last))
+
+
+def _print_token(token: _Token) -> str:
+    return base64.urlsafe_b64encode(_TOKEN.encode(token)).decode().rstrip("=")
+
+
+def _no_token(text: str) -> BadRequest:
+    return BadRequest(ReadReason.BAD_PAGE_TOKEN, f"{text[:40]!r} is no page token")
 
 
 def open_page(height: int, page_size: int, page_token: str, name: str, *arguments: str) -> Page:
@@ -65,7 +72,9 @@ def open_page(height: int, page_size: int, page_token: str, name: str, *argument
         raw = base64.b64decode(page_token + "=" * (-len(page_token) % 4), altchars=b"-_", validate=True)
         token = _TOKEN.decode(raw)
     except (binascii.Error, EncodingError, ValueError) as error:
-        raise BadRequest(ReadReason.BAD_PAGE_TOKEN, f"{page_token[:40]!r} is no page token") from error
+        raise _no_token(page_token) from error
+    if _print_token(token) != page_token:
+        raise _no_token(page_token)
     if token.list != same:
         detail = f"the page token is of another list than {name} with these arguments; start without one"
         raise BadRequest(ReadReason.BAD_PAGE_TOKEN, detail)
