@@ -1,4 +1,7 @@
-"""`python -m node FOLDER`: run the node of a folder until it is told to stop. `keeling node run` starts this."""
+"""`python -m node FOLDER`: run the node of a folder until it is told to stop; `backup` and `rebuild` work on one.
+
+The `keeling` command starts this: nobody else imports the node.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,13 @@ from pathlib import Path
 import structlog
 
 from keeling.genesis import GenesisError
+from keeling.strict import FormatError
 from network.certificates import CertificateError
 from network.config import ConfigError, load_config
 from network.folders import FolderRefused, NodeFolder, locked
 from network.keys import KeyFileError, read_passphrase
 from node.chain import ChainError
+from node.operate import OperatorError, backup_folder, rebuild_folder
 from node.ordering.contract import OrderingError
 from node.server import Node
 from node.store.contract import StoreError
@@ -28,8 +33,10 @@ REFUSALS = (
     CertificateError,
     ConfigError,
     FolderRefused,
+    FormatError,
     GenesisError,
     KeyFileError,
+    OperatorError,
     OrderingError,
     StoreError,
     OSError,
@@ -68,19 +75,32 @@ async def run(folder: NodeFolder) -> int:
         await node.stop()
 
 
+def _progress(height: int) -> None:
+    print(f"rebuilt to height {height}", file=sys.stderr)
+
+
 def main(arguments: list[str]) -> int:
     """Entry point; every refusal is one line and exit code 1."""
-    if len(arguments) != 1:
-        print("usage: python -m node FOLDER", file=sys.stderr)
-        return 2
     _configure_log()
-    folder = NodeFolder(Path(arguments[0]))
     try:
-        with locked(folder):
-            return asyncio.run(run(folder))
+        match arguments:
+            case ["backup", folder, target]:
+                height = backup_folder(NodeFolder(Path(folder)), Path(target))
+                print(f"{target}: everything to height {height}, without keys and vote journal")
+            case ["rebuild", folder]:
+                with locked(NodeFolder(Path(folder))):
+                    height = rebuild_folder(NodeFolder(Path(folder)), _progress)
+                print(f"state rebuilt from the log to height {height}")
+            case [folder]:
+                with locked(NodeFolder(Path(folder))):
+                    return asyncio.run(run(NodeFolder(Path(folder))))
+            case _:
+                print("usage: python -m node [backup | rebuild] FOLDER [TARGET]", file=sys.stderr)
+                return 2
     except REFUSALS as error:
-        print(f"cannot run {folder.root}: {error}", file=sys.stderr)
+        print(f"cannot go on: {error}", file=sys.stderr)
         return 1
+    return 0
 
 
 if __name__ == "__main__":

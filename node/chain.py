@@ -34,6 +34,8 @@ from node.store.contract import Batch, Family, Reads, Store
 
 TIP_KEY: Final = b"chain/tip"
 NETWORK_KEY: Final = b"chain/network"
+REBUILDING_KEY: Final = b"chain/rebuilding"
+"""In META while a rebuild is under way: what is derived is incomplete."""
 Sign = Callable[[bytes], bytes]
 
 
@@ -135,6 +137,8 @@ class Chain:
         if known != genesis.network:
             has = "nothing" if known is None else known.hex()
             raise ChainError(f"the store holds {has}, the genesis file is of {genesis.network.hex()}")
+        if store.get(Family.META, REBUILDING_KEY) is not None:
+            raise ChainError("a rebuild of this store was interrupted: run it again (keeling rebuild FOLDER)")
         self.store = store
         self.genesis = genesis
         self.policy: Final[Policy] = parse_policy(genesis.policy)

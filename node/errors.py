@@ -36,6 +36,13 @@ def code_of(reason: Reason) -> int:
     return int(code_pb2.INVALID_ARGUMENT if reason < 400 else code_pb2.FAILED_PRECONDITION)
 
 
+def read_reason(error: grpc.RpcError) -> str:
+    """The one readable line of a failed call."""
+    if not isinstance(error, grpc.Call):
+        return str(error)
+    return f"{error.code().name}: {error.details()}"
+
+
 async def abort(
     context: grpc.aio.ServicerContext[object, object], code: int, reason: str, text: str, **values: object
 ) -> NoReturn:

@@ -32,7 +32,7 @@ from node.health import describe_health
 from node.reads.errors import ReadRefused
 from node.reads.watch import read_events
 from node.receipts import convert_dry_run, convert_submission
-from node.replica import Full, Replica
+from node.replica import Full, Observing, Replica
 from node.store.contract import Family, Reads, Store
 from node.verify import Verifier
 
@@ -139,6 +139,8 @@ class LedgerService(rpc.LedgerServicer):
             answered = await asyncio.shield(asyncio.ensure_future(self._replica.submit(admitted)))
         except Full as full:
             await abort(context, code_pb2.RESOURCE_EXHAUSTED, "NODE_FULL", str(full))
+        except Observing as observing:
+            await abort(context, code_pb2.UNAVAILABLE, "NODE_OBSERVES", str(observing))
         except Exception as error:  # noqa: BLE001 - the writer stopped: nothing may claim an outcome
             text = f"the node stopped while this was under way, ask for it by id: {error}"
             await abort(context, code_pb2.UNAVAILABLE, "OUTCOME_UNKNOWN", text)

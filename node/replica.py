@@ -33,6 +33,10 @@ class Full(Exception):
     """The node has as much unfinished work as it takes; nothing was ordered."""
 
 
+class Observing(Exception):
+    """This node signs nothing any more; nothing was ordered. Hand in at another node."""
+
+
 class Answered(NamedTuple):
     """A submission that is final: where its first transaction is, ledger time, and what was answered."""
 
@@ -98,6 +102,9 @@ class Replica:
     async def submit(self, admitted: Sequence[Admitted]) -> list[Answered]:
         """Have submissions ordered and wait until each is final. Raises `Full`; the failure if the node stops."""
         self._check_running()
+        stopped = self.chain.health().stopped
+        if stopped is not None:
+            raise Observing(f"this node observes and orders nothing: {stopped.value}")
         size = sum(len(item.submission.raw) for item in admitted)
         if self._queued_bytes + size > self._limits.waiting_bytes:
             raise Full(f"{self._queued_bytes} bytes wait to be ordered; try again shortly")

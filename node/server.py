@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from keeling.genesis import Genesis, parse_genesis
 from keeling.policy import Policy, parse_policy
-from keeling.v1 import ledger_pb2, ledger_pb2_grpc, log_pb2, log_pb2_grpc
+from keeling.v1 import ledger_pb2, ledger_pb2_grpc, log_pb2, log_pb2_grpc, operator_pb2_grpc
 from network.certificates import encode_public_key
 from network.config import NodeConfig
 from network.keys import Role, Signer, load_key_file
@@ -29,6 +29,7 @@ from node.health import describe_health
 from node.ledger_service import LedgerService
 from node.log_service import LogService
 from node.metrics import Metrics
+from node.operator_service import OperatorService
 from node.ordering.contract import LogId, LogMissing
 from node.ordering.embedded import EmbeddedOrdering
 from node.ordering.folder import DiskFolder
@@ -127,18 +128,20 @@ class Node:
         ledger = LedgerService(
             replica, store, verifier, config.participant, author, clock_ms, transactions_max, call_bytes
         )
-        await self._serve(ledger, LogService(store, genesis, genesis_file))
+        await self._serve(ledger, LogService(store, genesis, genesis_file), store)
         metrics = Metrics(replica, clock_ms)
         self._stack.callback(metrics.start(config.metrics))
         log.info("serving", origin=policy.origin, address=self.address, height=replica.height)
 
-    async def _serve(self, ledger: LedgerService, log_service: LogService) -> None:
+    async def _serve(self, ledger: LedgerService, log_service: LogService, store: RocksStore) -> None:
         config = self.config
         tls = TlsFiles(config.tls.key, config.tls.certificate, self._passphrase)
         own = encode_public_key(tls.current().key)
         server = grpc.aio.server(options=server_options(config.limits.call_bytes))
         ledger_pb2_grpc.add_LedgerServicer_to_server(ledger, server)
         log_pb2_grpc.add_LogServicer_to_server(log_service, server)
+        operator = OperatorService(store, config.participant, lambda: config.trust(own))
+        operator_pb2_grpc.add_OperatorServicer_to_server(operator, server)
         probe = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(probe, server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)

@@ -1,0 +1,96 @@
+"""What an operator does to a node from its folder: back it up, running or not, and rebuild its state.
+
+A backup is a node folder without secrets: genesis, configuration and the ledger, but no keys and no vote journal. A
+node started on one (with its keys put back) observes; its vote key is replaced by governance (design §4.8).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+
+from keeling.genesis import parse_genesis
+from keeling.v1 import operator_pb2 as pb
+from keeling.v1 import operator_pb2_grpc as rpc
+from network.certificates import encode_public_key
+from network.config import NodeConfig, load_config
+from network.folders import NodeFolder
+from network.keys import read_passphrase
+from network.transport import Destination, TlsFiles, open_channel
+from network.trust import PinnedKey, build_trust
+from node.chain import read_height
+from node.errors import read_reason
+from node.rebuild import rebuild
+from node.store.contract import StoreExists, StoreLocked
+from node.store.rocks import RocksStore
+
+
+class OperatorError(Exception):
+    """The work could not be done; the text says why, and nothing was changed."""
+
+
+def backup_folder(folder: NodeFolder, target: Path) -> int:
+    """Copy the ledger of a node folder to a new folder; returns the height it has. Raises `OperatorError`."""
+    config = load_config(folder.config)
+    if target.exists():
+        raise OperatorError(f"{target} exists already: nothing was touched; name a new folder")
+    data = target / "data" / "store"
+    data.parent.mkdir(parents=True)
+    try:
+        height = _copy_store(config, data.absolute())
+    except BaseException:
+        shutil.rmtree(target)
+        raise
+    shutil.copy(config.genesis, target / "genesis")
+    shutil.copy(folder.config, target / "node.toml")
+    return height
+
+
+def _copy_store(config: NodeConfig, target: Path) -> int:
+    """Directly when the node stands still, otherwise by asking it."""
+    try:
+        store = RocksStore.open(config.data / "store")
+    except StoreLocked:
+        return _ask_node(config, target)
+    try:
+        store.backup(target)
+        return read_height(store)
+    finally:
+        store.close()
+
+
+def _ask_node(config: NodeConfig, target: Path) -> int:
+    files = TlsFiles(config.tls.key, config.tls.certificate, read_passphrase())
+    identity = files.current()
+    own = PinnedKey(config.participant, encode_public_key(identity.key))
+    trust = build_trust(config.origin, [own])
+    with open_channel(Destination(config.listen, config.participant, trust, identity)) as channel:
+        try:
+            answer = rpc.OperatorStub(channel).Backup(pb.BackupRequest(directory=str(target)), timeout=600)
+        except grpc.RpcError as error:
+            raise OperatorError(f"the running node refused the backup: {read_reason(error)}") from error
+    return int(answer.height)
+
+
+def rebuild_folder(folder: NodeFolder, progress: Callable[[int], None]) -> int:
+    """Derive the state of a node that stands still again from its log; returns the height."""
+    config = load_config(folder.config)
+    genesis = parse_genesis(config.genesis.read_bytes())
+    store = RocksStore.open(config.data / "store")
+    try:
+        return rebuild(store, genesis, progress)
+    finally:
+        store.close()
+
+
+def backup_running(store: RocksStore, directory: Path) -> int:
+    """The running node's side: copy its store to a new folder. Raises `OperatorError`."""
+    try:
+        height = read_height(store)
+        store.backup(directory)
+    except (StoreExists, OSError) as error:
+        raise OperatorError(str(error)) from error
+    return height

@@ -1,0 +1,75 @@
+"""State rebuilt from the log: every block executed again from genesis, its results put where the old ones were.
+
+For a store whose state or indexes are doubted or damaged while its log is whole. Headers, certificates, entries, the
+vote journal and the node's own records stay; everything that follows from them is cleared and made again. A rebuild
+that is interrupted is marked, and the node does not start until one was finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from keeling.block import parse_header
+from keeling.ed25519 import check_signature
+from keeling.entry import parse_entry
+from keeling.genesis import Genesis
+from node.archive import height_key, put_block
+from node.chain import REBUILDING_KEY, ChainError, StateReader, read_height
+from node.core.block import Place, Tip, execute
+from node.core.opening import open_ledger
+from node.core.state import State
+from node.indexes import put_indexes
+from node.store.contract import Batch, Family, Store
+
+DERIVED: Final = (Family.STATE, Family.INDEX, Family.LEAVES, Family.EVENTS)
+KEYS_PER_COMMIT: Final = 50_000
+"""One synced write for so many keys: thousands of blocks at light load."""
+
+
+def rebuild(store: Store, genesis: Genesis, progress: Callable[[int], None] = lambda height: None) -> int:
+    """Make everything derived again; returns the height reached. Raises `ChainError` where the log contradicts itself.
+
+    Nothing that was promised is touched, so it may be run as often as needed.
+    """
+    height = read_height(store)
+    mark = Batch()
+    mark.put(Family.META, REBUILDING_KEY, b"")
+    store.commit(mark)
+    store.clear(DERIVED)
+    state = State(StateReader(store))
+    tip, changes = open_ledger(state, genesis)
+    batch = Batch()
+    for key, value in changes:
+        if value is not None:
+            batch.put(Family.STATE, key, value)
+    for at in range(1, height + 1):
+        tip = _rebuild_block(store, batch, state, tip, at)
+        if len(batch) >= KEYS_PER_COMMIT:
+            store.commit(batch)
+            state.settle(at)
+            batch = Batch()
+            progress(at)
+    batch.delete(Family.META, REBUILDING_KEY)
+    store.commit(batch)
+    progress(height)
+    return height
+
+
+def _rebuild_block(store: Store, batch: Batch, state: State, tip: Tip, height: int) -> Tip:
+    leaf = store.get(Family.BLOCKS, height_key(b"h", height))
+    if leaf is None:
+        raise ChainError(f"the log has no header at {height}: restore a backup")
+    header = parse_header(leaf)
+    entry = store.get(Family.BODIES, header.entry)
+    if entry is None:
+        raise ChainError(f"the entry of block {height} is not kept here: a pruned node cannot be rebuilt from its log")
+    signed = parse_entry(entry, check_signature)
+    block = execute(state, tip, signed, Place(header.epoch, header.position), check_signature)
+    if block.header_leaf != leaf:
+        raise ChainError(f"executing block {height} gives another header than the log has: the log is damaged")
+    certificate = store.get(Family.BLOCKS, height_key(b"c", height)) or b""
+    checkpoint = store.get(Family.BLOCKS, height_key(b"k", height)) or b""
+    put_block(batch, block, entry, certificate, checkpoint)
+    put_indexes(batch, block, state)
+    return block.tip
