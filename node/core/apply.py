@@ -25,6 +25,8 @@ from node.core import (
     transfer,
     twins,
 )
+from node.core.article6 import adjustments, authorizations, recognition
+from node.core.article6.following import follow
 from node.core.context import Context
 from node.core.limits import ID_WINDOW_MS, OPERATIONS_MAX
 from node.core.records import Decided
@@ -67,6 +69,12 @@ RULES: Final[dict[type, tuple[Check, Apply]]] = {
     o.Twin: (twins.check_twin_fields, twins.apply_twin),
     o.Buffer: (ending.check_buffer_fields, ending.apply_buffer),
     o.Reverse: (ending.check_reverse_fields, ending.apply_reverse),
+    o.Authorize: (authorizations.check_authorize_fields, authorizations.apply_authorize),
+    o.AmendAuthorization: (authorizations.check_amend_fields, authorizations.apply_amend),
+    o.RevokeAuthorization: (authorizations.check_revoke_fields, authorizations.apply_revoke),
+    o.Recognise: (recognition.check_recognise_fields, recognition.apply_recognise),
+    o.ReportAdjustment: (adjustments.check_report_fields, adjustments.apply_report),
+    o.FinaliseAdjustment: (adjustments.check_finalise_fields, adjustments.apply_finalise),
     o.Attest: (news.check_attest_fields, news.apply_attest),
     o.LinkState: (news.check_link_state_fields, news.apply_link_state),
     o.Anchor: (news.check_anchor_fields, news.apply_anchor),
@@ -87,7 +95,9 @@ def apply_transaction(tx: Context, transaction: o.Transaction, digest: bytes) ->
         _check_id(tx, transaction, digest)
         check_static(transaction)
         for operation in transaction.operations:
+            since = len(tx.events)
             RULES[type(operation)][1](tx, operation)
+            follow(tx, since)
         refusal = None
     except Refused as refused:
         tx.state.rollback(savepoint)

@@ -14,6 +14,7 @@ from keeling.operations import ExtendBatch, Issue, IssueExtent, Levy, LevyRoundi
 from keeling.reasons import Reason
 from keeling.units import NATIVE, Purpose, UnitState, unassigned_account
 from node.core import tables as t
+from node.core.article6.levies import check_levies_taken, find_levies
 from node.core.authority import check_registry
 from node.core.context import Context
 from node.core.fields import check_evidence, check_length, check_name, check_text, check_when
@@ -71,6 +72,7 @@ def check_issue_fields(op: Issue) -> None:
         raise Refused(Reason.BAD_FIELD, "the vintage ends before it starts", field="vintage_end")
     check_evidence(op.evidence)
     check_when(op.effective, "effective")
+    check_levies_taken(op)
 
 
 def apply_issue(tx: Context, op: Issue) -> None:
@@ -96,7 +98,8 @@ def apply_issue(tx: Context, op: Issue) -> None:
         )
         observe(tx, batch_number, op.observations, op.evidence)
     else:
-        _issue_whole(tx, op, programme, batch_number, batch, number, receivers)
+        levied = find_levies(op, programme, project, compute_levies)
+        _issue_whole(tx, op, programme, batch_number, batch, number, receivers, levied)
 
 
 def _find_receiver(tx: Context, op: Issue, programme: Programme) -> int:
@@ -168,6 +171,7 @@ def _create_batch(tx: Context, op: Issue, programme: Programme, project: Project
     tx.state.put(t.BATCHES, batch, number)
     tx.state.put(t.BATCH_NUMBERS, number, op.batch)
     tx.state.put(t.SPACES, Space(number, base + high), op.space, base + low)
+    tx.state.put(t.PROGRAMME_BATCHES, b"", op.programme, op.project, number)
     return number, batch
 
 
@@ -188,17 +192,23 @@ def check_space(tx: Context, space: str, first: int, last: int, own: int = 0) ->
 
 
 def _issue_whole(
-    tx: Context, op: Issue, programme: Programme, number: int, batch: Batch, account: int, receivers: list[int]
+    tx: Context,
+    op: Issue,
+    programme: Programme,
+    number: int,
+    batch: Batch,
+    account: int,
+    receivers: list[int],
+    levied: list[int],
 ) -> None:
     """One lot for the project, and one for each levy of a NATIVE batch, from the lowest positions on."""
-    levied = compute_levies(programme.levies, op.units) if programme.native else []
     if sum(levied) >= op.units:
         detail = f"levies of {sum(levied)} leave nothing of {op.units}"
         raise Refused(Reason.LEVY_EXCEEDS_ISSUANCE, detail, levies=sum(levied), units=op.units)
     cause, position = tx.next_ref, batch.low
     moves: list[Move] = []
-    stated = {"extent": "EXACT", "space": op.space, "rule": op.programme if levied else ""}
-    for levy, receiver, units in zip(programme.levies, receivers, levied, strict=False):
+    stated = {"extent": "EXACT", "space": op.space, "rule": op.programme if any(levied) else ""}
+    for levy, receiver, units in zip(programme.levies, receivers or [account] * len(levied), levied, strict=True):
         if units:
             state = UnitState.CANCELLED if levy.cancelled else UnitState.FREE
             moves.append(create(tx, number, batch, Piece(number, position, units), receiver, state, cause))

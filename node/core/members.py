@@ -22,6 +22,7 @@ from keeling.reasons import Reason
 from keeling.units import ROLES, Purpose, unassigned_account
 from node.core import tables as t
 from node.core.accounts import OPEN_POLICY, create_account
+from node.core.article6.governed import check_governed_fields, keep_governed
 from node.core.authority import check_electorate, check_participant
 from node.core.context import Context
 from node.core.fields import GRADES, check_name, check_text, check_when
@@ -134,6 +135,7 @@ def check_record_fields(op: SetRecord) -> None:
     check_when(op.effective_to, "effective_to")
     if op.body is None:
         raise Refused(Reason.MISSING_FIELD, "a record has a body", field="body")
+    check_governed_fields(op)
     version = convert_record(op)
     if version.programme is not None:
         _check_programme(version.programme)
@@ -171,6 +173,8 @@ def convert_record(op: SetRecord) -> RecordVersion:
         op.body if kind == "Programme" else None,  # type: ignore[arg-type]
         op.body if kind == "RegistryPolicy" else None,  # type: ignore[arg-type]
         op.body if kind == "Rule" else None,  # type: ignore[arg-type]
+        op.body if kind == "Party" else None,  # type: ignore[arg-type]
+        op.body if kind == "CooperativeApproach" else None,  # type: ignore[arg-type]
     )
 
 
@@ -192,8 +196,9 @@ def check_next_version(tx: Context, op: SetRecord) -> None:
 def put_record(tx: Context, op: SetRecord) -> None:
     """Keep the version. The genesis file's records come in here as well."""
     versions = tx.state.get(t.RECORDS, op.id) or ()
+    stated = keep_governed(tx, op, versions)
     tx.state.put(t.RECORDS, (*versions, convert_record(op)), op.id)
     registry = op.id.removeprefix("registry:")
     if registry != op.id and tx.state.get(t.ACCOUNT_NUMBERS, unassigned_account(registry)) is None:
         create_account(tx, unassigned_account(registry), "", "", OPEN_POLICY)
-    tx.emit(EventKind.RECORD_SET, op.id, facts={"version": op.version, "source": op.source})
+    tx.emit(EventKind.RECORD_SET, op.id, facts={"version": op.version, "source": op.source, **stated})

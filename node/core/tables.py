@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 from keeling import encoding as e
 from keeling.encoding import Codec
 from node.core import records as r
+from node.core.article6 import records as a6
 
 V = TypeVar("V")
 
@@ -86,5 +87,19 @@ ATTESTATIONS: Final = Table(b"T", r.ATTESTED, e.TEXT, e.TEXT)
 NOTICES: Final = Table(b"N", r.NOTICE, e.TEXT, ordered=True)
 DISCREPANCIES: Final = Table(b"d", r.DISCREPANCY, e.U64, e.U32, ordered=True)
 ANCHORS: Final = Table(b"n", r.ANCHORED, e.TEXT, e.TEXT, ordered=True)
+
+PARTY_OF: Final = Table(b"0", a6.PARTY_CODE, e.TEXT)
+AUTHORIZATIONS: Final = Table(b"1", a6.AUTHORIZATION, e.TEXT, ordered=True)
+TERMS: Final = Table(b"2", a6.TERMS, e.TEXT, e.U32, ordered=True)
+SCOPES: Final = Table(b"3", a6.EMPTY, e.U8, e.TEXT, e.TEXT, ordered=True)
+COVERED: Final = Table(b"4", a6.UNITS, e.TEXT, e.U32, ordered=True)
+COVERED_BATCHES: Final = Table(b"5", a6.UNITS, e.U32)
+PROGRAMME_BATCHES: Final = Table(b"6", a6.EMPTY, e.TEXT, e.TEXT, e.U32, ordered=True)
+ITMOS: Final = Table(b"7", a6.ITMO_RANGE, e.TEXT, e.U64, ordered=True)
+ACTIONS: Final = Table(b"8", a6.ACTION, e.U64, e.U32)
+ACTIONS_OF: Final = Table(b"9", a6.EMPTY, e.U64, e.U32, e.U32, ordered=True)
+ADJUSTMENTS: Final = Table(b"x", a6.ADJUSTMENT, e.TEXT, e.U16, e.U8, e.U64, e.U32, ordered=True)
+PARTY_YEARS: Final = Table(b"y", a6.PARTY_YEAR, e.TEXT, e.U16, ordered=True)
+REPORTS: Final = Table(b"z", a6.REPORT, e.TEXT, e.U16, ordered=True)
 
 ALL: Final[tuple[Table[Any], ...]] = tuple(value for value in globals().values() if isinstance(value, Table))
