@@ -18,6 +18,8 @@ from node.store.contract import Family, Reads
 
 PAGE_BYTES_MAX: Final = 1 << 20
 """Encoded events of one page, the last one apart: the message stays below the 4 MiB that gRPC takes by default."""
+BLOCKS_MAX: Final = 100
+"""Blocks read for one page of an account's events: a full one takes some milliseconds."""
 
 
 class EventPage(NamedTuple):
@@ -94,13 +96,13 @@ def _blocks(state: ReadState, start: Ref) -> Iterator[_Block]:
 
 def _blocks_of(state: ReadState, account: str, start: Ref) -> Iterator[_Block]:
     """The blocks from `start` on in which something happened to an account, and then the newest."""
-    last = 0
-    for height, touched in scan_account(state.view, account, start.height, state.height):
-        last = height
+    read, last = 0, 0
+    for height, touched in scan_account(state.view, account, start.height, state.height, BLOCKS_MAX):
+        read, last = read + 1, height
         block = _read(state, height)
         wanted = [each for each in touched.events if height > start.height or each >= start.ordinal]
         yield height, block.time_ms, list(archived_event_bytes(block)), wanted
-    if last < state.height:
+    if read < BLOCKS_MAX and last < state.height:
         block = _read(state, state.height)
         yield state.height, block.time_ms, list(archived_event_bytes(block)), []
 

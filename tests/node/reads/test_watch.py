@@ -66,6 +66,15 @@ def test_an_account_gets_exactly_the_events_about_it(account: str, most: int) ->
     assert about
 
 
+def test_an_account_in_many_blocks_is_read_some_blocks_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No page is empty before the end, though the first block read may have nothing new."""
+    world = long_life()
+    whole = everything(world, "alice", 1_000)
+    monkeypatch.setattr(watch, "BLOCKS_MAX", 2)
+    assert everything(world, "alice", 1_000) == whole
+    assert len(read(world, None, "alice")[0]) < 10 < len(whole)
+
+
 def test_every_event_is_a_place_to_resume_from() -> None:
     world = long_life()
     places = [(where.height, where.ordinal) for where, _, _ in events_of(world)]
