@@ -38,7 +38,8 @@ def issue_cash(
 
     minor = _minor(amount, scale)
     operation = op.IssueCash(account=account, currency=currency, amount=minor, scale=scale)
-    return Change([operation], lambda _: [f"{format_amount(minor, scale)} {currency} credited to {account}"])
+    told = f"{format_amount(minor, scale)} {currency} credited to {account}"
+    return Change([operation], lambda _: [told], scales={currency: scale})
 
 
 @writes(app, "redeem")
@@ -54,7 +55,8 @@ def redeem_cash(session: Session, account: _ACCOUNT, amount: _AMOUNT, currency: 
     scale = find_scale(session, currency, (account,))
     minor = _minor(amount, scale)
     operation = op.RedeemCash(account=account, currency=currency, amount=minor)
-    return Change([operation], lambda _: [f"{format_amount(minor, scale)} {currency} paid out of {account}"])
+    told = f"{format_amount(minor, scale)} {currency} paid out of {account}"
+    return Change([operation], lambda _: [told], scales={currency: scale})
 
 
 def _minor(amount: str, scale: int) -> int:

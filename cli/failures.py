@@ -7,7 +7,7 @@ module is imported only after something failed, so it may import everything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
 from google.rpc import error_details_pb2
@@ -63,7 +63,7 @@ def read_error(error: grpc.RpcError) -> Said:
     """Return status, text and `google.rpc.ErrorInfo` of a failed call."""
     status, text = error.code(), error.details() or ""
     detailed = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
-    details = list(detailed.details) if detailed is not None else []
+    details: list[Any] = list(detailed.details) if detailed is not None else []
     for item in details:
         info = error_details_pb2.ErrorInfo()
         if item.Unpack(info) and info.domain == "keeling":

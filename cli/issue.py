@@ -115,7 +115,7 @@ def find_new_projects(
         part = registrations[at : at + MAX_TRANSACTIONS]
         items = [(build_transaction(make_uuid7(), hand.participant, [each]), ()) for each in part]
         raw = format_submission(session.network, hand.signer.public_key, items, hand.signer.sign)
-        results = send(session, [raw], b"", dry_run=True)
+        results = send(session, [raw], dry_run=True)
         new += [each for each, result in zip(part, results, strict=True) if result.reason != Reason.PROJECT_EXISTS]
     return new
 

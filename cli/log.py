@@ -58,7 +58,7 @@ def prove(
     from keeling.v1 import log_pb2 as pb
 
     number = parse_id(transaction)
-    request = pb.ProveTransactionRequest(id=number, participant=participant)
+    request = pb.ProveTransactionRequest(id=number, participant=participant or session.profile.participant)
     found = session.ask(session.log.ProveTransaction, request)
     path = output or Path(f"{format_id(number)}.tlog-proof")
     _write(path, found.proof_file)

@@ -115,7 +115,7 @@ def _tell_found(item: pb.FoundLot) -> list[str | Grid]:
     ]
     if any(lot.hold):
         sections.append(f"  hold {format_id(lot.hold)}")
-    marks = [f"{mark.kind.lower()} {mark.name} {mark.value}".rstrip() for mark in item.marks]
+    marks = [" ".join(filter(None, (mark.kind.lower(), mark.name, mark.value))) for mark in item.marks]
     if marks:
         sections.append(f"  marks: {', '.join(marks)}")
     steps = [

@@ -74,6 +74,7 @@ def build_app() -> typer.Typer:
     )
     for module in (genesis, status, available, issue, transfer, endings, marks, news, imports, events, backup):
         app.add_typer(module.app)
+    app.add_typer(hold.ending)
     groups = {"node": node, "account": account, "participant": participant, "key": key, "record": record}
     groups |= {"project": project, "batch": batch, "lot": lot, "hold": hold, "cash": cash, "tx": tx, "log": log}
     for name, module in groups.items():

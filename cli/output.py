@@ -59,7 +59,7 @@ def _print_grid(grid: Grid) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(grid.columns))
     for name in grid.columns:
         table.add_column(Text(name.removeprefix(">")), justify="right" if name.startswith(">") else "left")
     for row in grid.rows:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.identifiers import format_id
 from cli.output import Grid, facts_of
-from cli.quantities import format_moment, format_time, format_units
+from cli.quantities import format_amount, format_moment, format_time, format_units
 
 if TYPE_CHECKING:
     from keeling.v1 import ledger_pb2 as pb
@@ -58,9 +58,9 @@ def facts_of_event(event: pb.Event) -> dict[str, Any]:
     return facts
 
 
-def tell_events(events: Iterable[pb.Event]) -> list[str | Grid]:
-    """The moves of events, for people."""
-    rows = [row for event in events for row in _rows(event)]
+def tell_events(events: Iterable[pb.Event], scales: Mapping[str, int]) -> list[str | Grid]:
+    """The moves of events, for people; `scales` are the decimals of currencies, where they are known."""
+    rows = [row for event in events for row in _rows(event, scales)]
     if not rows:
         return []
     rest = len(rows) - MOVES_SHOWN_MAX
@@ -68,7 +68,7 @@ def tell_events(events: Iterable[pb.Event]) -> list[str | Grid]:
     return [*shown, f"and {rest} more"] if rest > 0 else shown
 
 
-def _rows(event: pb.Event) -> list[Sequence[str]]:
+def _rows(event: pb.Event, scales: Mapping[str, int]) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
     for move in event.moves:
         here = f"{move.from_account} {move.from_state}".strip()
@@ -76,7 +76,8 @@ def _rows(event: pb.Event) -> list[Sequence[str]]:
         which = move.serials or format_range(move.range)
         rows.append((event.kind, format_units(move.range.units), which, here, there))
     for cash in event.cash:
-        amount = f"{format_units(cash.amount)} minor units"
+        scale = scales.get(cash.currency)
+        amount = f"{format_units(cash.amount)} minor units" if scale is None else format_amount(cash.amount, scale)
         rows.append((event.kind, amount, cash.currency, cash.from_account, cash.to_account))
     return rows
 
@@ -88,6 +89,6 @@ def tell_event(event: pb.Event) -> str:
     if effective:
         parts.append(f"effective {effective}")
     parts += [f"{fact.name}={fact.value}" for fact in event.facts if fact.value]
-    for _, amount, which, here, there in _rows(event)[:MOVES_SHOWN_MAX]:
+    for _, amount, which, here, there in _rows(event, {})[:MOVES_SHOWN_MAX]:
         parts.append(f"[{amount} of {which}: {here} -> {there}]")
     return "  ".join(parts)

@@ -116,7 +116,7 @@ def get(
     from keeling.v1 import ledger_pb2 as pb
 
     number = parse_id(transaction)
-    request = pb.GetTransactionRequest(id=number, participant=participant)
+    request = pb.GetTransactionRequest(id=number, participant=participant or session.profile.participant)
     try:
         result = session.ask(session.ledger.GetTransaction, request)
     except Failed as failed:

@@ -5,11 +5,11 @@ What a change consists of is decided by the command; whether it is allowed, by t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cli.exits import misused
+from cli.exits import ExitCode, Failed, misused
 from cli.identifiers import format_id, make_uuid7, parse_id
 from cli.output import Answer, Grid
 from cli.session import Session
@@ -28,6 +28,8 @@ class Change(NamedTuple):
     operations: Sequence[Any]
     tell: Tell | None = None
     facts: dict[str, Any] | None = None
+    scales: Mapping[str, int] = {}
+    """Decimals of the currencies in it, as far as they are known."""
 
 
 class Handing(NamedTuple):
@@ -109,18 +111,28 @@ def submit(
     items = [(file.transaction, [a for a in file.approvals if a[0] != hand.signer.public_key])]
     submission = format_submission(file.network, hand.signer.public_key, items, hand.signer.sign)
     if dry_run:
-        result = send(session, [submission], number, dry_run=True)[0]
+        result = send(session, [submission], dry_run=True)[0]
     else:
-        outbox.keep(number, file)
-        result = send(session, [submission], number)[0]
+        was_open = outbox.path_of(number).exists()
+        kept = outbox.keep(number, file)
+        question = f"keeling tx get {format_id(number)}"
+        if hand.participant != session.profile.participant:
+            question += f" --participant {hand.participant}"
+        question += f" (the same again: keeling tx submit {kept})"
+        try:
+            result = send(session, [submission], question)[0]
+        except Failed as failed:
+            if failed.code is not ExitCode.OUTCOME_UNKNOWN and not was_open:
+                outbox.forget(number)
+            raise
         outbox.forget(number)
     return answer_result(result, number, dry_run=dry_run, change=change)
 
 
 def send(
-    session: Session, submissions: Sequence[bytes], number: bytes, dry_run: bool = False
+    session: Session, submissions: Sequence[bytes], question: str = "", dry_run: bool = False
 ) -> Sequence[pb.TransactionResult]:
-    """Hand in submissions; `number` is the id to ask by when the outcome stays unknown."""
+    """Hand in submissions; `question` is the command to ask with when the outcome stays unknown."""
     import grpc
 
     from cli.failures import explain_read, explain_write
@@ -133,7 +145,6 @@ def send(
     except grpc.RpcError as error:
         if dry_run:
             raise explain_read(error, session.destination) from error
-        question = f"keeling tx get {format_id(number)}"
         raise explain_write(error, session.destination, question) from error
 
 
@@ -157,4 +168,4 @@ def answer_result(
     if result.duplicate:
         lead += " (the first receipt again: this id and content were decided before)"
     told = change.tell(result) if change is not None and change.tell is not None else []
-    return Answer(facts, [lead, *told, *tell_events(result.events)])
+    return Answer(facts, [lead, *told, *tell_events(result.events, change.scales if change is not None else {})])

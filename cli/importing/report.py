@@ -99,11 +99,11 @@ def facts_of_report(report: Report) -> dict[str, Any]:
     sums: dict[tuple[str, str, str], list[int]] = {}
     for line in report.lines:
         record = line.source.record
-        status = record.status.value if isinstance(record, UnitRow) else ""
+        status = _status_of(record)
         total = sums.setdefault((ROW_CLASS[line.verdict.fate], status, record.grain.name), [0, 0, 0])
         total[0] += 1
         total[1] += record.units or 0
-        total[2] += record.buffer_units if isinstance(record, UnitRow) else 0
+        total[2] += record.buffer_units if isinstance(record, UnitRow | EvidenceRow) else 0
     refused = [line for line in report.lines if line.verdict.fate is Fate.REFUSED]
     twins = [line.source.record for line in report.lines if _twin_of(line.source.record)]
     units: Counter[str] = Counter()
@@ -161,8 +161,10 @@ def _summary(facts: Mapping[str, Any], grain: str) -> str:
     sums = [each for each in facts["totals"] if each["grain"] == grain]
     parts = []
     for each in sums:
-        words = _STATUS_WORDS.get(each["status"], each["status"]) if each["class"] == "lot" else each["class"]
-        buffer = f" (of which buffer {format_units(each['buffer_units'])})" if each["buffer_units"] else ""
+        words = _STATUS_WORDS.get(each["status"], each["status"])
+        if each["class"] != "lot":
+            words = f"{words} as evidence" if each["class"] == "evidence" else each["class"]
+        buffer = f" (buffer {format_units(each['buffer_units'])})" if each["buffer_units"] else ""
         parts.append(f"{format_units(each['rows'])} {words} {format_units(each['units'])}{buffer}")
     total = format_quantity(sum(each["units"] for each in sums), grain)
     exact, batches = facts["batches_exact"], facts["batches"]
@@ -172,6 +174,12 @@ def _summary(facts: Mapping[str, Any], grain: str) -> str:
 
 
 _STATUS_WORDS = {UnitStatus.ENDED.value: "retired-or-cancelled"}
+
+
+def _status_of(record: Record) -> str:
+    if isinstance(record, UnitRow):
+        return record.status.value
+    return record.kind.value if isinstance(record, EvidenceRow) else ""
 
 
 def _twin_of(record: Record) -> bool:

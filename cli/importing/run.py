@@ -117,7 +117,7 @@ def try_out(session: Session, parcels: Sequence[Parcel], hand: Hand) -> Outcome:
     if not some:
         return Outcome({}, 0, 0, 0)
     submissions = [_format(session, group, hand) for group in pack_submissions(some)]
-    results = send(session, submissions, b"", dry_run=True)
+    results = send(session, submissions, dry_run=True)
     refused = dict(_refusals(some, results))
     reason = next((result.reason for result in results if result.reason not in _STANDING), 0)
     return Outcome(refused, reason, len(parcels), 0)
@@ -154,7 +154,7 @@ def hand_in_all(
 
 def _submit(session: Session, group: Sequence[Parcel], hand: Hand) -> Sequence[pb.TransactionResult]:
     try:
-        return send(session, [_format(session, group, hand)], b"")
+        return send(session, [_format(session, group, hand)])
     except Failed as failed:
         if failed.code not in (ExitCode.OUTCOME_UNKNOWN, ExitCode.UNREACHABLE):
             raise
