@@ -357,7 +357,7 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
 _NEVER_PINNED: Final = frozenset(
     {Reason.ID_OUT_OF_WINDOW, Reason.ID_NOT_UUID7, Reason.DUPLICATE, Reason.ID_USED_WITH_OTHER_CONTENT}
     | {Reason.NEEDS_APPROVAL, Reason.SAME_PERSON, Reason.NEEDS_VERIFIER, Reason.NEEDS_TWO_OPERATORS}
-    | {Reason.INCOMING_NOT_APPROVED}
+    | {Reason.INCOMING_NOT_APPROVED, Reason.NOT_PERMITTED, Reason.ATTESTOR_IS_PARTY}
 )
 """Either nothing was decided now, or the same transaction may come again with more approvals."""
 
