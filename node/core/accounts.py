@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from keeling.events import EventKind, Move
+from keeling.events import EventKind
 from keeling.operations import (
     NUMBERS,
     AccountPolicy,
@@ -23,7 +22,7 @@ from keeling.operations import (
 )
 from keeling.operations import Link as SetLink
 from keeling.reasons import Reason
-from keeling.units import TERMINAL, Purpose, UnitState, unassigned_account
+from keeling.units import TERMINAL, Purpose, UnitState
 from node.core import tables as t
 from node.core.authority import (
     check_owner,
@@ -32,11 +31,11 @@ from node.core.authority import (
     check_registry,
     policy_in_force,
 )
+from node.core.claims import Claimant, claim_units
 from node.core.context import Context
 from node.core.fields import check_evidence, check_instant, check_name, check_ranges, check_text
 from node.core.limits import POLICY_DELAY_MAX_MS
-from node.core.lots import check_unrestricted, move, touch_lots
-from node.core.records import Account, ApprovalRule, Link, Mandate, Piece, Policy
+from node.core.records import Account, ApprovalRule, Link, Mandate, Policy
 from node.core.refusal import Refused
 from node.core.select import find_pieces
 
@@ -178,33 +177,12 @@ def apply_link(tx: Context, op: SetLink) -> None:
     if known is not None and (known.registry, known.registry_account) != (op.registry, op.registry_account):
         detail = f"account {account.name} is linked to {known.registry_account} at {known.registry}"
         raise Refused(Reason.LINK_EXISTS, detail, account=account.name)
-    moves = _claim(tx, number, op.registry, pieces)
+    claimant = Claimant(number, account.name, account.owner, op.registry, op.evidence)
+    moves = claim_units(tx, claimant, policy, pieces)
     tx.state.put(t.ACCOUNTS, account._replace(link=link), number)
     facts = {"registry": op.registry, "hub": op.hub, "control": LinkControl(op.control).name}
     grade = op.evidence.grade if op.evidence else ""
     tx.emit(EventKind.LINKED, account.name, None, moves, facts={**facts, "grade": grade})
-
-
-def _claim(tx: Context, number: int, registry: str, pieces: Sequence[Piece]) -> list[Move]:
-    """Units move from the registry's unassigned account into the claiming one."""
-    unassigned, _ = tx.any_account(unassigned_account(registry))
-    cause, moves = tx.next_ref, list[Move]()
-    for item in pieces:
-        batch, free = tx.batch_number(item.batch), 0
-        for first, lot in touch_lots(tx, item.batch, item.first, item.units):
-            if lot.account != unassigned or lot.state != UnitState.FREE:
-                where = tx.account_number(lot.account).name
-                detail = (
-                    f"{batch.name} from {batch.base + max(first, item.first)} is {UnitState(lot.state).name} in {where}"
-                )
-                raise Refused(Reason.CLAIM_CONTESTED, detail, batch=batch.name, account=where)
-            free += min(first + lot.units, item.first + item.units) - max(first, item.first)
-        if free != item.units:
-            raise Refused(Reason.UNITS_UNSEEN, f"{free} of {item.units} units of {batch.name} were ever shown")
-    check_unrestricted(tx, pieces)
-    for item in pieces:
-        moves += move(tx, item, number, UnitState.FREE, cause)
-    return moves
 
 
 # -- mandates

@@ -29,6 +29,7 @@ class MarkKind(IntEnum):
     TWIN = 7
     PRINTED_FORM = 8
     BANK_YEAR = 9
+    CLAIM = 10
 
 
 def read_layer(state: State, batch: int, kind: int, name: str, first: int, units: int) -> list[tuple[int, Mark]]:

@@ -96,7 +96,7 @@ def apply_issue(tx: Context, op: Issue) -> None:
         tx.emit(
             EventKind.ISSUED, op.batch, op.effective, facts={"extent": "AT_LEAST", "space": op.space, "grade": grade}
         )
-        observe(tx, batch_number, op.observations, op.evidence)
+        observe(tx, batch_number, op.observations, op.evidence, op.evidence.reference if op.evidence else "")
     else:
         levied = find_levies(op, programme, project, compute_levies)
         _issue_whole(tx, op, programme, batch_number, batch, number, receivers, levied)

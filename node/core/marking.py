@@ -15,6 +15,7 @@ from node.core.context import Context
 from node.core.fields import check_evidence, check_length, check_ranges, check_text, check_when
 from node.core.intervals import MarkKind, count_restrictions, erase, paint
 from node.core.observe import DISCREPANCY_RESTRICTION
+from node.core.proposals import PROPOSAL_KIND, apply_decline
 from node.core.records import Batch, Piece
 from node.core.refusal import Refused
 
@@ -135,6 +136,7 @@ def apply_unrestrict(tx: Context, op: Unrestrict) -> None:
         if op.restriction.startswith(DISCREPANCY_RESTRICTION):
             # Resolved: should the registry say the same again, that is a new contradiction.
             erase(tx.state, piece.batch, MarkKind.REGISTRY_STATE, "", piece.first, piece.units)
+            erase(tx.state, piece.batch, MarkKind.CLAIM, op.restriction, piece.first, piece.units)
     if not lifted:
         detail = f"no restriction {op.restriction!r} on these units"
         raise Refused(Reason.RESTRICTION_NOT_FOUND, detail, restriction=op.restriction)
@@ -144,6 +146,9 @@ def apply_unrestrict(tx: Context, op: Unrestrict) -> None:
 
 def apply_notice(tx: Context, op: Notice) -> None:
     """Open a notice with a due date, or close one. A notice informs; only restrictions stop anything."""
+    if op.kind == PROPOSAL_KIND:
+        apply_decline(tx, op)
+        return
     pieces = _pieces(tx, op.ranges)
     allowed = [
         s.participant

@@ -17,12 +17,14 @@ from keeling.reasons import Reason
 from keeling.units import TERMINAL, UnitState, unassigned_account
 from node.core import tables as t
 from node.core.context import Context
-from node.core.fields import check_when
+from node.core.fields import check_text, check_when
 from node.core.intervals import MarkKind, covers, erase, paint
 from node.core.limits import LOTS_MAX, TEXT_MAX
 from node.core.lots import create, move, touch_lots
+from node.core.proposals import open_proposals
 from node.core.records import Batch, Claim, Discrepancy, Lot, Piece
 from node.core.refusal import Refused
+from node.core.twins import convert_by_rule
 
 DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,59}", re.ASCII)
 STATES: Final = {
@@ -34,6 +36,7 @@ STATES: Final = {
     ObservationStatus.PENDING: UnitState.PENDING,
     ObservationStatus.CONVERTED: UnitState.CONVERTED,
 }
+_MOVED: Final = (ObservationStatus.ENDED, ObservationStatus.CANCELLED, ObservationStatus.CONVERTED)
 _LIVE: Final = (UnitState.FREE, UnitState.HELD, UnitState.INSTRUCTED)
 _WRAPPED: Final = (UnitState.FREE, UnitState.CANCELLED, UnitState.CONVERTED, UnitState.ENDED)
 """How registries show units that live on under another identity: blocked but active, or gone; never retired."""
@@ -52,6 +55,8 @@ class Seen(NamedTuple):
     effective: When | None
     issued: When | None
     labels: tuple[str, ...]
+    destination: str = ""
+    because: str = ""
 
 
 class Parts(NamedTuple):
@@ -76,9 +81,21 @@ def check_observations(observations: Sequence[Observation]) -> None:
             raise Refused(Reason.RANGES_OVERLAP, f"number {seen.first_number} is observed twice")
         if any(not label or len(label) > TEXT_MAX for label in seen.labels):
             raise Refused(Reason.BAD_FIELD, f"a label has 1 to {TEXT_MAX} characters", field="observations.labels")
+        if seen.destination or seen.because:
+            _check_destination(seen)
         check_when(seen.effective, "observations.effective")
         check_when(seen.issued, "observations.issued")
         at = int(seen.first_number) + seen.units - 1
+
+
+def _check_destination(seen: Observation) -> None:
+    check_text(seen.destination, "observations.destination", "where the tonnes live on")
+    check_text(seen.because, "observations.because", "the source's words for it")
+    if "|" in seen.destination:
+        raise Refused(Reason.BAD_FIELD, "a destination has no |", field="observations.destination")
+    if seen.status not in _MOVED:
+        detail = "only units that ended at their registry live on elsewhere"
+        raise Refused(Reason.BAD_FIELD, detail, field="observations.status")
 
 
 def find_extent(observations: Sequence[Observation]) -> tuple[int, int]:
@@ -100,6 +117,8 @@ def observe(
             o.effective,
             o.issued,
             o.labels,
+            o.destination,
+            o.because,
         )
         for o in sorted(observations, key=lambda o: (len(o.first_number), o.first_number))
     ]
@@ -110,6 +129,16 @@ def observe(
         for label in item.labels:
             if not covers(tx.state, number, MarkKind.LABEL, label, item.first, item.units, grade):
                 paint(tx.state, number, MarkKind.LABEL, label, item.first, item.units, grade, tx.next_ref)
+        if item.destination:
+            _propose(tx, number, item, evidence, run)
+
+
+def _propose(tx: Context, number: int, item: Seen, evidence: Evidence | None, run: str) -> None:
+    """Queue for a person where the tonnes live on, or decide it where a rule does."""
+    whole = Piece(number, item.first, item.units)
+    for part, by_rule in open_proposals(tx, number, whole, item.destination, item.because, run):
+        if by_rule:
+            convert_by_rule(tx, part, item.destination, item.because, item.effective, evidence)
 
 
 def _create_unseen(tx: Context, number: int, batch: Batch, seen: Sequence[Seen], grade: str, run: str) -> None:
@@ -211,11 +240,12 @@ def open_discrepancy(tx: Context, number: int, piece: Piece, lot: Lot, said: str
     here = f"{UnitState(lot.state).name} in {tx.account_number(lot.account).name}"
     place = tx.next_ref
     paint(tx.state, number, MarkKind.REGISTRY_STATE, "", piece.first, piece.units, said, place)
-    tx.state.put(t.DISCREPANCIES, Discrepancy(piece, here, said, source), place.height, place.ordinal)
+    tx.state.put(t.DISCREPANCIES, Discrepancy(piece, here, said, source, lot.cause), place.height, place.ordinal)
     if lot.state not in TERMINAL:
         name = f"{DISCREPANCY_RESTRICTION}{place.height}.{place.ordinal}"
         paint(tx.state, number, MarkKind.RESTRICTION, name, piece.first, piece.units, f"registry says {said}", place)
         tx.state.put(t.BATCHES, batch._replace(restrictions=batch.restrictions + 1), number)
     serials = f"{batch.base + piece.first}..{batch.base + piece.first + piece.units - 1}"
-    facts = {"serials": serials, "ledger": here, "registry": said, "source": source}
+    since = f"{lot.height}.{lot.ordinal}"
+    facts = {"serials": serials, "ledger": here, "since": since, "registry": said, "source": source}
     return tx.emit(EventKind.DISCREPANCY, batch.name, facts=facts)

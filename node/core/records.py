@@ -6,6 +6,7 @@ outside and by small numbers (given in order of opening) inside, so that a lot i
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 from keeling import encoding as e
@@ -258,12 +259,37 @@ class Notice(NamedTuple):
 
 
 class Discrepancy(NamedTuple):
-    """The ledger and a registry disagree about a range; both sides are kept."""
+    """The ledger and a registry, or two claims, disagree about a range; both sides are kept.
+
+    `since` is the event that put the units where the ledger has them: the other source.
+    """
 
     piece: Piece
     ledger: str
     registry: str
     source: str
+    since: Ref
+
+
+class ProposalStatus(IntEnum):
+    """How a twin proposal stands."""
+
+    OPEN = 1
+    ACCEPTED = 2
+    DECLINED = 3
+    BY_RULE = 4
+
+
+class Proposal(NamedTuple):
+    """An export says that these units live on at `destination`; `decided` is the event that closed it."""
+
+    units: int
+    destination: str
+    because: str
+    source: str
+    status: int
+    opened: Ref
+    decided: Ref
 
 
 class Anchored(NamedTuple):
@@ -342,7 +368,8 @@ DECIDED: Final = record(Decided, e.U64, e.U32, e.BYTES32, e.U16)
 CLAIM: Final = record(Claim, e.U32, e.U8, listing(_PIECE), e.BYTES, e.I64, listing(_PIECE))
 CURRENCY: Final = record(Currency, e.U8, e.U64)
 NOTICE: Final = record(Notice, e.TEXT, e.TEXT, optional(WHEN), e.BOOL)
-DISCREPANCY: Final = record(Discrepancy, _PIECE, e.TEXT, e.TEXT, e.TEXT)
+DISCREPANCY: Final = record(Discrepancy, _PIECE, e.TEXT, e.TEXT, e.TEXT, e.REF)
+PROPOSAL: Final = record(Proposal, e.U64, e.TEXT, e.TEXT, e.TEXT, e.U8, e.REF, e.REF)
 ANCHORED: Final = record(Anchored, e.BYTES, e.TEXT, e.REF)
 ATTESTED: Final = record(Attested, e.TEXT, e.BYTES, e.REF)
 AUTHOR: Final = record(Author, e.U64, e.U64)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from keeling.encoding import Ref
 from keeling.events import EventKind, Move
-from keeling.operations import Evidence, Range, Reverse, Twin, TwinForm
+from keeling.operations import Evidence, Range, Reverse, Twin, TwinForm, When
 from keeling.reasons import Reason
 from keeling.units import UnitState
 from node.core import tables as t
@@ -22,7 +22,8 @@ from node.core.context import Context
 from node.core.fields import check_evidence, check_length, check_ranges, check_text, check_when
 from node.core.intervals import MarkKind, erase, paint, read_layer
 from node.core.lots import check_available, check_unrestricted, move, touch_lots
-from node.core.records import Account, Batch, Claim, Lot, Piece
+from node.core.proposals import check_accepted, close_proposal, format_proposal
+from node.core.records import Account, Batch, Claim, Lot, Piece, ProposalStatus
 from node.core.refusal import Refused
 from node.core.state import State
 
@@ -122,6 +123,8 @@ def apply_twin(tx: Context, op: Twin) -> None:
         _apply_unwrap(tx, op)
         return
     ours, theirs = _find_side(tx, op.ours), _find_side(tx, op.theirs)
+    if op.proposal:
+        check_accepted(tx, op.proposal, op.ours, op.destination)
     _check_word(tx, ours, op.evidence, op.destination)
     _check_word(tx, theirs, op.their_evidence, op.destination)
     if ours is not None:
@@ -136,7 +139,23 @@ def apply_twin(tx: Context, op: Twin) -> None:
         grains = f"{ours.batch.grain} and {theirs.batch.grain}"
         raise Refused(Reason.MIXED_GRAINS, f"units of {grains} are not the same tonnes", grains=grains)
     state = UnitState.IMMOBILISED if op.form == TwinForm.WRAP else UnitState.CONVERTED
+    if op.proposal:
+        close_proposal(tx, op.proposal, ProposalStatus.ACCEPTED, tx.next_ref)
     _join(tx, op, ours, theirs, state)
+
+
+def convert_by_rule(
+    tx: Context, piece: Piece, destination: str, because: str, effective: When | None, evidence: Evidence | None
+) -> None:
+    """Convert what a proposal is of, if nobody has claimed it and all of it ended; else it waits for a person."""
+    side = _find_side(tx, Range(tx.batch_number(piece.batch).name, piece.first, piece.units)) or _nobody()
+    twinned = read_twins(tx.state, piece.batch, LIVES_AS, piece.first, piece.units)
+    if twinned or _account_of(tx, side).owner or not _ended_unclaimed(side):
+        return
+    name = format_proposal(side.batch, piece.first)
+    close_proposal(tx, name, ProposalStatus.BY_RULE, tx.next_ref)
+    op = Twin(None, None, evidence, TwinForm.CONVERT, None, destination, because, effective, name)
+    _join(tx, op, side, None, UnitState.CONVERTED)
 
 
 def _join(tx: Context, op: Twin, ours: _Side | None, theirs: _Side | None, state: UnitState) -> None:
@@ -232,11 +251,16 @@ def _check_supersedable(tx: Context, side: _Side, form: int) -> None:
     if known:
         _refuse_known(side, known[0])
     number, account = side.lots[0][1].account, _account_of(tx, side)
-    unclaimed = not account.owner and all(lot.account == number for _, lot in side.lots)
-    if form == TwinForm.CONVERT and unclaimed and all(lot.state in _CONVERTIBLE_ENDS for _, lot in side.lots):
+    if form == TwinForm.CONVERT and not account.owner and _ended_unclaimed(side):
         check_unrestricted(tx, [side.piece])
         return
     check_available(tx, number, account.name, [side.piece])
+
+
+def _ended_unclaimed(side: _Side) -> bool:
+    """All of the side is in one account and ended there in a way that can turn out to be a conversion."""
+    number = side.lots[0][1].account
+    return all(lot.account == number and lot.state in _CONVERTIBLE_ENDS for _, lot in side.lots)
 
 
 def _check_lives(tx: Context, side: _Side) -> None:

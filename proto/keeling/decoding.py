@@ -288,6 +288,8 @@ def _observation(m: Any) -> o.Observation:
         _when(m.effective) if m.HasField("effective") else None,
         tuple(m.labels),
         _when(m.issued) if m.HasField("issued") else None,
+        m.destination,
+        m.because,
     )
 
 

@@ -66,6 +66,7 @@ class EventKind(IntEnum):
     HOLD_EXPIRED = 200
     DISCREPANCY = 201
     LEVIED = 202
+    PROPOSED = 203
     ITMO_ACTION = 210
     ADJUSTED = 211
     ACTION_WITHDRAWN = 212

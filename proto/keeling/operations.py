@@ -285,6 +285,8 @@ class Observation(NamedTuple):
     effective: When | None = None
     labels: tuple[str, ...] = ()
     issued: When | None = None
+    destination: str = ""
+    because: str = ""
 
 
 class LevyTaken(NamedTuple):

@@ -978,7 +978,9 @@ Global___CloseAccount: _TypeAlias = CloseAccount  # noqa: Y015
 @_typing.final
 class Link(_message.Message):
     """Approved by the owner; units are claimed out of `unassigned@registry` only with an attestor or importer of the
-    registry approving as well.
+    registry approving as well. Claimed units that another account has are no race: both claims are recorded, the units
+    restricted, until the registry's attestors lift that (the first keeps them) or approve the second claim again on
+    evidence of the grade a capture needs (the second gets them).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1312,9 +1314,15 @@ class Observation(_message.Message):
     EFFECTIVE_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     ISSUED_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
     first_number: _builtins.str
     units: _builtins.int
     status: Global___Observation.Status.ValueType
+    destination: _builtins.str
+    """where the source says the tonnes live on: opens a proposal, or decides it (rule:twin.auto)"""
+    because: _builtins.str
+    """the source's words for it"""
     @_builtins.property
     def effective(self) -> Global___When:
         """since when the status holds"""
@@ -1334,10 +1342,12 @@ class Observation(_message.Message):
         effective: Global___When | None = ...,
         labels: _abc.Iterable[_builtins.str] | None = ...,
         issued: Global___When | None = ...,
+        destination: _builtins.str = ...,
+        because: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective", b"effective", "issued", b"issued"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective", b"effective", "first_number", b"first_number", "issued", b"issued", "labels", b"labels", "status", b"status", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "destination", b"destination", "effective", b"effective", "first_number", b"first_number", "issued", b"issued", "labels", b"labels", "status", b"status", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1495,7 +1505,9 @@ Global___Unrestrict: _TypeAlias = Unrestrict  # noqa: Y015
 
 @_typing.final
 class Notice(_message.Message):
-    """Approved by any participant with the role registry or authority."""
+    """Approved by any participant with the role registry or authority. Of kind "twin-proposal" with `close`: declines the
+    proposal of that name on evidence; approved by the registry of its batch, or an importer or attestor of it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

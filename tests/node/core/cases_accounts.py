@@ -2,7 +2,7 @@
 
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
-from tests.node.core.sample import FOUR_EYES, MANDATE, Case, evidence, hold, ranges, some
+from tests.node.core.sample import FOUR_EYES, MANDATE, Case, evidence, hold, ranges, seen, some
 
 TWO = op.AccountPolicy(rules=[op.ApprovalRule(approvals=2)])
 
@@ -64,6 +64,20 @@ def claim(*items: tuple[str, int, int], **fields: object) -> op.Link:
 
 FREEZE = op.Restrict(restriction="f", reason="r", ranges=ranges(("partly", 50, 1)))
 
+CLAIMED = (("mallory", claim(("partly", 1, 1)), ("importer",)),)
+GONE = (
+    (
+        "importer",
+        op.ExtendBatch(
+            batch="partly", evidence=evidence("C"), observations=[seen(1, 1, op.Observation.ENDED)], run="r"
+        ),
+    ),
+)
+SECOND = claim(("vcs", 1, 10))
+WEAK = link(claims=ranges(("vcs", 1, 10)), evidence=evidence("C"))
+CONTESTED = (("mallory", SECOND, ("importer",)),)
+HELD = (("alice", hold("L1", some(0, ("vcs", 5, 1)))), *CONTESTED)
+
 LINK = [
     Case("no account there", R.MISSING_FIELD, "mallory", link(registry_account="")),
     Case("no control", R.MISSING_FIELD, "mallory", link(control=0)),
@@ -79,9 +93,16 @@ LINK = [
     Case("not the owner", R.NOT_PERMITTED, "bob", link()),
     Case("claim without the registry", R.NOT_PERMITTED, "mallory", claim(("partly", 1, 1))),
     Case("linked elsewhere", R.LINK_EXISTS, "alice", link(account="L1")),
-    Case("claimed by another", R.CLAIM_CONTESTED, "mallory", claim(("vcs", 1, 1)), ("importer",)),
+    Case("claimed twice by one", R.CLAIM_CONTESTED, "mallory", claim(("partly", 1, 1)), ("importer",), CLAIMED),
+    Case("claimed though ended", R.CLAIM_CONTESTED, "mallory", claim(("partly", 1, 1)), ("importer",), GONE),
     Case("claimed unseen", R.UNITS_UNSEEN, "mallory", claim(("partly", 100, 2)), ("importer",)),
     Case("claimed frozen", R.UNITS_RESTRICTED, "mallory", claim(("partly", 1, 99)), ("verra",), (("verra", FREEZE),)),
+    Case("decided by the claimant", R.ATTESTOR_IS_PARTY, "mallory", SECOND, ("importer",), CONTESTED),
+    Case("decided by the other claimant", R.ATTESTOR_IS_PARTY, "mallory", SECOND, ("importer", "alice"), CONTESTED),
+    Case("decided on a public page", R.GRADE_TOO_WEAK, "mallory", WEAK, ("verra",), CONTESTED),
+    Case("decided while held", R.CLAIM_CONTESTED, "mallory", SECOND, ("verra",), HELD),
+    Case("claimed by a second", None, "mallory", SECOND, ("importer",)),
+    Case("decided for the second", None, "mallory", SECOND, ("verra",), CONTESTED),
     Case("linked", None, "mallory", link()),
     Case("claimed", None, "mallory", claim(("partly", 901, 10), ("partly", 1, 100)), ("importer",)),
 ]
