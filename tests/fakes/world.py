@@ -94,7 +94,7 @@ class World:
         self.node = Person("node", first)
         policy = format_policy(one_validator_policy())
         raw = format_genesis("test.example/w", START_MS, policy, founders, [Validator(first, self.node.key)], records)
-        self.genesis = parse_genesis(raw)
+        self.raw_genesis, self.genesis = raw, parse_genesis(raw)
         self.reader = DictReader()
         self.state = State(self.reader)
         self.tip, changes = open_ledger(self.state, self.genesis)
