@@ -168,7 +168,9 @@ def _parse_manifest(body: bytes) -> Manifest:
     try:
         lines = body.decode("ascii").split("\n")
     except UnicodeDecodeError as error:
-        raise BundleError("manifest", f"byte {len(MAGIC) + error.start}", "ASCII", body[error.start : error.start + 1]) from error
+        raise BundleError(
+            "manifest", f"byte {len(MAGIC) + error.start}", "ASCII", body[error.start : error.start + 1]
+        ) from error
     if len(lines) < 3:
         raise BundleError("manifest", "lines", "kind, network, height and parts", len(lines))
     kinds = {f"kind {kind}": kind for kind in Kind}

@@ -8,7 +8,6 @@ concern an account. The file around the parts is `keeling.bundle`, the checks ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
 
 from keeling.bundle import Bundle, BundleError, parse_blocks_name, read_part
@@ -135,14 +134,19 @@ class Selection(NamedTuple):
 
 
 def _format_time(ms: int) -> str:
-    if ms > _TIME_MS_MAX:
-        return f"{ms} ms"
-    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """A moment in UTC, for any number of milliseconds since 1970: years of 400 are counted from a first of March."""
+    days, rest = divmod(ms, 86_400_000)
+    era, day = divmod(days + 719_468, 146_097)
+    year = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
+    day -= 365 * year + year // 4 - year // 100
+    month = (5 * day + 2) // 153
+    day -= (153 * month + 2) // 5 - 1
+    month = month + 3 if month < 10 else month - 9
+    year += 400 * era + (month <= 2)
+    seconds, milli = divmod(rest, 1000)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milli:03}"
+    return f"{year:04}-{month:02}-{day:02}T{clock}Z"
 
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME_MS_MAX: Final = 253_402_300_799_999
-"""The last millisecond of the year 9999, after which no calendar here goes."""
 
 _PATH: Final = listing(BYTES32)
 _RESULT_ROW: Final = record(ResultRow, U16, BYTES)

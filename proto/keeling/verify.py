@@ -9,6 +9,7 @@ architecture G7, G9, §4; review findings 20 and L3-L5.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from keeling.block import parse_header
@@ -92,17 +93,24 @@ def verify_bundle(
     data: Buffer, genesis: bytes, run: RunParts = map, progress: Progress = lambda done, total: None
 ) -> Verdict:
     """Check a bundle against the verifier's own genesis file. Raises `GenesisError` for a file that is none."""
-    known = parse_genesis(genesis)
-    try:
-        policy = parse_policy(known.policy)
-        expect("genesis file", "origin of its policy", known.origin, policy.origin)
-    except (FormatError, BundleError) as error:
-        raise GenesisError(f"the policy in the genesis file: {error}") from error
+    known, policy = _read_genesis(genesis)
     try:
         bundle = parse_bundle(data)
         return Verdict(None, _check_bundle(bundle, known, policy, run, progress))
     except BundleError as error:
         return Verdict(error.failure, None)
+
+
+@lru_cache(maxsize=8)
+def _read_genesis(data: bytes) -> tuple[Genesis, Policy]:
+    """The file and the policy in it; kept, because one file checks many bundles."""
+    known = parse_genesis(data)
+    try:
+        policy = parse_policy(known.policy)
+        expect("genesis file", "origin of its policy", known.origin, policy.origin)
+    except (FormatError, BundleError) as error:
+        raise GenesisError(f"the policy in the genesis file: {error}") from error
+    return known, policy
 
 
 def _check_bundle(bundle: Bundle, genesis: Genesis, policy: Policy, run: RunParts, progress: Progress) -> Facts:

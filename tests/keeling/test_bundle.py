@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
@@ -22,6 +23,7 @@ from keeling.bundle import (
     read_part,
     write_bundle,
 )
+from keeling.bundle_parts import Selection
 
 NETWORK = bytes(range(32))
 FIXED = (b"checkpoint", b"certificate", b"\x00\x00\x00\x00")
@@ -136,3 +138,15 @@ def test_every_bundle_has_one_form(blocks: list[bytes], kind: Kind) -> None:
     parts = [read_part(found, n) for n in range(len(found.manifest.parts))]
     infos = tuple(describe_part(info.name, part) for info, part in zip(found.manifest.parts, parts, strict=True))
     assert format_manifest(Manifest(kind, NETWORK, len(blocks), infos)) + b"".join(parts) == data
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_a_period_is_told_in_utc(ms: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+    text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert str(Selection("a", ms, None)) == f"account a from {text} until the end"
+    assert str(Selection(None, None, ms)) == f"all accounts from the beginning until {text}"
+
+
+def test_a_period_may_end_after_every_calendar() -> None:
+    assert str(Selection(None, 0, 2**64 - 1)).endswith("until 584556019-04-03T14:25:51.615Z")
