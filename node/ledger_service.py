@@ -115,6 +115,12 @@ class LedgerService(rpc.LedgerServicer):
     async def ListHolds(self, request: pb.ListRequest, context: Context) -> pb.ListHoldsResponse:
         return await self._read(reads.list_holds, request, context)
 
+    async def ListProposals(self, request: pb.ListRequest, context: Context) -> pb.ListProposalsResponse:
+        return await self._read(reads.list_proposals, request, context)
+
+    async def ListDiscrepancies(self, request: pb.ListRequest, context: Context) -> pb.ListDiscrepanciesResponse:
+        return await self._read(reads.list_discrepancies, request, context)
+
     async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
         return await self._read(reads.get_availability, request, context)
 

@@ -11,6 +11,7 @@ from node.reads.find import find_lots
 from node.reads.holds import get_hold, list_holds
 from node.reads.lots import list_lots
 from node.reads.members import list_participants, list_records
+from node.reads.questions import list_discrepancies, list_proposals
 from node.reads.transactions import get_transaction
 from node.reads.watch import read_events
 
@@ -23,9 +24,11 @@ __all__ = [
     "get_transaction",
     "list_accounts",
     "list_batches",
+    "list_discrepancies",
     "list_holds",
     "list_lots",
     "list_participants",
+    "list_proposals",
     "list_records",
     "read_events",
 ]

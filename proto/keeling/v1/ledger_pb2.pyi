@@ -479,7 +479,7 @@ class ListRequest(_message.Message):
     account: _builtins.str
     """accounts: it and those below it; batches: those it has units of; holds: its own"""
     open_only: _builtins.bool
-    """holds: only those that still hold units"""
+    """holds, proposals, discrepancies: only those that are not over"""
     def __init__(
         self,
         *,
@@ -1276,6 +1276,184 @@ class ListHoldsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListHoldsResponse: _TypeAlias = ListHoldsResponse  # noqa: Y015
+
+@_typing.final
+class ProposalInfo(_message.Message):
+    """Units whose registry says that the tonnes live on elsewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    RANGE_FIELD_NUMBER: _builtins.int
+    FIRST_NUMBER_FIELD_NUMBER: _builtins.int
+    LAST_NUMBER_FIELD_NUMBER: _builtins.int
+    SERIALS_FIELD_NUMBER: _builtins.int
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    OPENED_FIELD_NUMBER: _builtins.int
+    DECIDED_FIELD_NUMBER: _builtins.int
+    proposal: _builtins.str
+    """its name: batch@number of the first unit"""
+    first_number: _builtins.str
+    last_number: _builtins.str
+    serials: _builtins.str
+    registry: _builtins.str
+    destination: _builtins.str
+    because: _builtins.str
+    """the source's words"""
+    run: _builtins.str
+    status: _builtins.str
+    """OPEN, ACCEPTED, DECLINED, BY_RULE"""
+    @_builtins.property
+    def range(self) -> _operations_pb2.Range: ...
+    @_builtins.property
+    def opened(self) -> Global___Place: ...
+    @_builtins.property
+    def decided(self) -> Global___Place:
+        """missing while it is open"""
+
+    def __init__(
+        self,
+        *,
+        proposal: _builtins.str = ...,
+        range: _operations_pb2.Range | None = ...,
+        first_number: _builtins.str = ...,
+        last_number: _builtins.str = ...,
+        serials: _builtins.str = ...,
+        registry: _builtins.str = ...,
+        destination: _builtins.str = ...,
+        because: _builtins.str = ...,
+        run: _builtins.str = ...,
+        status: _builtins.str = ...,
+        opened: Global___Place | None = ...,
+        decided: Global___Place | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decided", b"decided", "opened", b"opened", "range", b"range"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "decided", b"decided", "destination", b"destination", "first_number", b"first_number", "last_number", b"last_number", "opened", b"opened", "proposal", b"proposal", "range", b"range", "registry", b"registry", "run", b"run", "serials", b"serials", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposalInfo: _TypeAlias = ProposalInfo  # noqa: Y015
+
+@_typing.final
+class ListProposalsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    height: _builtins.int
+    @_builtins.property
+    def proposals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProposalInfo]: ...
+    def __init__(
+        self,
+        *,
+        proposals: _abc.Iterable[Global___ProposalInfo] | None = ...,
+        next_page_token: _builtins.str = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "next_page_token", b"next_page_token", "proposals", b"proposals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProposalsResponse: _TypeAlias = ListProposalsResponse  # noqa: Y015
+
+@_typing.final
+class DiscrepancyInfo(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACE_FIELD_NUMBER: _builtins.int
+    RANGE_FIELD_NUMBER: _builtins.int
+    FIRST_NUMBER_FIELD_NUMBER: _builtins.int
+    LAST_NUMBER_FIELD_NUMBER: _builtins.int
+    SERIALS_FIELD_NUMBER: _builtins.int
+    LEDGER_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    CLAIMED_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    RESTRICTED_FIELD_NUMBER: _builtins.int
+    first_number: _builtins.str
+    last_number: _builtins.str
+    serials: _builtins.str
+    ledger: _builtins.str
+    """one side: state and account when it opened"""
+    claimed: _builtins.str
+    """the other side: the state a registry says, or "claimed for ACCOUNT" """
+    source: _builtins.str
+    """run, attestation or reference of the other side"""
+    open: _builtins.bool
+    restricted: _builtins.bool
+    """some of the units cannot move because of it"""
+    @_builtins.property
+    def place(self) -> Global___Place:
+        """its event; its restriction is called discrepancy/HEIGHT.ORDINAL"""
+
+    @_builtins.property
+    def range(self) -> _operations_pb2.Range: ...
+    @_builtins.property
+    def since(self) -> Global___Event:
+        """what had put the units there, and on whose word"""
+
+    @_builtins.property
+    def found(self) -> Global___Event: ...
+    def __init__(
+        self,
+        *,
+        place: Global___Place | None = ...,
+        range: _operations_pb2.Range | None = ...,
+        first_number: _builtins.str = ...,
+        last_number: _builtins.str = ...,
+        serials: _builtins.str = ...,
+        ledger: _builtins.str = ...,
+        since: Global___Event | None = ...,
+        claimed: _builtins.str = ...,
+        source: _builtins.str = ...,
+        found: Global___Event | None = ...,
+        open: _builtins.bool = ...,
+        restricted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "place", b"place", "range", b"range", "since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed", b"claimed", "first_number", b"first_number", "found", b"found", "last_number", b"last_number", "ledger", b"ledger", "open", b"open", "place", b"place", "range", b"range", "restricted", b"restricted", "serials", b"serials", "since", b"since", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiscrepancyInfo: _TypeAlias = DiscrepancyInfo  # noqa: Y015
+
+@_typing.final
+class ListDiscrepanciesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISCREPANCIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    height: _builtins.int
+    @_builtins.property
+    def discrepancies(self) -> _containers.RepeatedCompositeFieldContainer[Global___DiscrepancyInfo]: ...
+    def __init__(
+        self,
+        *,
+        discrepancies: _abc.Iterable[Global___DiscrepancyInfo] | None = ...,
+        next_page_token: _builtins.str = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["discrepancies", b"discrepancies", "height", b"height", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDiscrepanciesResponse: _TypeAlias = ListDiscrepanciesResponse  # noqa: Y015
 
 @_typing.final
 class GetAvailabilityRequest(_message.Message):

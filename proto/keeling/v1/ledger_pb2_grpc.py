@@ -104,6 +104,16 @@ class LedgerStub:
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_ledger__pb2.ListHoldsResponse.FromString,
                 _registered_method=True)
+        self.ListProposals = channel.unary_unary(
+                '/keeling.v1.Ledger/ListProposals',
+                request_serializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_ledger__pb2.ListProposalsResponse.FromString,
+                _registered_method=True)
+        self.ListDiscrepancies = channel.unary_unary(
+                '/keeling.v1.Ledger/ListDiscrepancies',
+                request_serializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_ledger__pb2.ListDiscrepanciesResponse.FromString,
+                _registered_method=True)
         self.GetAvailability = channel.unary_unary(
                 '/keeling.v1.Ledger/GetAvailability',
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.GetAvailabilityRequest.SerializeToString,
@@ -216,6 +226,21 @@ class LedgerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProposals(self, request, context):
+        """Moves to other identities that exports propose, in order of batch and position; with open_only those to decide.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDiscrepancies(self, request, context):
+        """Where the ledger and a registry, two exports or two claims disagree, both sides with their events, oldest first;
+        with open_only those that still stand.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAvailability(self, request, context):
         """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
         grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
@@ -306,6 +331,16 @@ def add_LedgerServicer_to_server(servicer, server):
                     servicer.ListHolds,
                     request_deserializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_ledger__pb2.ListHoldsResponse.SerializeToString,
+            ),
+            'ListProposals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProposals,
+                    request_deserializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_ledger__pb2.ListProposalsResponse.SerializeToString,
+            ),
+            'ListDiscrepancies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDiscrepancies,
+                    request_deserializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_ledger__pb2.ListDiscrepanciesResponse.SerializeToString,
             ),
             'GetAvailability': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAvailability,
@@ -696,6 +731,60 @@ class Ledger:
             '/keeling.v1.Ledger/ListHolds',
             keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
             keeling_dot_v1_dot_ledger__pb2.ListHoldsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProposals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Ledger/ListProposals',
+            keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
+            keeling_dot_v1_dot_ledger__pb2.ListProposalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDiscrepancies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Ledger/ListDiscrepancies',
+            keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
+            keeling_dot_v1_dot_ledger__pb2.ListDiscrepanciesResponse.FromString,
             options,
             channel_credentials,
             insecure,

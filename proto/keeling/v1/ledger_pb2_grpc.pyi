@@ -73,6 +73,12 @@ class LedgerStub:
     """
     GetHold: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetHoldRequest, _ledger_pb2.HoldInfo]
     ListHolds: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListHoldsResponse]
+    ListProposals: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListProposalsResponse]
+    """Moves to other identities that exports propose, in order of batch and position; with open_only those to decide."""
+    ListDiscrepancies: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListDiscrepanciesResponse]
+    """Where the ledger and a registry, two exports or two claims disagree, both sides with their events, oldest first;
+    with open_only those that still stand.
+    """
     GetAvailability: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetAvailabilityRequest, _ledger_pb2.Availability]
     """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
     grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
@@ -116,6 +122,12 @@ class LedgerAsyncStub(LedgerStub):
     """
     GetHold: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetHoldRequest, _ledger_pb2.HoldInfo]  # type: ignore[assignment]
     ListHolds: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListHoldsResponse]  # type: ignore[assignment]
+    ListProposals: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListProposalsResponse]  # type: ignore[assignment]
+    """Moves to other identities that exports propose, in order of batch and position; with open_only those to decide."""
+    ListDiscrepancies: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListDiscrepanciesResponse]  # type: ignore[assignment]
+    """Where the ledger and a registry, two exports or two claims disagree, both sides with their events, oldest first;
+    with open_only those that still stand.
+    """
     GetAvailability: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetAvailabilityRequest, _ledger_pb2.Availability]  # type: ignore[assignment]
     """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
     grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
@@ -240,6 +252,24 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.ListRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.ListHoldsResponse, _abc.Awaitable[_ledger_pb2.ListHoldsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListProposals(
+        self,
+        request: _ledger_pb2.ListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.ListProposalsResponse, _abc.Awaitable[_ledger_pb2.ListProposalsResponse]]:
+        """Moves to other identities that exports propose, in order of batch and position; with open_only those to decide."""
+
+    @_abc_1.abstractmethod
+    def ListDiscrepancies(
+        self,
+        request: _ledger_pb2.ListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.ListDiscrepanciesResponse, _abc.Awaitable[_ledger_pb2.ListDiscrepanciesResponse]]:
+        """Where the ledger and a registry, two exports or two claims disagree, both sides with their events, oldest first;
+        with open_only those that still stand.
+        """
 
     @_abc_1.abstractmethod
     def GetAvailability(
