@@ -65,6 +65,22 @@ def list_labels(row: UnitRow) -> tuple[str, ...]:
     )
 
 
+def _join(pieces: Sequence[Seen]) -> list[Seen]:
+    """One row's observations, those side by side that say the same made one: labels must not split a lot."""
+    joined: list[Seen] = []
+    for seen in pieces:
+        before = joined[-1] if joined else None
+        if (
+            before is not None
+            and before._replace(first=seen.first, last=seen.last) == seen
+            and (before.last + 1 == seen.first)
+        ):
+            joined[-1] = before._replace(last=seen.last)
+        else:
+            joined.append(seen)
+    return joined
+
+
 class _Planner:
     """Lays the rows of one batch over its lots, issuances first."""
 
@@ -135,12 +151,14 @@ class _Planner:
     def _take(self, row: UnitRow, news: list[Seen]) -> Verdict:
         """Lay the row down; what is news goes to `news`."""
         fates: set[Fate] = set()
+        own: list[Seen] = []
         buffer_from = row.serials.last - row.buffer_units + 1
         pieces = [(row.serials.first, buffer_from - 1, _STATES[row.status]), (buffer_from, row.serials.last, "BUFFER")]
         for first, last, said in pieces:
             if first <= last:
                 for part in self._shelf.parts(first, last):
-                    fates.add(self._take_part(row, part, said, news))
+                    fates.add(self._take_part(row, part, said, own))
+        news.extend(_join(own))
         for fate in (Fate.CONTRADICTS, Fate.NEW, Fate.CHANGED, Fate.LABELLED):
             if fate in fates:
                 return Verdict(fate)
