@@ -20,6 +20,7 @@ from tests.node.reads.trading_world import (
     issue,
     open_world,
     opened,
+    place_hold,
     ranges,
     transfer,
     when,
@@ -118,10 +119,12 @@ def test_a_source_that_says_units_left_before_they_came_is_shown_as_it_is() -> N
 
 def test_now_tells_restricted_from_free_unseen_by_grain_and_who_controls() -> None:
     world = open_world()
+    hold = place_hold("h", "alice", ranges("nat-1", (980, 7)), world.now_ms + 60_000)
+    world.must("alice", hold, approvals=("alice",))
     for name, part in (("q", (985, 8)), ("r", (990, 10))):
         world.must("reg", op.Restrict(restriction=name, ranges=ranges("nat-1", part).ranges, reason="asked"))
     answer = ask(world)
-    assert table(answer)[("alice", "nat-1")] == {"free": 985, "restricted": 15}
+    assert table(answer)[("alice", "nat-1")] == {"free": 980, "held": 7, "restricted": 13}
     assert table(answer)[("unassigned@verra", "out-1")] == {"free": 10, "ended": 20}
     assert [(total.grain, total.units) for total in answer.unseen] == [("T_CO2E", 40)]
     assert {line.account: line.control for line in answer.lines} == {
