@@ -226,19 +226,21 @@ def count_batch(tx: Context, authorization: str, batch: int, units: int) -> None
 
 
 def _number_itmos(tx: Context, part: Stretch, found: Authorization) -> Itmo:
-    """ITMO numbers for the part: its own where the batch is one of ITMOs, else the next of the space."""
+    """ITMO numbers for the part: its own where the batch is one of ITMOs, else the next of the Party's registry.
+
+    Numbers given here are unique in the whole registry, not only in their space: tables print them without the rest.
+    """
     batch = tx.batch_number(part.batch)
     registry = find_party(tx, found.party).itmo_registry
     space = format_space(found.approach, registry, found.party, vintage_year(batch))
-    last = next(iter(tx.state.scan(t.ITMOS, space, reverse=True)), None)
-    number = 1 if last is None else t.ITMOS.parts(last[0])[1] + last[1].units
-    if batch.scheme == "itmo":
-        number = batch.base + part.first
-    if number + part.units > UNITS_MAX:
+    counter = tx.state.get(t.ITMOS, f"{registry}-{found.party}", 0) or ItmoRange(0, 0, 0)
+    number = batch.base + part.first if batch.scheme == "itmo" else counter.units + 1
+    last = number + part.units - 1
+    if last >= UNITS_MAX:
         raise Refused(Reason.AMOUNT_OVERFLOWS, f"{space} has no {part.units} numbers left", space=space)
-    if batch.scheme == "itmo":
-        _check_numbers_free(tx, space, number, part.units)
+    _check_numbers_free(tx, space, number, part.units)
     tx.state.put(t.ITMOS, ItmoRange(part.batch, part.first, part.units), space, number)
+    tx.state.put(t.ITMOS, ItmoRange(0, 0, max(counter.units, last)), f"{registry}-{found.party}", 0)
     return Itmo(space, part.first, number)
 
 
