@@ -170,6 +170,27 @@ def test_a_batch_known_in_part_is_told_with_its_gaps() -> None:
     assert (whole.exact, whole.unseen, len(whole.gaps), whole.registry) == (True, 0, 0, "ledger")
 
 
+def test_gaps_at_both_ends_of_the_extent_are_told() -> None:
+    world = open_world()
+    middle = op.Observation(first_number="2011", units=10, status=op.Observation.ACTIVE)
+    more = op.Issue(
+        batch="out-2",
+        project="stove",
+        programme="vcs",
+        space="verra",
+        first_number="2001",
+        units=100,
+        extent=op.Issue.AT_LEAST,
+        evidence=op.Evidence(digest=DIGEST, grade="C", reference="export"),
+        observations=[middle],
+    )
+    world.must("hub", more)
+    batch = ask(world, reads.get_batch, pb.GetBatchRequest(batch="out-2"))
+    assert isinstance(batch, pb.Batch)
+    assert [(gap.first_number, gap.last_number) for gap in batch.gaps] == [("2001", "2010"), ("2021", "2100")]
+    assert sum(gap.range.units for gap in batch.gaps) == batch.unseen == 90
+
+
 def test_batches_can_be_cut_to_those_an_account_has() -> None:
     def names(**request: object) -> list[str]:
         return [row.batch for row in turn(opened(), reads.list_batches, "batches", 1, **request)]  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from node.core.limits import ID_WINDOW_MS
 from node.reads import get_transaction
 from node.reads.errors import BadRequest, NotFound, NotKept, ReadReason
 from node.store.contract import Batch, Family
-from tests.node.reads.trading_world import IndexedWorld, open_world, transfer, units
+from tests.node.reads.trading_world import IndexedWorld, open_world, place_hold, transfer, units
 
 
 def ask(world: IndexedWorld, number: bytes, participant: str) -> pb.TransactionResult:
@@ -45,6 +45,18 @@ def test_every_answer_of_a_block_is_found_by_its_id() -> None:
         last = ask(world, answers[2].transaction.id, "alice")  # type: ignore[union-attr]
         assert [(event.place.ordinal, event.kind) for event in last.events] == [(1, "TRANSFERRED")]
         assert last.events[0].moves[0].range.units == 4
+
+
+def test_events_are_numbered_after_those_of_the_sweeps() -> None:
+    world = open_world()
+    hold = place_hold("h", "alice", units(5), world.now_ms + 1_000)
+    world.must("alice", hold, approvals=("alice",))
+    world.later(2_000)
+    number = world.new_id()
+    world.must("alice", transfer("alice", "bob", units(7)), approvals=("bob",), number=number)
+    assert len(world.blocks[-1].sweeps) == 1
+    (event,) = ask(world, number, "alice").events
+    assert (event.place.height, event.place.ordinal) == (world.tip.height, 1)
 
 
 def test_what_did_not_bind_an_id_is_not_found() -> None:
