@@ -6,6 +6,7 @@ A rule asks here and gets silence or a refusal; it never looks at keys itself. S
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from keeling.operations import NUMBERS, AnyOperation, CashLeg, RegistryPolicy
 from keeling.reasons import Reason
@@ -15,6 +16,8 @@ from node.core.context import Context
 from node.core.fields import GRADES
 from node.core.records import Account, ApprovalRule, Mandate, Policy
 from node.core.refusal import Refused
+
+_ONE_APPROVAL: Final = ApprovalRule((), 0, 1)
 
 
 def policy_in_force(tx: Context, account: Account) -> Policy:
@@ -26,12 +29,14 @@ def policy_in_force(tx: Context, account: Account) -> Policy:
 
 def find_rule(policy: Policy, operation: int, units: int) -> ApprovalRule:
     """The rule for an operation of this many units: the one with the highest threshold that is reached."""
+    if not policy.rules:
+        return _ONE_APPROVAL
     fitting = [
         rule
         for rule in policy.rules
         if (not rule.operations or operation in rule.operations) and rule.from_units <= units
     ]
-    return max(fitting, key=lambda rule: (rule.from_units, rule.approvals), default=ApprovalRule((), 0, 1))
+    return max(fitting, key=lambda rule: (rule.from_units, rule.approvals), default=_ONE_APPROVAL)
 
 
 def check_owner(

@@ -17,7 +17,7 @@ from node.core.context import Context
 from node.core.ending import describe_purpose, end_units
 from node.core.fields import check_evidence, check_ranges, check_when
 from node.core.holds import HoldPhase, check_hold_id, check_live, find_hold, keep_hold
-from node.core.lots import check_unrestricted, move, subtract, touch_lots
+from node.core.lots import check_unrestricted, move, move_all, subtract, touch_lots
 from node.core.programmes import batches_of
 from node.core.records import Account, Hold, Piece
 from node.core.refusal import Refused
@@ -65,8 +65,7 @@ def apply_capture(tx: Context, op: Capture) -> None:
     facts = {"hold": op.hold.hex(), "reference": reference, "grade": grade, "beneficiary": hold.beneficiary.hex()}
     if hold.purpose == HoldPurpose.FOR_TRANSFER:
         cause, moves = tx.next_ref, list[Move]()
-        for piece in used:
-            moves += move(tx, piece, hold.to_account, UnitState.FREE, cause)
+        moves += move_all(tx, used, hold.to_account, UnitState.FREE, cause)
         tx.emit(EventKind.CAPTURED, op.hold.hex(), op.effective, moves, facts=facts)
     else:
         kind, state = _ENDINGS[HoldPurpose(hold.purpose)]

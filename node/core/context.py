@@ -32,6 +32,18 @@ class Signer(NamedTuple):
 class Context:
     """Lives for one transaction (or one sweep). `events` collects what it causes, in order."""
 
+    __slots__ = (
+        "_first_event",
+        "events",
+        "height",
+        "lots_touched",
+        "ordinal",
+        "participant",
+        "signers",
+        "state",
+        "time_ms",
+    )
+
     def __init__(
         self,
         state: State,
@@ -40,14 +52,14 @@ class Context:
         ordinal: int,
         first_event: int,
         participant: str,
-        signers: Sequence[Signer],
+        signers: tuple[Signer, ...],
     ) -> None:
         self.state = state
         self.height = height
         self.time_ms = time_ms
         self.ordinal = ordinal
         self.participant = participant
-        self.signers = tuple(signers)
+        self.signers = signers
         self.events: list[Event] = []
         self.lots_touched = 0
         self._first_event = first_event
@@ -71,7 +83,9 @@ class Context:
         """Record an event; without an effective time it is the block's own. Returns its place."""
         place = self.next_ref
         when = effective or When(self.time_ms, WhenPrecision.INSTANT)
-        stated = tuple((name, str(value)) for name, value in (facts or {}).items() if value not in ("", None))
+        stated = (
+            tuple([(name, str(value)) for name, value in facts.items() if value not in ("", None)]) if facts else ()
+        )
         self.events.append(Event(kind, self.ordinal, subject, when, tuple(moves), tuple(cash), stated))
         return place
 
@@ -79,7 +93,10 @@ class Context:
 
     def account(self, name: str) -> tuple[int, Account]:
         """The open account called `name` and its number."""
-        number, account = self.any_account(name)
+        number = self.state.get(t.ACCOUNT_NUMBERS, name)
+        account = None if number is None else self.state.get(t.ACCOUNTS, number)
+        if number is None or account is None:
+            raise Refused(Reason.ACCOUNT_NOT_FOUND, f"no account is called {name!r}", account=name)
         if account.closed:
             raise Refused(Reason.ACCOUNT_CLOSED, f"account {name} is closed", account=name)
         if not account.owner:
@@ -102,10 +119,15 @@ class Context:
 
     def batch(self, name: str) -> tuple[int, Batch]:
         """The batch called `name` and its number."""
+        number = self.find_batch(name)
+        return number, self.batch_number(number)
+
+    def find_batch(self, name: str) -> int:
+        """The number of the batch called `name`."""
         number = self.state.get(t.BATCH_NUMBERS, name)
         if number is None:
             raise Refused(Reason.BATCH_NOT_FOUND, f"no batch is called {name!r}", batch=name)
-        return number, self.batch_number(number)
+        return number
 
     def batch_number(self, number: int) -> Batch:
         found = self.state.get(t.BATCHES, number)

@@ -29,7 +29,7 @@ from node.core import tables as t
 from node.core.authority import check_attestors, check_electorate, check_owner, check_registry
 from node.core.context import Context
 from node.core.fields import check_evidence, check_length, check_ranges, check_text, check_when
-from node.core.lots import check_available, check_unrestricted, move, subtract, touch_lots
+from node.core.lots import check_available, check_unrestricted, move, move_all, subtract, touch_lots
 from node.core.programmes import batches_of, check_end
 from node.core.records import Account, Claim, Piece
 from node.core.refusal import Refused
@@ -135,8 +135,7 @@ def end_units(
 ) -> Ref:
     """Move the pieces into a terminal state and record the claim that is made on them."""
     cause, moves = tx.next_ref, list[Move]()
-    for piece in pieces:
-        moves += move(tx, piece, number, state, cause)
+    moves += move_all(tx, pieces, number, state, cause)
     claim = Claim(number, state, tuple(pieces), beneficiary, tx.time_ms, ())
     tx.state.put(t.CLAIMS, claim, cause.height, cause.ordinal)
     return tx.emit(kind, account.name, effective, moves, facts=facts)
@@ -173,8 +172,7 @@ def apply_buffer(tx: Context, op: Buffer) -> None:
         return
     target = UnitState.BUFFER if op.action == BufferAction.DEPOSIT else UnitState.FREE
     cause, moves = tx.next_ref, list[Move]()
-    for piece in pieces:
-        moves += move(tx, piece, number, target, cause)
+    moves += move_all(tx, pieces, number, target, cause)
     tx.emit(EventKind.BUFFERED, account.name, None, moves, facts=facts)
 
 
@@ -226,8 +224,7 @@ def apply_reverse(tx: Context, op: Reverse) -> None:
             raise Refused(Reason.OUTSIDE_REVERSAL_WINDOW, detail, programme=batch.programme)
     lived_as = end_twins(tx, pieces, op, op.evidence)
     cause, moves = tx.next_ref, list[Move]()
-    for piece in pieces:
-        moves += move(tx, piece, claim.account, UnitState.FREE, cause)
+    moves += move_all(tx, pieces, claim.account, UnitState.FREE, cause)
     for piece, holder in lived_as:
         moves += move(tx, piece, holder, UnitState.CONVERTED, cause)
     withdrawn = tuple(sorted((*claim.withdrawn, *pieces)))

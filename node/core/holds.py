@@ -27,7 +27,7 @@ from node.core.authority import check_attestors, check_incoming, check_mandate, 
 from node.core.context import Context
 from node.core.ending import check_purpose
 from node.core.fields import check_evidence, check_instant, check_length
-from node.core.lots import check_unrestricted, move
+from node.core.lots import check_unrestricted, move, move_all
 from node.core.programmes import (
     batches_of,
     check_link_works,
@@ -108,8 +108,7 @@ def apply_hold(tx: Context, op: PlaceHold) -> None:
     pieces = choose(tx, number, account, selection)
     registry = _check_holdable(tx, op, account, taker[1] if taker else None, pieces)
     cause, moves = tx.next_ref, list[Move]()
-    for piece in pieces:
-        moves += move(tx, piece, number, UnitState.HELD, cause, op.hold)
+    moves += move_all(tx, pieces, number, UnitState.HELD, cause, op.hold)
     use = None if op.use is None else UseRecord(op.use.kind, op.use.year, op.use.scheme, op.use.entity)
     hold = Hold(
         account=number,
@@ -213,8 +212,7 @@ def apply_dispatch(tx: Context, op: Dispatch) -> None:
     check_unrestricted(tx, hold.pieces)
     cause, moves = tx.next_ref, list[Move]()
     if hold.phase == HoldPhase.OPEN:
-        for piece in hold.pieces:
-            moves += move(tx, piece, hold.account, UnitState.INSTRUCTED, cause, op.hold)
+        moves += move_all(tx, hold.pieces, hold.account, UnitState.INSTRUCTED, cause, op.hold)
         tx.state.delete(t.EXPIRIES, hold.expires_ms, op.hold)
     changed = hold._replace(
         phase=HoldPhase.INSTRUCTED,

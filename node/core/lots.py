@@ -1,7 +1,7 @@
 """Lots: ranges of positions, cut and moved. Conservation (guarantee G1) rests on this file.
 
-`move` is the only function that changes who has which units in which state; holdings and totals are kept in step with
-lots here and nowhere else. Whether a movement is allowed is decided by the rules that call it.
+`move_all` is the only function that changes who has which units in which state; holdings and totals are kept in step
+with lots here and nowhere else. Whether a movement is allowed is decided by the rules that call it.
 """
 
 from __future__ import annotations
@@ -83,25 +83,30 @@ def subtract(piece: Piece, others: Sequence[Piece]) -> list[Piece]:
     return parts
 
 
-def _count(state: State, account: int, unit_state: int, batch: int, units: int, lots: int) -> None:
-    total = state.get(t.TOTALS, account, unit_state, batch) or _NO_TOTAL
-    changed = Total(total.units + units, total.lots + lots)
-    if changed.lots:
-        state.put(t.TOTALS, changed, account, unit_state, batch)
-    else:
-        state.delete(t.TOTALS, account, unit_state, batch)
+Counts = dict[tuple[int, int, int], tuple[int, int]]
+"""What a movement adds to totals: (account, state, batch) -> (units, lots). Kept apart from the lots so that moving
+thousands of pieces between two accounts writes each total once."""
 
 
-def _put(state: State, batch: int, first: int, lot: Lot) -> None:
+def _add(counts: Counts, account: int, unit_state: int, batch: int, units: int, lots: int) -> None:
+    known_units, known_lots = counts.get((account, unit_state, batch), (0, 0))
+    counts[account, unit_state, batch] = (known_units + units, known_lots + lots)
+
+
+def _write_totals(state: State, counts: Counts) -> None:
+    for parts, (units, lots) in counts.items():
+        if units or lots:
+            key = t.TOTALS.whole_key(*parts)
+            total = state.get_key(t.TOTALS, key) or _NO_TOTAL
+            changed = Total(total.units + units, total.lots + lots)
+            state.put_key(t.TOTALS, key, changed if changed.lots else None)
+
+
+def _put(state: State, counts: Counts, batch: int, first: int, lot: Lot) -> None:
+    units, account, unit_state, height, ordinal, _ = lot
     state.put(t.LOTS, lot, batch, first)
-    state.put(t.HOLDINGS, Holding(lot.units, lot.height, lot.ordinal), lot.account, lot.state, batch, first)
-    _count(state, lot.account, lot.state, batch, lot.units, 1)
-
-
-def _remove(state: State, batch: int, first: int, lot: Lot) -> None:
-    state.delete(t.LOTS, batch, first)
-    state.delete(t.HOLDINGS, lot.account, lot.state, batch, first)
-    _count(state, lot.account, lot.state, batch, -lot.units, -1)
+    state.put(t.HOLDINGS, Holding(units, height, ordinal), account, unit_state, batch, first)
+    _add(counts, account, unit_state, batch, units, 1)
 
 
 def create(
@@ -109,40 +114,70 @@ def create(
 ) -> Move:
     """Bring unseen positions into being as one lot. The caller has checked that no lot is there."""
     lot = Lot(piece.units, account, unit_state, cause.height, cause.ordinal, NO_HOLD)
-    _put(tx.state, number, piece.first, lot)
+    counts: Counts = {}
+    _put(tx.state, counts, number, piece.first, lot)
+    _write_totals(tx.state, counts)
     name = tx.account_number(account).name
     return Move(batch.name, piece.first, piece.units, "", UnitState.NONE, NOWHERE, name, unit_state)
 
 
 def move(
+    tx: Context, piece: Piece, to_account: int, to_state: UnitState, cause: Ref, hold: bytes = NO_HOLD
+) -> list[Move]:
+    """`move_all` for one piece."""
+    return move_all(tx, (piece,), to_account, to_state, cause, hold)
+
+
+def move_all(
+    tx: Context, pieces: Sequence[Piece], to_account: int, to_state: UnitState, cause: Ref, hold: bytes = NO_HOLD
+) -> list[Move]:
+    """Put every position of each piece into one account and state, as one lot. The pieces must be seen completely.
+
+    Lots that reach beyond a piece are cut; their rests keep account, state and cause.
+    """
+    moves: list[Move] = []
+    counts: Counts = {}
+    to_name = tx.account_number(to_account).name
+    for piece in pieces:
+        moved = _move_piece(tx, counts, piece, to_account, to_name, to_state, cause, hold)
+        if sum([one.units for one in moved]) != piece.units:
+            raise AssertionError(f"moving {piece.units} positions of batch {piece.batch} found only some of them")
+        moves += moved
+    _write_totals(tx.state, counts)
+    return moves
+
+
+def _move_piece(
     tx: Context,
+    counts: Counts,
     piece: Piece,
     to_account: int,
+    to_name: str,
     to_state: UnitState,
     cause: Ref,
-    hold: bytes = NO_HOLD,
+    hold: bytes,
 ) -> list[Move]:
-    """Put every position of the piece into one account and state, as one lot. The piece must be seen completely.
-
-    Lots that reach beyond the piece are cut; their rests keep account, state and cause.
-    """
-    state, number, end = tx.state, piece.batch, piece.first + piece.units
-    batch_name, to_name = tx.batch_number(number).name, tx.account_number(to_account).name
+    state = tx.state
+    number, start, units = piece
+    end = start + units
+    batch_name = tx.batch_number(number).name
     moves: list[Move] = []
-    for first, lot in touch_lots(tx, number, piece.first, piece.units):
-        stop = first + lot.units
-        _remove(state, number, first, lot)
-        if first < piece.first:
-            _put(state, number, first, lot._replace(units=piece.first - first))
+    for first, lot in touch_lots(tx, number, start, units):
+        size, account, unit_state, height, ordinal, _ = lot
+        stop = first + size
+        state.delete(t.HOLDINGS, account, unit_state, number, first)
+        _add(counts, account, unit_state, number, -size, -1)
+        if first < start:
+            _put(state, counts, number, first, lot._replace(units=start - first))
+        elif first > start:
+            state.delete(t.LOTS, number, first)
         if stop > end:
-            _put(state, number, end, lot._replace(units=stop - end))
-        start = max(first, piece.first)
-        from_name = tx.account_number(lot.account).name
-        moved = min(stop, end) - start
-        moves.append(Move(batch_name, start, moved, from_name, lot.state, lot.cause, to_name, to_state))
-    if sum(m.units for m in moves) != piece.units:
-        raise AssertionError(f"moving {piece.units} positions of {batch_name} found only some of them")
-    _put(state, number, piece.first, Lot(piece.units, to_account, to_state, cause.height, cause.ordinal, hold))
+            _put(state, counts, number, end, lot._replace(units=stop - end))
+        at = max(first, start)
+        giver = tx.account_number(account).name
+        before = Ref(height, ordinal)
+        moves.append(Move(batch_name, at, min(stop, end) - at, giver, unit_state, before, to_name, to_state))
+    _put(state, counts, number, start, Lot(units, to_account, to_state, cause.height, cause.ordinal, hold))
     return moves
 
 

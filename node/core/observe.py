@@ -20,7 +20,7 @@ from node.core.context import Context
 from node.core.fields import check_text, check_when
 from node.core.intervals import MarkKind, covers, erase, paint
 from node.core.limits import LOTS_MAX, TEXT_MAX
-from node.core.lots import create, move, touch_lots
+from node.core.lots import create, move_all, touch_lots
 from node.core.proposals import open_proposals
 from node.core.records import Batch, Claim, Discrepancy, Lot, Piece
 from node.core.refusal import Refused
@@ -189,8 +189,7 @@ def apply_news(tx: Context, number: int, seen: Sequence[Seen], grade: str, run: 
         if changed:
             cause, moves = tx.next_ref, list[Move]()
             pieces = [Piece(number, first, units) for first, units in sorted(changed)]
-            for piece in pieces:
-                moves += move(tx, piece, unassigned, state, cause)
+            moves += move_all(tx, pieces, unassigned, state, cause)
             if state in TERMINAL:
                 claim = Claim(unassigned, state, tuple(pieces), b"", tx.time_ms, ())
                 tx.state.put(t.CLAIMS, claim, cause.height, cause.ordinal)

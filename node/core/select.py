@@ -21,6 +21,7 @@ from node.core.records import Account, Piece
 from node.core.refusal import Refused
 
 NO_SELECTION: Final = Selection()
+_STRATEGIES: Final = frozenset(int(strategy) for strategy in SelectionStrategy)
 
 
 def check_selection(selection: Selection | None) -> None:
@@ -31,7 +32,7 @@ def check_selection(selection: Selection | None) -> None:
         raise Refused(Reason.BAD_FIELD, "give ranges, or a number of units and of what, not both", field="selection")
     if selection.units > UNITS_MAX:
         raise Refused(Reason.BAD_FIELD, f"{selection.units} units; {UNITS_MAX} at most", field="selection.units")
-    if selection.strategy not in list(SelectionStrategy):
+    if selection.strategy not in _STRATEGIES:
         raise Refused(Reason.BAD_FIELD, f"no strategy has the number {selection.strategy}", field="selection.strategy")
     if selection.strategy == SelectionStrategy.REGISTRY and not selection.ranges:
         detail = "with the strategy REGISTRY the registry chooses: name the ranges it chose"
@@ -41,7 +42,7 @@ def check_selection(selection: Selection | None) -> None:
 
 def count_asked(selection: Selection) -> int:
     """How many units a selection asks for."""
-    return selection.units or sum([item.units for item in selection.ranges])
+    return selection.units or sum([units for _, _, units in selection.ranges])
 
 
 def find_programmes(tx: Context, selection: Selection) -> list[str]:
@@ -53,7 +54,7 @@ def find_programmes(tx: Context, selection: Selection) -> list[str]:
 
 def find_pieces(tx: Context, ranges: Sequence[Range]) -> list[Piece]:
     """Named ranges as pieces, in order of batch and position."""
-    return sorted([Piece(tx.batch(item.batch)[0], item.first, item.units) for item in ranges])
+    return sorted([Piece(tx.find_batch(batch), first, units) for batch, first, units in ranges])
 
 
 def choose(tx: Context, number: int, account: Account, selection: Selection) -> list[Piece]:
@@ -63,7 +64,9 @@ def choose(tx: Context, number: int, account: Account, selection: Selection) -> 
         check_available(tx, number, account.name, pieces)
     else:
         pieces = _choose_units(tx, number, account, selection)
-    grains = sorted({tx.batch_number(piece.batch).grain for piece in pieces})
+    if len(pieces) == 1:
+        return pieces
+    grains = sorted({tx.batch_number(number).grain for number in {piece.batch for piece in pieces}})
     if len(grains) > 1:
         raise Refused(Reason.MIXED_GRAINS, f"the units are of {' and '.join(grains)}", grains=", ".join(grains))
     return pieces

@@ -7,6 +7,8 @@ and position, holds by expiry. Prefixes are part of the state's hash and never r
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from keeling import encoding as e
@@ -28,10 +30,26 @@ class Table(Generic[V]):
         forms = [getattr(codec, "form", None) for codec in keys]
         self._struct = struct.Struct(">c" + "".join(map(str, forms))) if None not in forms else None
         self._prefixes = [self._make(n) for n in range(len(keys) + 1)]
+        self.whole_key: Final[Callable[..., bytes]] = self._make_whole_key()
+        """`key` for all parts, the way most reads and writes go: one call into C where all parts are fixed."""
 
     def _make(self, parts: int) -> struct.Struct | None:
         forms = [getattr(codec, "form", None) for codec in self._keys[:parts]]
         return struct.Struct(">c" + "".join(map(str, forms))) if None not in forms else None
+
+    def _make_whole_key(self) -> Callable[..., bytes]:
+        if self._struct is not None:
+            return partial(self._struct.pack, self.prefix)
+        fixed = self._prefixes[len(self._keys) - 1]
+        if fixed is None or self._keys[-1] is not e.TEXT:
+            return self.key
+        pack = partial(struct.Struct(f"{fixed.format}I").pack, self.prefix)
+
+        def with_text_last(*parts: Any) -> bytes:
+            raw = parts[-1].encode("utf-8")
+            return pack(*parts[:-1], len(raw)) + raw  # type: ignore[no-any-return]
+
+        return with_text_last
 
     def key(self, *parts: Any) -> bytes:
         """The key with these parts; with fewer than the table has, the prefix that all such keys share."""

@@ -17,7 +17,7 @@ from node.core import tables as t
 from node.core.authority import check_incoming, check_mandate, check_owner, check_participant, check_price
 from node.core.context import Context
 from node.core.fields import check_length, check_when
-from node.core.lots import move
+from node.core.lots import move_all
 from node.core.programmes import batches_of, check_transfer
 from node.core.records import Account, Currency
 from node.core.refusal import Refused
@@ -68,8 +68,7 @@ class _Giver:
 def apply_transfer(tx: Context, op: Transfer) -> None:
     """All sides approve what they give; then the units are chosen, checked and moved, then the cash."""
     accounts: dict[str, tuple[int, Account]] = {}
-    named = [(leg.from_account, leg.to_account) for leg in op.units] + [(c.from_account, c.to_account) for c in op.cash]
-    for pair in named:
+    for pair in _pairs(op):
         for name in pair:
             if name not in accounts:
                 accounts[name] = tx.account(name)
@@ -83,8 +82,7 @@ def apply_transfer(tx: Context, op: Transfer) -> None:
         pieces = choose(tx, giver_number, giver_account, leg.selection or NO_SELECTION)
         for batch in batches_of(tx, pieces):
             check_transfer(tx, batch, giver_account, taker, op.settlement_reference)
-        for piece in pieces:
-            moves += move(tx, piece, taker_number, UnitState.FREE, cause)
+        moves += move_all(tx, pieces, taker_number, UnitState.FREE, cause)
     if op.mandate:
         for giver in givers:
             owner = giver.account.owner
@@ -94,6 +92,11 @@ def apply_transfer(tx: Context, op: Transfer) -> None:
     subject = op.units[0].to_account if op.units else op.cash[0].to_account
     reference = op.settlement_reference
     tx.emit(EventKind.TRANSFERRED, subject, op.effective, moves, cash_moves, {"settlement_reference": reference})
+
+
+def _pairs(op: Transfer) -> list[tuple[str, str]]:
+    """(giver, taker) of every leg, units first."""
+    return [leg[:2] for leg in op.units] + [leg[:2] for leg in op.cash]
 
 
 def _check_authority(tx: Context, op: Transfer, accounts: dict[str, tuple[int, Account]]) -> list[_Giver]:

@@ -93,9 +93,13 @@ class _Fixed(Codec[bytes]):
         return data[at:end], end
 
 
+_LENGTH: Final = struct.Struct(">I").pack
+"""The u32 before bytes, texts and lists, written without going through a codec: it is half of all that is written."""
+
+
 class _Bytes(Codec[bytes]):
     def write(self, out: bytearray, value: bytes) -> None:
-        U32.write(out, len(value))
+        out += _LENGTH(len(value))
         out += value
 
     def read(self, data: bytes, at: int) -> tuple[bytes, int]:
@@ -109,9 +113,11 @@ class _Bytes(Codec[bytes]):
 class _Text(Codec[str]):
     def write(self, out: bytearray, value: str) -> None:
         try:
-            BYTES.write(out, value.encode("utf-8"))
+            raw = value.encode("utf-8")
         except UnicodeEncodeError as error:
             raise EncodingError("the text is not Unicode that UTF-8 can carry") from error
+        out += _LENGTH(len(raw))
+        out += raw
 
     def read(self, data: bytes, at: int) -> tuple[str, int]:
         raw, end = BYTES.read(data, at)
@@ -158,9 +164,10 @@ class _List(Codec[tuple[T, ...]]):
         self._inner = inner
 
     def write(self, out: bytearray, value: Sequence[T]) -> None:
-        U32.write(out, len(value))
+        out += _LENGTH(len(value))
+        write = self._inner.write
         for item in value:
-            self._inner.write(out, item)
+            write(out, item)
 
     def read(self, data: bytes, at: int) -> tuple[tuple[T, ...], int]:
         count, at = U32.read(data, at)
@@ -174,15 +181,17 @@ class _List(Codec[tuple[T, ...]]):
 
 
 class _Record(Codec[T]):
-    """Fields in order. Runs of fixed-width fields are packed in one go."""
+    """Fields in order."""
 
     def __init__(self, make: Callable[..., T], fields: Sequence[Codec[Any]]) -> None:
         self._make = make
         self._fields = tuple(fields)
+        self._writes = tuple([field.write for field in fields])
 
     def write(self, out: bytearray, value: T) -> None:
-        for field, item in zip(self._fields, value, strict=True):  # type: ignore[call-overload]
-            field.write(out, item)
+        # NamedTuples come with as many items as there are fields; a plain tuple of another length is a mistake.
+        for write, item in zip(self._writes, value, strict=True):  # type: ignore[call-overload]
+            write(out, item)
 
     def read(self, data: bytes, at: int) -> tuple[T, int]:
         items = []
