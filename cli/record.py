@@ -43,18 +43,21 @@ def show_record(
     session: Session,
     record: Annotated[str, typer.Argument(metavar="RECORD", help="Such as registry:verra or VCS.")],
 ) -> Answer:
-    """Show all versions of one record in full.
+    """Show all versions of one record in full, in the form that keeling record set reads.
 
     \b
     Example:
       keeling record show VCS
     """
+    from google.protobuf import json_format
+
     found = [each for each in _all_records(session) if each.id == record]
     if not found:
         text = f"no record is called {record!r}"
         raise Failed(ExitCode.NOT_FOUND, text, reason="RECORD_NOT_FOUND", advice="see: keeling record list")
-    facts = {"record": record, "versions": [facts_of(each) for each in found]}
-    return Answer(facts, [json.dumps(facts["versions"], indent=2, ensure_ascii=False)])
+    versions = [json_format.MessageToDict(each, preserving_proto_field_name=True) for each in found]
+    facts = {"record": record, "versions": versions}
+    return Answer(facts, [json.dumps(version, indent=2, ensure_ascii=False) for version in versions])
 
 
 @writes(app, "set")

@@ -207,7 +207,7 @@ def test_an_import_that_is_killed_ends_in_the_same_state(keeling: Keeling, node:
     """Step 16: kill -9 at several moments, then run it to its end."""
     export = _write_export(keeling.root / "many.csv", batches=40, rows=5)
     environment = {"KEELING_HOME": str(keeling.home), "PATH": "", "PYTHONPATH": ":".join(sys.path)}
-    command = [sys.executable, "-m", "cli.main", "import", str(export), "--registry", "verra", "--report", "/dev/null"]
+    command = [sys.executable, "-m", "cli.main", "import", str(export), "--registry", "verra"]
     for seconds in (0.9, 1.2, 1.4):
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
