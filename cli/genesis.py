@@ -35,37 +35,53 @@ class Wanted(NamedTuple):
     name: str
 
 
+_NAME = Annotated[str, typer.Option("--name", help="The organisation's name, as people know it.")]
+_OWN = Annotated[str, typer.Option("--own-id", metavar="ID", help="Your participant's id; default: the folder's name.")]
+_ROLE = Annotated[
+    list[str] | None, typer.Option("--role", help="Your roles; default: registry, authority, bank. May be repeated.")
+]
+_PARTICIPANT = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--participant",
+        metavar="ID:ROLE[,ROLE]=NAME",
+        help="A further participant of the first hour, with a key file of its own; may be repeated.",
+    ),
+]
+_ORIGIN = Annotated[
+    str, typer.Option("--origin", help="The network's name, for ever; default: ID.keeling.local/ledger.")
+]
+_LISTEN = Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where the node listens.")]
+_METRICS = Annotated[
+    str, typer.Option("--metrics", metavar="HOST:PORT", help="Where Prometheus reads; empty: nowhere.")
+]
+_PROFILE = Annotated[str, typer.Option("--save-profile", metavar="NAME", help="Remember it as; default: your id.")]
+
+
+class Founding(NamedTuple):
+    """A network to found: who, where, and with whom."""
+
+    folder: Path
+    own_id: str
+    name: str
+    roles: tuple[str, ...]
+    others: tuple[Wanted, ...]
+    origin: str
+    listen: str
+    metrics: str
+
+
 @works(app, "init")
 def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The node folder to make.")],
-    name: Annotated[str, typer.Option("--name", help="The organisation's name, as people know it.")],
-    own: Annotated[
-        str | None, typer.Option("--own-id", metavar="ID", help="Your participant's id; default: the folder's name.")
-    ] = None,
-    role: Annotated[
-        list[str] | None,
-        typer.Option("--role", help="Your roles; default: registry, authority, bank. May be repeated."),
-    ] = None,
-    participant: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--participant",
-            metavar="ID:ROLE[,ROLE]=NAME",
-            help="A further participant of the first hour, with a key file of its own; may be repeated.",
-        ),
-    ] = None,
-    origin: Annotated[
-        str | None, typer.Option("--origin", help="The network's name, for ever; default: ID.keeling.local/ledger.")
-    ] = None,
-    listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where the node listens.")] = (
-        "127.0.0.1:7451"
-    ),
-    metrics: Annotated[
-        str, typer.Option("--metrics", metavar="HOST:PORT", help="Where Prometheus reads; empty: nowhere.")
-    ] = "127.0.0.1:7452",
-    profile: Annotated[
-        str | None, typer.Option("--save-profile", metavar="NAME", help="Remember it as; default: your id.")
-    ] = None,
+    name: _NAME,
+    own: _OWN = "",
+    role: _ROLE = None,
+    participant: _PARTICIPANT = None,
+    origin: _ORIGIN = "",
+    listen: _LISTEN = "127.0.0.1:7451",
+    metrics: _METRICS = "127.0.0.1:7452",
+    profile: _PROFILE = "",
 ) -> Answer:
     """Make a node: folder, keys, certificate, configuration, and the genesis of a network it founds.
 
@@ -78,44 +94,52 @@ def init(
       keeling init natreg --name "National registry"
       keeling init natreg --name "National registry" --participant acme:group=Acme --participant buyer:group=Buyer
     """
-    from network.folders import NodeFolder, create_node_folder
+    from network.folders import NodeFolder
     from network.keys import read_passphrase
     from network.names import check_participant
     from network.profiles import find_home, load_profiles, profile_of, save_profile
 
     own_id = check_participant(own or folder.name)
-    others = [parse_wanted(text) for text in participant or ()]
+    others = tuple(parse_wanted(text) for text in participant or ())
     passphrase, saved_as, home = read_passphrase(), profile or own_id, find_home()
     if saved_as in load_profiles(home).by_name and not folder.exists():
         text = f"a profile is called {saved_as!r} already"
         raise Failed(ExitCode.REFUSED, text, reason="PROFILE_EXISTS", advice="choose another with --save-profile")
-    now = datetime.now(UTC)
     roles = tuple(role or ("registry", "authority", "bank"))
-    keys = folder.with_name(f"{folder.name}-keys")
+    where = origin or f"{own_id}.keeling.local/ledger"
+    identity, made = _found(Founding(folder, own_id, name, roles, others, where, listen, metrics), passphrase)
+    save_profile(home, saved_as, profile_of(NodeFolder(folder), identity))
+    return _tell(folder, identity, made, passphrase is not None, saved_as, [each.participant for each in others])
+
+
+def _found(founding: Founding, passphrase: str | None) -> tuple[NodeIdentity, list[Path]]:
+    """Make the node folder and the key files of the others: all of them, or none."""
+    from network.folders import create_node_folder
+
+    now = datetime.now(UTC)
+    keys = founding.folder.with_name(f"{founding.folder.name}-keys")
     made: list[Path] = []
+
+    def write(identity: NodeIdentity) -> bytes:
+        own = own_founder(identity, founding.name, founding.roles)
+        return build_genesis(identity, [own, *_make_founders(list(founding.others), keys, passphrase, made)], now)
+
     try:
-
-        def write(identity: NodeIdentity) -> bytes:
-            founders = [own_founder(identity, name, roles), *_make_founders(others, keys, passphrase, made)]
-            return build_genesis(identity, founders, now)
-
-        where = origin or f"{own_id}.keeling.local/ledger"
         identity = create_node_folder(
-            folder,
-            origin=where,
-            participant=own_id,
+            founding.folder,
+            origin=founding.origin,
+            participant=founding.own_id,
             genesis=write,
             now=now,
-            listen=listen,
-            metrics=metrics,
+            listen=founding.listen,
+            metrics=founding.metrics,
             passphrase=passphrase,
         )
     except BaseException:
         for path in made:
             path.unlink()
         raise
-    save_profile(home, saved_as, profile_of(NodeFolder(folder), identity))
-    return _tell(folder, identity, made, passphrase is not None, saved_as, [each.participant for each in others])
+    return identity, made
 
 
 def parse_wanted(text: str) -> Wanted:
