@@ -30,8 +30,9 @@ from node.dry_run import dry_run
 from node.errors import abort, abort_refused
 from node.health import describe_health
 from node.reads.errors import ReadRefused
+from node.reads.pages import PAGE_MAX
+from node.reads.receipts import convert_dry_run, convert_submission
 from node.reads.watch import read_events
-from node.receipts import convert_dry_run, convert_submission
 from node.replica import Full, Observing, Replica
 from node.store.contract import Family, Reads, Store
 from node.verify import Verifier
@@ -41,7 +42,6 @@ WATCH_PAGE: Final = 1_000
 """Events in one message of a stream."""
 SLOW_READER_S: Final = 60.0
 """A stream whose reader takes nothing for this long is ended, with the cursor to resume from."""
-PAGE_MAX: Final = 1_000
 
 
 M = TypeVar("M", bound=Message)
@@ -60,6 +60,7 @@ class LedgerService(rpc.LedgerServicer):
         clock_ms: Callable[[], int],
         transactions_max: int = MAX_TRANSACTIONS,
         call_bytes_max: int = 4 << 20,
+        slow_reader_s: float = SLOW_READER_S,
     ) -> None:
         self._replica = replica
         self._store = store
@@ -69,6 +70,7 @@ class LedgerService(rpc.LedgerServicer):
         self._clock_ms = clock_ms
         self._transactions_max = transactions_max
         self._call_bytes_max = call_bytes_max
+        self._slow_reader_s = slow_reader_s
 
     # -- reading: each call one frozen view, on a thread --------------------------------------------------------------
 
@@ -80,10 +82,11 @@ class LedgerService(rpc.LedgerServicer):
         try:
             return await asyncio.to_thread(on_view)
         except ReadRefused as error:
-            await abort(context, error.code, error.reason.name, str(error))
+            await abort(context, error.code, error.reason.name, str(error), **error.values)
 
     async def GetTransaction(self, request: pb.GetTransactionRequest, context: Context) -> pb.TransactionResult:
-        return await self._read(reads.get_transaction, request, context)
+        asked = pb.GetTransactionRequest(id=request.id, participant=request.participant or self._participant)
+        return await self._read(reads.get_transaction, asked, context)
 
     async def ListParticipants(self, request: pb.ListRequest, context: Context) -> pb.ListParticipantsResponse:
         return await self._read(reads.list_participants, request, context)
@@ -229,14 +232,14 @@ class LedgerService(rpc.LedgerServicer):
             try:
                 page, cursor, height = await asyncio.to_thread(self._read_events, after, request.account)
             except ReadRefused as error:
-                await abort(context, error.code, error.reason.name, str(error))
+                await abort(context, error.code, error.reason.name, str(error), **error.values)
             moved = cursor != after
             after = cursor
             if page.events:
                 try:
-                    await asyncio.wait_for(context.write(page), SLOW_READER_S)
+                    await asyncio.wait_for(context.write(page), self._slow_reader_s)
                 except TimeoutError:
-                    text = f"the reader took nothing for {SLOW_READER_S:.0f} s; resume from the last cursor it has"
+                    text = f"the reader took nothing for {self._slow_reader_s:g} s; resume from the last cursor it has"
                     await abort(context, code_pb2.RESOURCE_EXHAUSTED, "SLOW_READER", text)
             if moved:
                 continue

@@ -56,7 +56,7 @@ class LogService(rpc.LogServicer):
         except _NotThere as error:
             await abort(context, code_pb2.OUT_OF_RANGE, "NOT_FINAL_HERE", str(error))
         except ReadRefused as error:
-            await abort(context, error.code, error.reason.name, str(error))
+            await abort(context, error.code, error.reason.name, str(error), **error.values)
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Context) -> pb.SignedCheckpoint:
         def read(view: Reads) -> pb.SignedCheckpoint:

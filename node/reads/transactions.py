@@ -5,10 +5,10 @@ from __future__ import annotations
 from keeling.encoding import Ref
 from keeling.reasons import Reason
 from keeling.v1 import ledger_pb2 as pb
-from node import receipts
 from node.archive import ArchivedAnswer, ArchivedBlock, read_archive
 from node.core import tables as t
 from node.indexes import read_old_id
+from node.reads import receipts
 from node.reads.errors import BadRequest, NotFound, NotKept, ReadReason
 from node.reads.view import ReadState
 from node.store.contract import Reads

@@ -316,7 +316,7 @@ class GetTransactionRequest(_message.Message):
     PARTICIPANT_FIELD_NUMBER: _builtins.int
     id: _builtins.bytes
     participant: _builtins.str
-    """empty: the caller's"""
+    """empty: the node's own"""
     def __init__(
         self,
         *,
