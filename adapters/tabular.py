@@ -65,6 +65,11 @@ def strip_emails(text: str) -> str:
     return _EMAIL.sub(_EMAIL_REMOVED, text)
 
 
+def count_emails(raw: bytes) -> int:
+    """Return how many e-mail addresses are in a file's bytes, whatever its encoding (ASCII in all we read)."""
+    return sum(1 for _ in _EMAIL.finditer(raw.decode("latin-1"))) if b"@" in raw else 0
+
+
 class TableAdapter:
     """The file adapter of a registry whose exports are comma-separated."""
 

@@ -13,11 +13,13 @@ import typer
 from cli.command import reads
 from cli.exits import ExitCode, misused
 from cli.output import Answer, Grid
+from cli.quantities import format_quantity, format_units
 from cli.session import Session
 
 if TYPE_CHECKING:
     from cli.importing.report import Report
     from cli.importing.run import Source
+    from cli.writing import Hand
 
 app = typer.Typer()
 
@@ -35,6 +37,9 @@ def import_files(
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="FILE", help="Where every row's fate goes; default: by the run's id."),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one page that stands alone.")
     ] = None,
     key: Annotated[
         Path | None, typer.Option("--as", metavar="KEYFILE", help="An importer's key; default: the profile's.")
@@ -71,7 +76,11 @@ def import_files(
             outcome = run.hand_in_all(session, source, plans, hand, progress)
         settled = run.settle_report(planned, outcome)
     path = _write_report(source, settled, report, dry_run)
+    facts = _keep_report(session, source, settled, None if dry_run or stopped or not outcome.transactions else hand)
+    if page is not None:
+        write_page(page, facts)
     answer = _tell(source, settled, path, dry_run or bool(stopped), outcome.transactions)
+    answer = add_findings(answer, facts)
     if stopped:
         complaint = "REFUSED_ROWS: --strict, and some rows are refused: nothing was taken"
         return answer._replace(code=ExitCode.REFUSED, complaint=complaint)
@@ -106,6 +115,53 @@ def _write_report(source: Source, report: Report, wanted: Path | None, dry_run: 
             continue
         return path
     raise misused(f"{names[0]} exists already", "choose another name with --report; the import itself is done")
+
+
+def _keep_report(session: Session, source: Source, report: Report, hand: Hand | None) -> dict[str, Any]:
+    """The report as facts. Of an import that changed something it is kept here, and its digest on the ledger."""
+    from cli.importing import run, shelved
+    from cli.importing.page import build_report_input
+    from hub.reports.summary import digest_report, summarise
+
+    disagreements = run.find_disagreements(session, source)
+    given = (source.registry, source.run.id, report, source.notes, disagreements, source.emails_removed)
+    facts = summarise(build_report_input(*given))
+    if hand is not None:
+        shelved.keep(source.run.id, facts)
+        run.anchor_report(session, source, digest_report(facts), hand)
+    return facts
+
+
+def write_page(path: Path, facts: dict[str, Any]) -> None:
+    """Write the one page to a new file."""
+    from hub.reports.html import format_html
+    from network.files import write_new_file
+
+    try:
+        write_new_file(path, format_html(facts).encode("utf-8"), 0o644)
+    except FileExistsError as error:
+        raise misused(f"{path} exists already", "choose another name; nothing was overwritten") from error
+
+
+def add_findings(answer: Answer, facts: dict[str, Any]) -> Answer:
+    """The answer with what to fix first."""
+    rows = [
+        (
+            str(at),
+            each["title"],
+            tell_units(each["units"]),
+            format_units(each["rows"]) if each["rows"] else "",
+            each["action"],
+        )
+        for at, each in enumerate(facts["first"], 1)
+    ]
+    told = [Grid(("", "fix first", ">units", ">rows", "how"), rows)] if rows else []
+    return answer._replace(facts=answer.facts | {"first": facts["first"]}, sections=[*answer.sections, *told])
+
+
+def tell_units(units: dict[str, int]) -> str:
+    """Units of several grains, never added."""
+    return ", ".join(format_quantity(amount, grain) for grain, amount in units.items())
 
 
 def _tails() -> list[str]:

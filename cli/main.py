@@ -13,11 +13,12 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 import typer
 
 from cli import (
-    account,
     available,
     backup,
     batch,
     cash,
+    claims,
+    discrepancy,
     endings,
     events,
     genesis,
@@ -32,7 +33,9 @@ from cli import (
     node,
     participant,
     project,
+    proposal,
     record,
+    runs,
     status,
     transfer,
     tx,
@@ -75,7 +78,8 @@ def build_app() -> typer.Typer:
     for module in (genesis, status, available, issue, transfer, endings, marks, news, imports, events, backup):
         app.add_typer(module.app)
     app.add_typer(hold.ending)
-    groups = {"node": node, "account": account, "participant": participant, "key": key, "record": record}
+    groups = {"node": node, "account": claims, "participant": participant, "key": key, "record": record}
+    groups |= {"proposal": proposal, "discrepancy": discrepancy, "run": runs}
     groups |= {"project": project, "batch": batch, "lot": lot, "hold": hold, "cash": cash, "tx": tx, "log": log}
     for name, module in groups.items():
         app.add_typer(module.app, name=name)

@@ -116,6 +116,9 @@ class Seen(NamedTuple):
     effective: Effective | None
     issued: Effective | None
     labels: tuple[str, ...]
+    destination: str = ""
+    """Where the source says the tonnes live on: opens a proposal."""
+    because: str = ""
 
 
 class BatchPlan(NamedTuple):

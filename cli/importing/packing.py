@@ -22,6 +22,8 @@ TRANSACTION_BYTES_MAX: Final = 200_000
 SUBMISSION_BYTES_MAX: Final = 400_000
 """Well inside the ledger's megabyte, so that a block of an import does not make others wait long."""
 SUBMISSION_TRANSACTIONS_MAX: Final = 200
+TEXT_MAX: Final = 256
+"""Characters the ledger takes of a destination and of the words for it."""
 _GRADE: Final = "C"
 
 
@@ -38,7 +40,7 @@ class Parcel(NamedTuple):
     """The operations of one transaction, and which batch they are about; empty for a project."""
 
     key: str
-    operations: tuple[op.RegisterProject | op.Issue | op.ExtendBatch, ...]
+    operations: tuple[op.RegisterProject | op.Issue | op.ExtendBatch | op.Anchor, ...]
 
 
 def build_parcels(plan: BatchPlan, run: Run) -> list[Parcel]:
@@ -148,6 +150,8 @@ def _observation(seen: Seen) -> op.Observation:
         effective=_when(seen.effective),
         issued=_when(seen.issued),
         labels=seen.labels,
+        destination=seen.destination.replace("|", "/")[:TEXT_MAX],
+        because=seen.because[:TEXT_MAX],
     )
 
 

@@ -27,6 +27,10 @@ _STATES: Final = {
     UnitStatus.CONVERTED: "CONVERTED",
     UnitStatus.BUFFER: "BUFFER",
 }
+_GONE: Final = ("ENDED", "CANCELLED", "CONVERTED")
+"""States in which a registry shows units whose tonnes may live on elsewhere."""
+SIDES_SHOWN_MAX: Final = 3
+"""Contradictions told of one row; the ledger has them all."""
 _STATUS_OF: Final = {state: "ACTIVE" if state == "FREE" else state for state in _STATES.values()}
 
 
@@ -79,6 +83,10 @@ def _join(pieces: Sequence[Seen]) -> list[Seen]:
         else:
             joined.append(seen)
     return joined
+
+
+def _both_sides(part: Part, lot: KnownLot, said: str) -> str:
+    return f"{part.first} to {part.last}: the ledger has {lot.state} in {lot.account}, the file shows {said}"
 
 
 class _Planner:
@@ -178,7 +186,9 @@ class _Planner:
             self._changed[whole] += part.last - part.first + 1
         contradicted = said if fate is Fate.CONTRADICTS else ""
         self._shelf.put(KnownLot(part.first, part.last, state, account, marks, contradicted, whole))
-        news.append(Seen(part.first, part.last, _STATUS_OF[said], row.effective, row.batch.issued, labels))
+        to, because = (row.twin.destination, row.twin.because) if row.twin and said in _GONE else ("", "")
+        status = _STATUS_OF[said]
+        news.append(Seen(part.first, part.last, status, row.effective, row.batch.issued, labels, to, because))
         return fate
 
     def _compare(self, row: UnitRow, lot: KnownLot, said: str) -> Fate:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from adapters.contract import Record, UnitRow
 from adapters.registry import find_adapter, parse_file
+from adapters.tabular import count_emails
 from cli.exits import ExitCode, Failed
 from cli.identifiers import make_uuid7
 from cli.importing.lookup import look_up
@@ -24,10 +25,12 @@ from cli.issue import find_new_projects
 from cli.session import Session
 from cli.transactions import build_transaction
 from cli.writing import Hand, send
+from hub.reports.model import Disagreement
 from keeling.reasons import Reason
 from keeling.submission import format_submission
 from keeling.units import unassigned_account
 from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
 
 ROUNDS_MAX: Final = 3
 """Times a batch is planned again because somebody else brought it in between."""
@@ -43,6 +46,8 @@ class Source(NamedTuple):
     notes: tuple[str, ...]
     rows: tuple[SourceRow, ...]
     run: Run
+    emails_removed: Mapping[str, int]
+    """By file."""
 
     def batches(self) -> dict[str, list[UnitSource]]:
         """Rows that name units, by batch, in file order."""
@@ -66,13 +71,16 @@ def read_source(registry: str, paths: Sequence[Path]) -> Source:
     """Read the files; `FileError` names the first that cannot be read, before anything is handed in."""
     rows: list[SourceRow] = []
     notes: list[str] = []
+    emails: dict[str, int] = {}
     for at, path in enumerate(paths):
-        parsed = parse_file(registry, path.read_bytes(), file_name=path.name)
+        raw = path.read_bytes()
+        parsed = parse_file(registry, raw, file_name=path.name)
+        emails[path.name] = count_emails(raw)
         notes += [f"{path.name}: {note}" for note in parsed.notes]
         rows += [SourceRow(at, record) for record in parsed.rows()]
     name = find_adapter(registry).name
     run = identify_run(name, [row.record for row in rows])
-    return Source(name, tuple(path.name for path in paths), tuple(notes), tuple(rows), run)
+    return Source(name, tuple(path.name for path in paths), tuple(notes), tuple(rows), run, emails)
 
 
 def identify_run(registry: str, records: Iterable[Record]) -> Run:
@@ -150,6 +158,38 @@ def hand_in_all(
         pending = plan_all(source, known, again)
     text = "another import brings the same batches right now"
     raise Failed(ExitCode.REFUSED, text, reason=Reason.BATCH_EXISTS.name, advice="run this one again when it is done")
+
+
+def anchor_report(session: Session, source: Source, digest: bytes, hand: Hand) -> bool:
+    """Put the digest of a run's report on record; False where the ledger did not take it."""
+    anchor = op.Anchor(kind="reconciliation", name=name_anchor(source.run.id), digest=digest)
+    return _submit(session, [Parcel("", (anchor,))], hand)[0].reason == Reason.ACCEPTED
+
+
+def name_anchor(run: str) -> str:
+    """The name under which reports of a run are anchored."""
+    return f"import/{run}"
+
+
+def find_disagreements(session: Session, source: Source) -> list[Disagreement]:
+    """Open disagreements about units of the batches in these files."""
+    keys = source.batches()
+    pages = session.ask_pages(session.ledger.ListDiscrepancies, pb.ListRequest(open_only=True))
+    found = [each for page in pages for each in page.discrepancies if each.range.batch in keys]
+    return [
+        Disagreement(
+            f"{each.place.height}.{each.place.ordinal}",
+            each.range.batch,
+            each.serials,
+            each.range.units,
+            keys[each.range.batch][0].record.grain.name,
+            each.ledger,
+            each.claimed,
+            each.source,
+            each.restricted,
+        )
+        for each in found
+    ]
 
 
 def _submit(session: Session, group: Sequence[Parcel], hand: Hand) -> Sequence[pb.TransactionResult]:
