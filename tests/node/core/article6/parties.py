@@ -51,12 +51,8 @@ def programme(name: str = "GHA-CP", levies: Any = (), **fields: Any) -> op.SetRe
 def a64_levies(rounding: int = op.Levy.UP, exempt: tuple[str, ...] = ()) -> list[op.Levy]:
     """Article 6.4: 5 % for adaptation, then at least 2 % for overall mitigation, which is never rounded down."""
     return [
-        op.Levy(
-            name="SOP", basis_points=500, account="AF", rounding=rounding, kind=op.Levy.ADAPTATION, exempt=exempt
-        ),
-        op.Levy(
-            name="OMGE", basis_points=200, account="OMGE", cancelled=True, rounding=op.Levy.UP, kind=op.Levy.OMGE
-        ),
+        op.Levy(name="SOP", basis_points=500, account="AF", rounding=rounding, kind=op.Levy.ADAPTATION, exempt=exempt),
+        op.Levy(name="OMGE", basis_points=200, account="OMGE", cancelled=True, rounding=op.Levy.UP, kind=op.Levy.OMGE),
     ]
 
 
