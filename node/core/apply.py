@@ -91,8 +91,12 @@ def apply_transaction(tx: Context, transaction: o.Transaction, digest: bytes) ->
     under the id are refused, and an id that failed stays failed.
     """
     savepoint = tx.state.savepoint()
+    id_key = tables.IDS.whole_key(transaction.id, transaction.participant)
     try:
-        _check_id(tx, transaction, digest)
+        _check_id(tx, transaction.id, id_key, digest)
+        if transaction.not_after_ms and tx.time_ms > transaction.not_after_ms:
+            detail = f"ledger time {tx.time_ms} is after {transaction.not_after_ms}"
+            raise Refused(Reason.EXPIRED, detail, time_ms=tx.time_ms)
         check_static(transaction)
         for operation in transaction.operations:
             since = len(tx.events)
@@ -106,7 +110,7 @@ def apply_transaction(tx: Context, transaction: o.Transaction, digest: bytes) ->
     reason = Reason.ACCEPTED if refusal is None else refusal.reason
     if pins(reason):
         decided = Decided(tx.height, tx.ordinal, digest, reason)
-        tx.state.put(tables.IDS, decided, transaction.id, transaction.participant)
+        tx.state.put_key(tables.IDS, id_key, decided)
     return refusal
 
 
@@ -115,11 +119,10 @@ def read_id_time(transaction_id: bytes) -> int:
     return int.from_bytes(transaction_id[:6], "big")
 
 
-def _check_id(tx: Context, transaction: o.Transaction, digest: bytes) -> None:
-    number = transaction.id
+def _check_id(tx: Context, number: bytes, key: bytes, digest: bytes) -> None:
     if len(number) != 16 or number[6] >> 4 != 7 or number[8] >> 6 != 2:
         raise Refused(Reason.ID_NOT_UUID7, f"{number.hex()!r} is not a UUIDv7", id=number.hex())
-    decided = tx.state.get(tables.IDS, number, transaction.participant)
+    decided = tx.state.get_key(tables.IDS, key)
     if decided is not None:
         place = f"{decided.height}.{decided.ordinal}"
         values = {"height": decided.height, "ordinal": decided.ordinal, "first": Reason(decided.reason).name}
@@ -130,9 +133,6 @@ def _check_id(tx: Context, transaction: o.Transaction, digest: bytes) -> None:
     if abs(tx.time_ms - read_id_time(number)) > ID_WINDOW_MS:
         detail = f"the id is from {read_id_time(number)}, ledger time is {tx.time_ms}"
         raise Refused(Reason.ID_OUT_OF_WINDOW, detail, time_ms=tx.time_ms)
-    if transaction.not_after_ms and tx.time_ms > transaction.not_after_ms:
-        detail = f"ledger time {tx.time_ms} is after {transaction.not_after_ms}"
-        raise Refused(Reason.EXPIRED, detail, time_ms=tx.time_ms)
 
 
 def check_static(transaction: o.Transaction) -> None:

@@ -136,7 +136,7 @@ def check_price(tx: Context, number: int, mandate: str, paid: Sequence[CashLeg],
 
 def check_incoming(tx: Context, giver: Account, taker: Account) -> None:
     """Where a policy says so, the taker's owner approves what comes in from others."""
-    if taker.owner == giver.owner:
+    if taker.owner == giver.owner or (taker.next_policy is None and not taker.policy.incoming_approved):
         return
     policy = policy_in_force(tx, taker)
     if policy.incoming_approved and not tx.people(taker.owner, Purpose.APPROVE, policy.approvers):

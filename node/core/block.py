@@ -45,7 +45,7 @@ from node.core.apply import apply_transaction, forget_ids
 from node.core.context import Context, Signer
 from node.core.holds import expire_holds
 from node.core.limits import SWEEP_MAX
-from node.core.records import Author, Decided
+from node.core.records import Author, Decided, Key
 from node.core.refusal import Refusal
 from node.core.state import State
 
@@ -200,14 +200,11 @@ def _execute_submission(
     answers: list[Answer] = []
     if submission is not None:
         _prefetch_ids(state, submission, participant)
+        submitter = _Submitter(submission.key, participant)
         for item in submission.transactions:
-            first = len(events)
-            tx = _Pending(height, time_ms, ordinal + len(answers), first)
-            answers.append(_execute_transaction(state, tip, tx, submission.key, participant, item, check, events))
-    results = [
-        Result(a.digest, a.refusal.reason if a.refusal else Reason.ACCEPTED, compute_events_digest(a.events))
-        for a in answers
-    ]
+            place = (height, time_ms, ordinal + len(answers), len(events))
+            answers.append(_execute_transaction(state, tip, place, submitter, item, check, events))
+    results = [Result(a.digest, a.refusal.reason if a.refusal else 0, compute_events_digest(a.events)) for a in answers]
     root = compute_results_root(results)
     digest = submission.digest if submission is not None else sha256(raw).digest()
     key = submission.key if submission is not None else bytes(32)
@@ -251,22 +248,26 @@ def _prefetch_ids(state: State, submission: Submission, participant: str) -> Non
     """Read all ids of the submission in one go: an id is the first field of a transaction, 16 bytes after its tag."""
     heads = [item.raw[:18] for item in submission.transactions]
     ids = [head[2:] for head in heads if head[:2] == b"\x0a\x10" and len(head) == 18]
-    state.prefetch(t.IDS, [t.IDS.key(number, participant) for number in ids])
+    state.prefetch(t.IDS, [t.IDS.whole_key(number, participant) for number in ids])
 
 
-class _Pending(NamedTuple):
-    height: int
-    time_ms: int
-    ordinal: int
-    first_event: int
+class _Submitter:
+    """Who handed the submission in, resolved once while their key stays as it is: few transactions need others."""
+
+    __slots__ = ("key", "participant", "row", "signers")
+
+    def __init__(self, key: bytes, participant: str) -> None:
+        self.key = key
+        self.participant = participant
+        self.row: Key | None = None
+        self.signers: tuple[Signer, ...] = ()
 
 
 def _execute_transaction(
     state: State,
     tip: Tip,
-    place: _Pending,
-    submitter: bytes,
-    participant: str,
+    place: tuple[int, int, int, int],
+    submitter: _Submitter,
     item: Approved,
     check: CheckSignature,
     events: list[Event],
@@ -275,34 +276,40 @@ def _execute_transaction(
         transaction = parse_transaction(item.raw)
     except SubmissionError as error:
         return Answer(item.digest, Refusal(error.reason, str(error)), (), None)
+    participant = submitter.participant
     if transaction.participant != participant:
         detail = f"the transaction names {transaction.participant!r}, the key belongs to {participant!r}"
         return Answer(item.digest, Refusal(Reason.NOT_THE_SUBMITTER, detail), (), transaction)
-    signers = _resolve_signers(state, tip, submitter, participant, item, check)
+    signers = _resolve_signers(state, tip, submitter, item, check)
     if isinstance(signers, Refusal):
         return Answer(item.digest, signers, (), transaction)
-    tx = Context(state, place.height, place.time_ms, place.ordinal, place.first_event, participant, signers)
+    tx = Context(state, *place, participant, signers)
     refusal = apply_transaction(tx, transaction, item.digest)
     events += tx.events
     return Answer(item.digest, refusal, tuple([EVENT.encode(event) for event in tx.events]), transaction)
 
 
 def _resolve_signers(
-    state: State, tip: Tip, submitter: bytes, participant: str, item: Approved, check: CheckSignature
+    state: State, tip: Tip, submitter: _Submitter, item: Approved, check: CheckSignature
 ) -> tuple[Signer, ...] | Refusal:
     """The submitter and every approver, each with what their key may do; refuses a signature that does not verify."""
+    row = state.get(t.KEYS, submitter.key)
+    if not item.approvals and row is not None and row is submitter.row:
+        return submitter.signers
     found = []
-    for public in (submitter, *(key for key, _ in item.approvals)):
+    for public in (submitter.key, *(key for key, _ in item.approvals)):
         key = state.get(t.KEYS, public) if len(public) == 32 else None
         if key is None:
             return Refusal(Reason.BAD_APPROVAL, f"approval by {public.hex()[:16]}, which is not on this ledger")
         if key.retired:
             return Refusal(Reason.KEY_NOT_ACTIVE, f"approval by {public.hex()[:16]}, which was retired")
-        if key.participant != participant and is_suspended(state, key.participant):
+        if key.participant != submitter.participant and is_suspended(state, key.participant):
             return Refusal(Reason.PARTICIPANT_SUSPENDED, f"approval by {key.participant}, which is suspended")
         found.append(Signer(public, key.participant, key.person, key.purposes))
     message = approval_message(tip.network, item.digest) if item.approvals else b""
     for public, signature in item.approvals:
         if not check(public, signature, message):
             return Refusal(Reason.BAD_APPROVAL, f"the approval by {public.hex()[:16]} does not verify")
+    if not item.approvals:
+        submitter.row, submitter.signers = row, tuple(found)
     return tuple(found)

@@ -179,8 +179,9 @@ class Context:
     def people(self, participant: str, purpose: Purpose, keys: Sequence[bytes] = ()) -> tuple[str, ...]:
         """The different people of a participant who signed with a key for `purpose` (one of `keys`, if any given)."""
         found: list[str] = []
+        wanted = int(purpose)  # plain integers: an IntFlag's "&" costs more than all the rest of this loop
         for signer in self.signers:
-            if signer.participant != participant or not signer.purposes & purpose:
+            if signer.participant != participant or not signer.purposes & wanted:
                 continue
             if (not keys or signer.key in keys) and signer.person not in found:
                 found.append(signer.person)

@@ -57,7 +57,9 @@ def find_lots(state: State, batch: int, first: int, units: int) -> list[tuple[in
 
 def touch_lots(tx: Context, batch: int, first: int, units: int) -> list[tuple[int, Lot]]:
     """`find_lots` inside a transaction, counted against what one transaction may touch."""
-    found = find_lots(tx.state, batch, first, units)
+    whole = tx.state.get(t.LOTS, batch, first)
+    # One lot that begins there and is large enough: what most transfers name.
+    found = [(first, whole)] if whole is not None and whole.units >= units else find_lots(tx.state, batch, first, units)
     tx.lots_touched += len(found)
     if tx.lots_touched > LOTS_TOUCHED_MAX:
         detail = f"the transaction touches more than {LOTS_TOUCHED_MAX} lots; split it into several"
@@ -183,8 +185,10 @@ def _move_piece(
 
 def check_available(tx: Context, account: int, name: str, pieces: Sequence[Piece]) -> None:
     """Every position is seen, FREE, in this account and unrestricted; refuses with the first reason against it."""
+    restricted = False
     for piece in pieces:
         batch = tx.batch_number(piece.batch)
+        restricted = restricted or batch.restrictions > 0
         at = piece.first
         for first, lot in touch_lots(tx, piece.batch, piece.first, piece.units):
             if first > at:
@@ -198,7 +202,8 @@ def check_available(tx: Context, account: int, name: str, pieces: Sequence[Piece
         if at < piece.first + piece.units:
             where = _describe(batch, at, piece.first + piece.units)
             raise Refused(Reason.UNITS_UNSEEN, f"{where} were never shown by an export", part=where)
-    check_unrestricted(tx, pieces)
+    if restricted:
+        check_unrestricted(tx, pieces)
 
 
 def check_unrestricted(tx: Context, pieces: Sequence[Piece]) -> None:

@@ -17,6 +17,8 @@ from node.core.refusal import Refused
 
 def batches_of(tx: Context, pieces: Sequence[Piece]) -> list[Batch]:
     """The batches the pieces are of, each once, in order."""
+    if len(pieces) == 1:
+        return [tx.batch_number(pieces[0].batch)]
     return [tx.batch_number(number) for number in dict.fromkeys(piece.batch for piece in pieces)]
 
 
@@ -47,13 +49,12 @@ def check_transfer(tx: Context, batch: Batch, giver: Account, taker: Account, se
             detail = f"{giver.name} and {taker.name} are different accounts at {batch.registry}"
             raise Refused(Reason.NEEDS_REGISTRY_CONFIRMATION, detail, registry=batch.registry)
         check_link_works(tx, giver, here)
-    check_transfer_rule(tx, batch, giver, taker, settlement)
-    if tx.programme(batch.programme).transfer_rule == Rule.REGISTRY_ONLY:
+    if check_transfer_rule(tx, batch, giver, taker, settlement) == Rule.REGISTRY_ONLY:
         raise Refused(Reason.REGISTRY_ONLY, f"units of {batch.programme} move only at {batch.registry}")
 
 
-def check_transfer_rule(tx: Context, batch: Batch, giver: Account, taker: Account, settlement: str) -> None:
-    """The programme lets units of the batch change hands at all: here, or at their registry after a hold."""
+def check_transfer_rule(tx: Context, batch: Batch, giver: Account, taker: Account, settlement: str) -> int:
+    """The programme lets units of the batch change hands at all, here or at their registry: returns its rule."""
     programme = tx.programme(batch.programme)
     rule = programme.transfer_rule
     if rule == Rule.EXCHANGE_ONLY:
@@ -68,6 +69,7 @@ def check_transfer_rule(tx: Context, batch: Batch, giver: Account, taker: Accoun
     elif rule == Rule.WITHIN_LINK and (giver.link is None or taker.link is None or giver.link[:2] != taker.link[:2]):
         detail = f"units of {batch.programme} move only inside one link"
         raise Refused(Reason.NOT_TRANSFERABLE, detail, programme=batch.programme)
+    return rule
 
 
 def check_end(tx: Context, batches: Sequence[Batch], account: Account) -> None:

@@ -7,7 +7,7 @@ Nothing here knows a rule.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
@@ -17,8 +17,6 @@ V = TypeVar("V")
 _MISSING: Final[Any] = object()
 CACHED_VALUES_MAX: Final = 200_000
 """Decoded values kept between blocks; more would cost memory, fewer decoding. At 41-byte lots about 60 MB."""
-
-_TABLES: Final = {table.prefix[0]: table for table in ALL}
 
 
 class Reader(Protocol):
@@ -32,26 +30,27 @@ class Reader(Protocol):
 
 
 class _Changed:
-    """The changed keys of one table, put in order only when somebody scans it: most transactions scan nothing."""
+    """The changed keys of one table, put in order only when somebody scans it: most transactions scan nothing.
 
-    __slots__ = ("_fresh", "_sorted")
+    `fresh` are keys still to be put in order; a key may stand there that is known already.
+    """
 
-    def __init__(self, keys: Sequence[bytes] = ()) -> None:
-        self._sorted = sorted(keys)
-        self._fresh: list[bytes] = []
+    __slots__ = ("_sorted", "fresh")
 
-    def add(self, key: bytes) -> None:
-        self._fresh.append(key)
+    def __init__(self) -> None:
+        self._sorted: list[bytes] = []
+        self.fresh: list[bytes] = []
 
     def between(self, low: bytes, high: bytes) -> list[bytes]:
-        if self._fresh:
-            if len(self._fresh) < 16:
-                for key in self._fresh:
-                    insort(self._sorted, key)
+        if self.fresh:
+            if len(self.fresh) < 16:
+                for key in self.fresh:
+                    at = bisect_left(self._sorted, key)
+                    if self._sorted[at : at + 1] != [key]:
+                        self._sorted.insert(at, key)
             else:
-                self._sorted += self._fresh
-                self._sorted.sort()
-            self._fresh.clear()
+                self._sorted = sorted({*self._sorted, *self.fresh})
+            self.fresh.clear()
         return self._sorted[bisect_left(self._sorted, low) : bisect_left(self._sorted, high)]
 
 
@@ -63,7 +62,7 @@ class State:
         self._values: dict[bytes, Any] = {}
         self._block: dict[bytes, Table[Any]] = {}
         self._undo: list[tuple[bytes, Any, bool]] = []
-        self._unsettled: dict[bytes, int] = {}
+        self._unsettled: list[tuple[int, dict[bytes, Table[Any]]]] = []
         self._changed: dict[bytes, _Changed] = {table.prefix: _Changed() for table in ALL}
 
     # -- reading ----------------------------------------------------------------------------------------------------
@@ -142,10 +141,8 @@ class State:
         self._undo.append((key, before, known))
         if not known:
             block[key] = table
-            if key not in self._unsettled:
-                self._unsettled[key] = 0
-                if table.ordered:
-                    self._changed[table.prefix].add(key)
+            if table.ordered:
+                self._changed[table.prefix].fresh.append(key)
         values[key] = value
 
     # -- transactions and blocks ------------------------------------------------------------------------------------
@@ -165,28 +162,24 @@ class State:
 
     def finish_block(self, height: int) -> list[tuple[bytes, bytes | None]]:
         """The block's net changes in key order, encoded; they stay visible here until `settle(height)`."""
-        values, unsettled = self._values, self._unsettled
+        values, tables = self._values, self._block
         changes: list[tuple[bytes, bytes | None]] = []
-        for key, table in sorted(self._block.items(), key=_by_key):
+        for key in sorted(tables):
             value = values[key]
-            changes.append((key, None if value is None else table.value.encode(value)))
-            unsettled[key] = height
+            changes.append((key, None if value is None else tables[key].value.encode(value)))
+        self._unsettled.append((height, tables))
         self._block = {}
         self._undo.clear()
         return changes
 
     def settle(self, height: int) -> None:
         """The store now has everything up to `height`."""
-        kept = {key: at for key, at in self._unsettled.items() if at > height or key in self._block}
-        ordered: dict[bytes, list[bytes]] = {prefix: [] for prefix in self._changed}
-        for key in kept:
-            if _TABLES[key[0]].ordered:
-                ordered[key[:1]].append(key)
-        self._changed = {prefix: _Changed(keys) for prefix, keys in ordered.items()}
-        self._unsettled = kept
+        self._unsettled = [(at, keys) for at, keys in self._unsettled if at > height]
+        self._changed = {table.prefix: _Changed() for table in ALL}
+        kept = [keys for _, keys in self._unsettled] + [self._block]
+        for keys in kept:
+            for key, table in keys.items():
+                if table.ordered:
+                    self._changed[table.prefix].fresh.append(key)
         if len(self._values) > CACHED_VALUES_MAX:
-            self._values = {key: self._values[key] for key in kept}
-
-
-def _by_key(item: tuple[bytes, Table[Any]]) -> bytes:
-    return item[0]
+            self._values = {key: self._values[key] for keys in kept for key in keys}

@@ -8,6 +8,7 @@ without showing its neighbours. Entries, which blocks are made from, are in `kee
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ from keeling.merkle import compute_root, hash_leaf
 FORMAT: Final = 1
 RULES: Final = 1
 RECORD_LEAF: Final = 1
+_LENGTH: Final = struct.Struct(">I").pack
 HEADER_LEAF: Final = 2
 
 
@@ -133,9 +135,8 @@ def chain_writes(previous: bytes, changes: Sequence[tuple[bytes, bytes | None]])
     """
     parts = [previous]
     for key, value in changes:
-        parts.append(len(key).to_bytes(4, "big"))
-        parts.append(key)
-        parts.append(b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4, "big"))
-        if value is not None:
-            parts.append(value)
+        if value is None:
+            parts += (_LENGTH(len(key)), key, b"\xff\xff\xff\xff")
+        else:
+            parts += (_LENGTH(len(key)), key, _LENGTH(len(value)), value)
     return hashlib.sha256(b"".join(parts)).digest()

@@ -207,14 +207,15 @@ class _Packed(Codec[T]):
     def __init__(self, make: Callable[..., T], fields: Sequence[_Integer | _Fixed | _Bool]) -> None:
         self._make = make
         self._fields = tuple(fields)
+        self._sizes = tuple((i, f.size) for i, f in enumerate(fields) if isinstance(f, _Fixed))
         self._checks = tuple((i, f) for i, f in enumerate(fields) if not isinstance(f, _Integer))
         self._struct = struct.Struct(">" + "".join(f.form for f in fields))
         self.size: Final = self._struct.size
 
     def encode(self, value: T) -> bytes:
-        for i, field in self._checks:
-            if isinstance(field, _Fixed) and len(value[i]) != field.size:  # type: ignore[index]
-                raise EncodingError(f"expected {field.size} bytes, got {len(value[i])}")  # type: ignore[index]
+        for i, size in self._sizes:
+            if len(value[i]) != size:  # type: ignore[index]
+                raise EncodingError(f"expected {size} bytes, got {len(value[i])}")  # type: ignore[index]
         try:
             return self._struct.pack(*value)  # type: ignore[misc]
         except struct.error as error:

@@ -118,7 +118,7 @@ class _Fact(NamedTuple):
 
 
 class _MoveCodec(Codec[Move]):
-    """`record(Move, ...)` with each run of fixed fields in one `struct` call: moves are most of what a block encodes."""
+    """`record(Move, ...)` with each run of fixed fields in one `struct` call: moves are most of what is encoded."""
 
     _PLAIN: Final = record(Move, TEXT, U64, U64, TEXT, U8, REF, TEXT, U8)
     _RANGE: Final = struct.Struct(">QQI")
@@ -150,9 +150,43 @@ _STATE: Final = [bytes([state]) for state in range(256)]
 MOVE: Final = _MoveCodec()
 CASH_MOVE: Final = record(CashMove, TEXT, TEXT, TEXT, U64)
 WHEN: Final = record(When, I64, U8)
-EVENT: Final[Codec[Event]] = record(
-    Event, U8, U32, TEXT, WHEN, listing(MOVE), listing(CASH_MOVE), listing(record(_Fact, TEXT, TEXT))
-)
+
+
+class _EventCodec(Codec[Event]):
+    """`record(Event, ...)` written without a call per field: every transaction encodes one at least."""
+
+    _PLAIN: Final = record(
+        Event, U8, U32, TEXT, WHEN, listing(MOVE), listing(CASH_MOVE), listing(record(_Fact, TEXT, TEXT))
+    )
+    _HEAD: Final = struct.Struct(">BII")
+    _WHEN: Final = struct.Struct(">qBI")
+
+    def write(self, out: bytearray, value: Event) -> None:
+        kind, transaction, subject, effective, moves, cash, facts = value
+        before = len(out)
+        try:
+            raw = subject.encode()
+            out += self._HEAD.pack(kind, transaction, len(raw))
+            out += raw
+            out += self._WHEN.pack(effective[0], effective[1], len(moves))
+            for move in moves:
+                MOVE.write(out, move)
+            out += _LENGTH(len(cash))
+            for paid in cash:
+                CASH_MOVE.write(out, paid)
+            out += _LENGTH(len(facts))
+            for name, stated in facts:
+                TEXT.write(out, name)
+                TEXT.write(out, stated)
+        except (struct.error, UnicodeEncodeError):
+            del out[before:]
+            self._PLAIN.write(out, value)
+
+    def read(self, data: bytes, at: int) -> tuple[Event, int]:
+        return self._PLAIN.read(data, at)
+
+
+EVENT: Final = _EventCodec()
 EVENTS: Final = listing(EVENT)
 
 
