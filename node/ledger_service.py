@@ -127,6 +127,15 @@ class LedgerService(rpc.LedgerServicer):
     async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
         return await self._read(reads.get_availability, request, context)
 
+    async def ListAuthorizations(self, request: pb.ListRequest, context: Context) -> pb.ListAuthorizationsResponse:
+        return await self._read(reads.list_authorizations, request, context)
+
+    async def GetAuthorization(self, request: pb.GetAuthorizationRequest, context: Context) -> pb.AuthorizationInfo:
+        return await self._read(reads.get_authorization, request, context)
+
+    async def GetPartyYears(self, request: pb.GetPartyYearsRequest, context: Context) -> pb.PartyYears:
+        return await self._read(reads.get_party_years, request, context)
+
     # -- handing in -------------------------------------------------------------------------------------------------
 
     async def _admit(self, request: pb.SubmitRequest, context: Context) -> list[Admitted]:

@@ -5,6 +5,7 @@ promises: `pages` and ledger.proto. What they read besides state: `node.archive`
 """
 
 from node.reads.accounts import get_account, list_accounts
+from node.reads.article6 import get_authorization, get_party_years, list_authorizations
 from node.reads.availability import get_availability
 from node.reads.batches import get_batch, list_batches
 from node.reads.find import find_lots
@@ -18,11 +19,14 @@ from node.reads.watch import read_events
 __all__ = [
     "find_lots",
     "get_account",
+    "get_authorization",
     "get_availability",
     "get_batch",
     "get_hold",
+    "get_party_years",
     "get_transaction",
     "list_accounts",
+    "list_authorizations",
     "list_batches",
     "list_discrepancies",
     "list_holds",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from keeling.encoding import Ref
 from keeling.events import Event, EventKind
-from keeling.operations import When
+from keeling.operations import InitialReport, When
 from keeling.units import UnitState
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
@@ -134,4 +134,19 @@ def convert_record(name: str, record: r.RecordVersion) -> op.SetRecord:
         message.registry.CopyFrom(op.RegistryPolicy(**record.registry._asdict()))
     if record.rule is not None:
         message.rule.CopyFrom(op.Rule(value=record.rule.value))
+    if record.party is not None:
+        message.party.CopyFrom(op.Party(**record.party._asdict()))
+    if record.approach is not None:
+        fields = record.approach._asdict()
+        fields["initial_reports"] = [convert_initial_report(item) for item in record.approach.initial_reports]
+        message.approach.CopyFrom(op.CooperativeApproach(**fields))
+    return message
+
+
+def convert_initial_report(report: InitialReport) -> op.InitialReport:
+    """A Party's initial report under Article 6.2, as an approach's record names it."""
+    message = op.InitialReport(party=report.party, digest=report.digest, reference=report.reference)
+    submitted = convert_when(report.submitted or When())
+    if submitted is not None:
+        message.submitted.CopyFrom(submitted)
     return message

@@ -812,6 +812,7 @@ class Batch(_message.Message):
     SERIAL_FORM_FIELD_NUMBER: _builtins.int
     ISSUED_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
+    NUMBERS_ASSUMED_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
     batch: _builtins.str
     programme: _builtins.str
@@ -834,6 +835,8 @@ class Batch(_message.Message):
     ndc_year: _builtins.int
     serial_form: _builtins.str
     height: _builtins.int
+    numbers_assumed: _builtins.bool
+    """how many units there are was seen, that they count from 1 was not"""
     @_builtins.property
     def vintage_start(self) -> _operations_pb2.When: ...
     @_builtins.property
@@ -873,11 +876,12 @@ class Batch(_message.Message):
         serial_form: _builtins.str = ...,
         issued: Global___Place | None = ...,
         height: _builtins.int = ...,
+        numbers_assumed: _builtins.bool = ...,
         gaps: _abc.Iterable[Global___Lot] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["issued", b"issued", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_number", b"base_number", "batch", b"batch", "exact", b"exact", "first_number", b"first_number", "gaps", b"gaps", "grain", b"grain", "height", b"height", "host", b"host", "issued", b"issued", "last_number", b"last_number", "lots", b"lots", "ndc_year", b"ndc_year", "programme", b"programme", "project", b"project", "registry", b"registry", "scheme", b"scheme", "seen", b"seen", "serial_form", b"serial_form", "space", b"space", "totals", b"totals", "unseen", b"unseen", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_number", b"base_number", "batch", b"batch", "exact", b"exact", "first_number", b"first_number", "gaps", b"gaps", "grain", b"grain", "height", b"height", "host", b"host", "issued", b"issued", "last_number", b"last_number", "lots", b"lots", "ndc_year", b"ndc_year", "numbers_assumed", b"numbers_assumed", "programme", b"programme", "project", b"project", "registry", b"registry", "scheme", b"scheme", "seen", b"seen", "serial_form", b"serial_form", "space", b"space", "totals", b"totals", "unseen", b"unseen", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1619,6 +1623,354 @@ class Availability(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Availability: _TypeAlias = Availability  # noqa: Y015
+
+@_typing.final
+class AuthorizationInfo(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    PARTY_FIELD_NUMBER: _builtins.int
+    APPROACH_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    COVERED_FIELD_NUMBER: _builtins.int
+    TRANSFERRED_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    authorization: _builtins.str
+    party: _builtins.str
+    approach: _builtins.str
+    version: _builtins.int
+    status: _builtins.str
+    """ISSUED, AMENDED; SUSPENDED: its approach is not active; EXPIRED: its time frame ended; EXHAUSTED: as many units are
+    under it as its cap allows; REVOKED.
+    """
+    covered: _builtins.int
+    """units that came under it"""
+    transferred: _builtins.int
+    """of these, first transferred"""
+    height: _builtins.int
+    @_builtins.property
+    def date(self) -> _operations_pb2.When:
+        """of this version"""
+
+    @_builtins.property
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[_operations_pb2.AuthorizationTerms]:
+        """of this version; in GetAuthorization of all, the first version first"""
+
+    def __init__(
+        self,
+        *,
+        authorization: _builtins.str = ...,
+        party: _builtins.str = ...,
+        approach: _builtins.str = ...,
+        version: _builtins.int = ...,
+        status: _builtins.str = ...,
+        covered: _builtins.int = ...,
+        transferred: _builtins.int = ...,
+        date: _operations_pb2.When | None = ...,
+        terms: _abc.Iterable[_operations_pb2.AuthorizationTerms] | None = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approach", b"approach", "authorization", b"authorization", "covered", b"covered", "date", b"date", "height", b"height", "party", b"party", "status", b"status", "terms", b"terms", "transferred", b"transferred", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizationInfo: _TypeAlias = AuthorizationInfo  # noqa: Y015
+
+@_typing.final
+class ListAuthorizationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    height: _builtins.int
+    @_builtins.property
+    def authorizations(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorizationInfo]: ...
+    def __init__(
+        self,
+        *,
+        authorizations: _abc.Iterable[Global___AuthorizationInfo] | None = ...,
+        next_page_token: _builtins.str = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorizations", b"authorizations", "height", b"height", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuthorizationsResponse: _TypeAlias = ListAuthorizationsResponse  # noqa: Y015
+
+@_typing.final
+class GetAuthorizationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    authorization: _builtins.str
+    def __init__(
+        self,
+        *,
+        authorization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAuthorizationRequest: _TypeAlias = GetAuthorizationRequest  # noqa: Y015
+
+@_typing.final
+class Emissions(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    YEAR_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    year: _builtins.int
+    value: _builtins.str
+    """decimal text, in tonnes of CO2 equivalent or in `metric`"""
+    def __init__(
+        self,
+        *,
+        year: _builtins.int = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["value", b"value", "year", b"year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Emissions: _TypeAlias = Emissions  # noqa: Y015
+
+@_typing.final
+class GetPartyYearsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTY_FIELD_NUMBER: _builtins.int
+    FIRST_YEAR_FIELD_NUMBER: _builtins.int
+    LAST_YEAR_FIELD_NUMBER: _builtins.int
+    AT_HEIGHT_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    INVENTORY_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    ADJUSTMENTS_FIELD_NUMBER: _builtins.int
+    party: _builtins.str
+    first_year: _builtins.int
+    """both 0: the NDC period on record"""
+    last_year: _builtins.int
+    at_height: _builtins.int
+    """what was known then; 0: the newest"""
+    method: _operations_pb2.Party.Method.ValueType
+    """not said: the method on record"""
+    metric: _builtins.str
+    """empty: tonnes of CO2 equivalent"""
+    adjustments: _builtins.bool
+    """with each adjustment, the first thousand"""
+    @_builtins.property
+    def as_of(self) -> _operations_pb2.When:
+        """what was effective by the end of that UTC day, or at that instant"""
+
+    @_builtins.property
+    def inventory(self) -> _containers.RepeatedCompositeFieldContainer[Global___Emissions]: ...
+    def __init__(
+        self,
+        *,
+        party: _builtins.str = ...,
+        first_year: _builtins.int = ...,
+        last_year: _builtins.int = ...,
+        at_height: _builtins.int = ...,
+        as_of: _operations_pb2.When | None = ...,
+        inventory: _abc.Iterable[Global___Emissions] | None = ...,
+        method: _operations_pb2.Party.Method.ValueType = ...,
+        metric: _builtins.str = ...,
+        adjustments: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "as_of", b"as_of", "at_height", b"at_height", "first_year", b"first_year", "inventory", b"inventory", "last_year", b"last_year", "method", b"method", "metric", b"metric", "party", b"party"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPartyYearsRequest: _TypeAlias = GetPartyYearsRequest  # noqa: Y015
+
+@_typing.final
+class PartyYearRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    YEAR_FIELD_NUMBER: _builtins.int
+    FIRST_TRANSFERRED_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
+    CUMULATIVE_FIELD_NUMBER: _builtins.int
+    EMISSIONS_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
+    year: _builtins.int
+    first_transferred: _builtins.int
+    used: _builtins.int
+    cumulative: _builtins.int
+    """net of the period up to this year"""
+    emissions: _builtins.str
+    """as given; empty: not given"""
+    balance: _builtins.str
+    """empty: INDETERMINATE, see `why`"""
+    adjustment: _builtins.str
+    """what the method applies this year; empty: cannot be said"""
+    why: _builtins.str
+    final: _builtins.bool
+    def __init__(
+        self,
+        *,
+        year: _builtins.int = ...,
+        first_transferred: _builtins.int = ...,
+        used: _builtins.int = ...,
+        cumulative: _builtins.int = ...,
+        emissions: _builtins.str = ...,
+        balance: _builtins.str = ...,
+        adjustment: _builtins.str = ...,
+        why: _builtins.str = ...,
+        final: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "balance", b"balance", "cumulative", b"cumulative", "emissions", b"emissions", "final", b"final", "first_transferred", b"first_transferred", "used", b"used", "why", b"why", "year", b"year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartyYearRow: _TypeAlias = PartyYearRow  # noqa: Y015
+
+@_typing.final
+class AdjustmentStep(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """TRIGGERED, REPORTED, CONSISTENT, INCONSISTENT, IN_BTR, FINAL"""
+    @_builtins.property
+    def at(self) -> Global___Place: ...
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        at: Global___Place | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustmentStep: _TypeAlias = AdjustmentStep  # noqa: Y015
+
+@_typing.final
+class AdjustmentInfo(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    YEAR_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_FIELD_NUMBER: _builtins.int
+    LIFE_FIELD_NUMBER: _builtins.int
+    adjustment: _builtins.str
+    year: _builtins.int
+    side: _builtins.str
+    """HOST adds, USER subtracts"""
+    units: _builtins.int
+    """without what was withdrawn"""
+    withdrawn: _builtins.int
+    authorization: _builtins.str
+    @_builtins.property
+    def action(self) -> Global___Place: ...
+    @_builtins.property
+    def effective(self) -> _operations_pb2.When: ...
+    @_builtins.property
+    def life(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdjustmentStep]: ...
+    def __init__(
+        self,
+        *,
+        adjustment: _builtins.str = ...,
+        year: _builtins.int = ...,
+        side: _builtins.str = ...,
+        units: _builtins.int = ...,
+        withdrawn: _builtins.int = ...,
+        authorization: _builtins.str = ...,
+        action: Global___Place | None = ...,
+        effective: _operations_pb2.When | None = ...,
+        life: _abc.Iterable[Global___AdjustmentStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "effective", b"effective"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "adjustment", b"adjustment", "authorization", b"authorization", "effective", b"effective", "life", b"life", "side", b"side", "units", b"units", "withdrawn", b"withdrawn", "year", b"year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustmentInfo: _TypeAlias = AdjustmentInfo  # noqa: Y015
+
+@_typing.final
+class PartyYears(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTY_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    NDC_FIRST_YEAR_FIELD_NUMBER: _builtins.int
+    NDC_LAST_YEAR_FIELD_NUMBER: _builtins.int
+    ADJUSTMENTS_FIELD_NUMBER: _builtins.int
+    ADJUSTMENTS_CUT_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    party: _builtins.str
+    final: _builtins.str
+    """what applies at the end of the period; empty: cannot be said, see `why`"""
+    why: _builtins.str
+    method: _builtins.str
+    ndc_first_year: _builtins.int
+    ndc_last_year: _builtins.int
+    adjustments_cut: _builtins.bool
+    height: _builtins.int
+    basis: _builtins.str
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartyYearRow]: ...
+    @_builtins.property
+    def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdjustmentInfo]: ...
+    def __init__(
+        self,
+        *,
+        party: _builtins.str = ...,
+        rows: _abc.Iterable[Global___PartyYearRow] | None = ...,
+        final: _builtins.str = ...,
+        why: _builtins.str = ...,
+        method: _builtins.str = ...,
+        ndc_first_year: _builtins.int = ...,
+        ndc_last_year: _builtins.int = ...,
+        adjustments: _abc.Iterable[Global___AdjustmentInfo] | None = ...,
+        adjustments_cut: _builtins.bool = ...,
+        height: _builtins.int = ...,
+        basis: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "adjustments_cut", b"adjustments_cut", "basis", b"basis", "final", b"final", "height", b"height", "method", b"method", "ndc_first_year", b"ndc_first_year", "ndc_last_year", b"ndc_last_year", "party", b"party", "rows", b"rows", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartyYears: _TypeAlias = PartyYears  # noqa: Y015
 
 @_typing.final
 class Cursor(_message.Message):

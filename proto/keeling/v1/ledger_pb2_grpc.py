@@ -119,6 +119,21 @@ class LedgerStub:
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.GetAvailabilityRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_ledger__pb2.Availability.FromString,
                 _registered_method=True)
+        self.ListAuthorizations = channel.unary_unary(
+                '/keeling.v1.Ledger/ListAuthorizations',
+                request_serializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_ledger__pb2.ListAuthorizationsResponse.FromString,
+                _registered_method=True)
+        self.GetAuthorization = channel.unary_unary(
+                '/keeling.v1.Ledger/GetAuthorization',
+                request_serializer=keeling_dot_v1_dot_ledger__pb2.GetAuthorizationRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_ledger__pb2.AuthorizationInfo.FromString,
+                _registered_method=True)
+        self.GetPartyYears = channel.unary_unary(
+                '/keeling.v1.Ledger/GetPartyYears',
+                request_serializer=keeling_dot_v1_dot_ledger__pb2.GetPartyYearsRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_ledger__pb2.PartyYears.FromString,
+                _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/keeling.v1.Ledger/Watch',
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.WatchRequest.SerializeToString,
@@ -250,6 +265,29 @@ class LedgerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAuthorizations(self, request, context):
+        """Authorizations under Article 6.2, shorter ids first, each as it stands, without its earlier versions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAuthorization(self, request, context):
+        """One authorization with the terms of every version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPartyYears(self, request, context):
+        """The ledger of a Party by calendar year: what it first transferred (by vintage) and used (by year of use), always;
+        balances only where inventory and method are given or on record, else the reason why not. As of now, of a height or
+        of a date, like GetAvailability; the life of adjustments is always that of now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Watch(self, request, context):
         """Every event from an exact cursor on, in order, none twice and none left out, then new ones as they become final.
         A reader too slow to follow is ended with RESOURCE_EXHAUSTED and the cursor to resume from, never skipped.
@@ -346,6 +384,21 @@ def add_LedgerServicer_to_server(servicer, server):
                     servicer.GetAvailability,
                     request_deserializer=keeling_dot_v1_dot_ledger__pb2.GetAvailabilityRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_ledger__pb2.Availability.SerializeToString,
+            ),
+            'ListAuthorizations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuthorizations,
+                    request_deserializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_ledger__pb2.ListAuthorizationsResponse.SerializeToString,
+            ),
+            'GetAuthorization': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAuthorization,
+                    request_deserializer=keeling_dot_v1_dot_ledger__pb2.GetAuthorizationRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_ledger__pb2.AuthorizationInfo.SerializeToString,
+            ),
+            'GetPartyYears': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPartyYears,
+                    request_deserializer=keeling_dot_v1_dot_ledger__pb2.GetPartyYearsRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_ledger__pb2.PartyYears.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -812,6 +865,87 @@ class Ledger:
             '/keeling.v1.Ledger/GetAvailability',
             keeling_dot_v1_dot_ledger__pb2.GetAvailabilityRequest.SerializeToString,
             keeling_dot_v1_dot_ledger__pb2.Availability.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuthorizations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Ledger/ListAuthorizations',
+            keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
+            keeling_dot_v1_dot_ledger__pb2.ListAuthorizationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAuthorization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Ledger/GetAuthorization',
+            keeling_dot_v1_dot_ledger__pb2.GetAuthorizationRequest.SerializeToString,
+            keeling_dot_v1_dot_ledger__pb2.AuthorizationInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPartyYears(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Ledger/GetPartyYears',
+            keeling_dot_v1_dot_ledger__pb2.GetPartyYearsRequest.SerializeToString,
+            keeling_dot_v1_dot_ledger__pb2.PartyYears.FromString,
             options,
             channel_credentials,
             insecure,

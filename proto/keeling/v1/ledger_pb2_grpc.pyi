@@ -84,6 +84,15 @@ class LedgerStub:
     grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
     height is not final here; FAILED_PRECONDITION NOT_KEPT: this node does not keep what led up to it.
     """
+    ListAuthorizations: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListAuthorizationsResponse]
+    """Authorizations under Article 6.2, shorter ids first, each as it stands, without its earlier versions."""
+    GetAuthorization: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetAuthorizationRequest, _ledger_pb2.AuthorizationInfo]
+    """One authorization with the terms of every version."""
+    GetPartyYears: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetPartyYearsRequest, _ledger_pb2.PartyYears]
+    """The ledger of a Party by calendar year: what it first transferred (by vintage) and used (by year of use), always;
+    balances only where inventory and method are given or on record, else the reason why not. As of now, of a height or
+    of a date, like GetAvailability; the life of adjustments is always that of now.
+    """
     Watch: _grpc.UnaryStreamMultiCallable[_ledger_pb2.WatchRequest, _ledger_pb2.WatchResponse]
     """Every event from an exact cursor on, in order, none twice and none left out, then new ones as they become final.
     A reader too slow to follow is ended with RESOURCE_EXHAUSTED and the cursor to resume from, never skipped.
@@ -132,6 +141,15 @@ class LedgerAsyncStub(LedgerStub):
     """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
     grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
     height is not final here; FAILED_PRECONDITION NOT_KEPT: this node does not keep what led up to it.
+    """
+    ListAuthorizations: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListAuthorizationsResponse]  # type: ignore[assignment]
+    """Authorizations under Article 6.2, shorter ids first, each as it stands, without its earlier versions."""
+    GetAuthorization: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetAuthorizationRequest, _ledger_pb2.AuthorizationInfo]  # type: ignore[assignment]
+    """One authorization with the terms of every version."""
+    GetPartyYears: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetPartyYearsRequest, _ledger_pb2.PartyYears]  # type: ignore[assignment]
+    """The ledger of a Party by calendar year: what it first transferred (by vintage) and used (by year of use), always;
+    balances only where inventory and method are given or on record, else the reason why not. As of now, of a height or
+    of a date, like GetAvailability; the life of adjustments is always that of now.
     """
     Watch: _aio.UnaryStreamMultiCallable[_ledger_pb2.WatchRequest, _ledger_pb2.WatchResponse]  # type: ignore[assignment]
     """Every event from an exact cursor on, in order, none twice and none left out, then new ones as they become final.
@@ -280,6 +298,33 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
         """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
         grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
         height is not final here; FAILED_PRECONDITION NOT_KEPT: this node does not keep what led up to it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuthorizations(
+        self,
+        request: _ledger_pb2.ListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.ListAuthorizationsResponse, _abc.Awaitable[_ledger_pb2.ListAuthorizationsResponse]]:
+        """Authorizations under Article 6.2, shorter ids first, each as it stands, without its earlier versions."""
+
+    @_abc_1.abstractmethod
+    def GetAuthorization(
+        self,
+        request: _ledger_pb2.GetAuthorizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.AuthorizationInfo, _abc.Awaitable[_ledger_pb2.AuthorizationInfo]]:
+        """One authorization with the terms of every version."""
+
+    @_abc_1.abstractmethod
+    def GetPartyYears(
+        self,
+        request: _ledger_pb2.GetPartyYearsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.PartyYears, _abc.Awaitable[_ledger_pb2.PartyYears]]:
+        """The ledger of a Party by calendar year: what it first transferred (by vintage) and used (by year of use), always;
+        balances only where inventory and method are given or on record, else the reason why not. As of now, of a height or
+        of a date, like GetAvailability; the life of adjustments is always that of now.
         """
 
     @_abc_1.abstractmethod
