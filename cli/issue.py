@@ -31,7 +31,10 @@ def issue(
     activity: Annotated[str, typer.Option("--activity", help="The project's id under the programme.")],
     vintage: Annotated[str, typer.Option("--vintage", metavar="YEAR|FROM/TO", help="2024, or two days with a slash.")],
     quantity: Annotated[int, typer.Option("--quantity", parser=parse_units, help="How many units, levies included.")],
-    to: Annotated[str, typer.Option("--to", metavar="ACCOUNT", help="The account that receives the net units.")] = "",
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="ACCOUNT", help="Receives the net units; default: PARTICIPANT/issued, of yours."),
+    ] = "",
     host: Annotated[
         str, typer.Option("--host", metavar="CODE", help="Host Party; registers the project if it is new.")
     ] = "",
@@ -53,11 +56,13 @@ def issue(
 
     \b
     Example:
-      keeling issue --programme A64 --activity 0007 --host MMR --vintage 2024 --quantity 7125 --to myanmar
+      keeling issue --programme A64 --activity 0007 --host MMR --vintage 2024 --quantity 7125
     """
     from keeling.v1 import operations_pb2 as op
 
     start, end = parse_vintage(vintage)
+    opening = find_missing_accounts(session, programme, to)
+    account = to or f"{session.profile.participant}/issued"
     project = f"{programme}:{activity}"
     name = batch or f"{project}-{vintage.replace('/', '..')}"
     operation = op.Issue(
@@ -68,7 +73,7 @@ def issue(
         first_number=str(first),
         units=quantity,
         extent=op.Issue.EXACT,
-        account=to,
+        account=account,
         vintage_start=start,
         vintage_end=end,
         ndc_year=ndc_year,
@@ -76,11 +81,29 @@ def issue(
         evidence=build_evidence(evidence, grade, reference),
         effective=build_when(effective),
     )
-    operations: list[object] = [operation]
+    operations: list[object] = [*opening, operation]
     if host:
         registration = op.RegisterProject(project=project, programme=programme, name=project, host=host)
-        operations = [*find_new_projects(session, [registration], load_hand(session, None)), operation]
+        operations = [*opening, *find_new_projects(session, [registration], load_hand(session, None)), operation]
     return Change(operations, lambda result: _tell(result, name))
+
+
+def find_missing_accounts(session: Session, programme: str, to: str) -> list[op.OpenAccount]:
+    """What opens the accounts an issuance needs and nobody has opened: the receiver's default, and those of levies."""
+    from keeling.v1 import ledger_pb2 as pb
+    from keeling.v1 import operations_pb2 as op
+
+    own = session.profile.participant
+    records = [
+        record for page in session.ask_pages(session.ledger.ListRecords, pb.ListRequest()) for record in page.records
+    ]
+    ours = [r.programme for r in records if r.id == programme and r.programme.registry == own]
+    wanted = [levy.account for levy in ours[-1].levies] if ours else []
+    if not to:
+        wanted.append(f"{own}/issued")
+    pages = session.ask_pages(session.ledger.ListAccounts, pb.ListRequest())
+    known = {account.account for page in pages for account in page.accounts} if wanted else set()
+    return [op.OpenAccount(account=name, owner=own) for name in dict.fromkeys(wanted) if name not in known]
 
 
 def parse_vintage(text: str) -> tuple[op.When, op.When]:

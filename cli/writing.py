@@ -108,7 +108,7 @@ def submit(
     from cli import outbox
     from keeling.submission import format_submission
 
-    items = [(file.transaction, [a for a in file.approvals if a[0] != hand.signer.public_key])]
+    items = [(file.transaction, list(file.approvals))]
     submission = format_submission(file.network, hand.signer.public_key, items, hand.signer.sign)
     if dry_run:
         result = send(session, [submission], dry_run=True)[0]
