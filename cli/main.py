@@ -66,6 +66,7 @@ Exit codes: 0 done, 1 refused by a rule, 2 usage, 3 not found, 4 verification fa
 
 def build_app() -> typer.Typer:
     """The whole program, for `main` and for tests."""
+    from cli.article6 import adjust_app, aef_app, authorize_app
     from cli.audit import audit_app
 
     app = typer.Typer(
@@ -84,6 +85,8 @@ def build_app() -> typer.Typer:
     for name, module in groups.items():
         app.add_typer(module.app, name=name)
     app.add_typer(audit_app, name="audit")
+    for name, group in (("authorize", authorize_app), ("adjust", adjust_app), ("aef", aef_app)):
+        app.add_typer(group, name=name)
     return app
 
 
