@@ -30,7 +30,7 @@ def list_batches(session: Session) -> Answer:
 
     pages = session.ask_pages(session.ledger.ListBatches, pb.ListRequest())
     found = [batch for page in pages for batch in page.batches]
-    columns = ("batch", "registry", "project", "vintage", ">seen", ">unseen", ">lots", "extent", "grain")
+    columns = ("batch", "registry", "project", "vintage", ">seen", ">unseen", "extent", "grain")
     rows = [
         (
             b.batch,
@@ -39,7 +39,6 @@ def list_batches(session: Session) -> Answer:
             describe_vintage(b),
             format_units(b.seen),
             format_units(b.unseen),
-            format_units(b.lots),
             extent_of(b),
             b.grain,
         )

@@ -80,7 +80,6 @@ def export(
     session: Session,
     account: Annotated[str, typer.Option("--account", help="Cut to what concerns this account; nobody else's.")] = "",
     year: Annotated[int, typer.Option("--year", help="Cut to this year of ledger time (UTC).")] = 0,
-    from_height: Annotated[int, typer.Option("--from-height", help="First block.")] = 0,
     to_height: Annotated[int, typer.Option("--to-height", help="Last block; 0: the newest final one.")] = 0,
     output: _OUT = None,
 ) -> Answer:
@@ -92,7 +91,7 @@ def export(
     """
     from keeling.v1 import log_pb2 as pb
 
-    request = pb.ExportRequest(account=account, from_height=from_height, to_height=to_height)
+    request = pb.ExportRequest(account=account, to_height=to_height)
     if year:
         request.from_ms, request.until_ms = _year(year)
     path = output or Path(f"{account.replace('/', '-') or 'ledger'}.bundle")

@@ -10,6 +10,7 @@ import os
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -61,6 +62,9 @@ async def run(folder: NodeFolder) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:
         await node.start()
+        # Decoded state is many long-lived objects without cycles; looking through them costs a fifth of the time.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 1_000)
         print(f"serving {config.origin} at {node.address}", flush=True)
         failed = asyncio.create_task(node.wait_failed())
         asked = asyncio.create_task(stopping.wait())

@@ -32,8 +32,10 @@ from node.health import describe_health
 from node.reads.errors import ReadRefused
 from node.reads.pages import PAGE_MAX
 from node.reads.receipts import convert_dry_run, convert_submission
+from node.reads.serials import serials_of
+from node.reads.view import ReadState
 from node.reads.watch import read_events
-from node.replica import Full, Observing, Replica
+from node.replica import Answered, Full, Observing, Replica
 from node.store.contract import Family, Reads, Store
 from node.verify import Verifier
 
@@ -162,24 +164,24 @@ class LedgerService(rpc.LedgerServicer):
         except Exception as error:  # noqa: BLE001 - the writer stopped: nothing may claim an outcome
             text = f"the node stopped while this was under way, ask for it by id: {error}"
             await abort(context, code_pb2.UNAVAILABLE, "OUTCOME_UNKNOWN", text)
-        response = pb.SubmitResponse()
-        for item in answered:
-            first = item.first_event
-            found = convert_submission(item.submission, item.place, item.time_ms, first, request.brief)
-            response.results.extend(found)
-        return await self._first_receipts(response)
+        return await asyncio.to_thread(self._receipts, answered, request.brief)
 
-    async def _first_receipts(self, response: pb.SubmitResponse) -> pb.SubmitResponse:
-        """Where a transaction was decided before, its first receipt is the answer."""
-        duplicates = [i for i, result in enumerate(response.results) if result.reason == Reason.DUPLICATE]
-        if duplicates:
-            await asyncio.to_thread(self._replace_duplicates, response, duplicates)
-        return response
-
-    def _replace_duplicates(self, response: pb.SubmitResponse, duplicates: list[int]) -> None:
+    def _receipts(self, answered: list[Answered], brief: bool) -> pb.SubmitResponse:
+        """The receipts; where a transaction was decided before, its first one again."""
         with self._store.snapshot() as view:
-            for i in duplicates:
-                again = response.results[i]
+            serials = None if brief else serials_of(ReadState(view))
+            response = pb.SubmitResponse()
+            for item in answered:
+                first = item.first_event
+                found = convert_submission(item.submission, item.place, item.time_ms, first, serials, brief)
+                response.results.extend(found)
+            self._replace_duplicates(view, response)
+            return response
+
+    @staticmethod
+    def _replace_duplicates(view: Reads, response: pb.SubmitResponse) -> None:
+        for again in response.results:
+            if again.reason == Reason.DUPLICATE:
                 request = pb.GetTransactionRequest(id=again.id, participant=again.participant)
                 first = reads.get_transaction(view, request)
                 first.duplicate = True
@@ -193,7 +195,7 @@ class LedgerService(rpc.LedgerServicer):
             with self._store.snapshot() as view:
                 genesis, check = self._replica.chain.genesis, self._verifier.check
                 block = dry_run(view, genesis, raws, self._author, self._clock_ms(), check)
-                return pb.SubmitResponse(results=convert_dry_run(block))
+                return pb.SubmitResponse(results=convert_dry_run(block, serials_of(ReadState(view))))
 
         return await asyncio.to_thread(on_view)
 

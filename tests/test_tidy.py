@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "hub": {"keeling", "network", "adapters", "hub"},
     "cli": {"keeling", "network", "adapters", "hub", "cli"},
     "cli.audit": {"keeling", "network", "cli", "node"},
-    "bench": {"keeling", "network", "bench", "cli", "node"},
+    "bench": {"keeling", "network", "adapters", "bench", "cli", "node"},
 }
 """Who may import whom of ours: the longest matching name decides. The hub reaches a node only over gRPC."""
 

@@ -76,6 +76,7 @@ def convert_batch(state: ReadState, batch: Batch) -> pb.Batch:
         last_number=str(batch.base + batch.high),
         base_number=str(batch.base),
         exact=batch.exact,
+        numbers_assumed=state.get(t.ASSUMED, state.get(t.BATCH_NUMBERS, batch.name)) is not None,
         seen=batch.seen,
         unseen=count_unseen(batch),
         ndc_year=batch.ndc_year,

@@ -9,13 +9,22 @@ from keeling.events import EVENT
 from keeling.reasons import MEANINGS, Reason
 from keeling.v1 import ledger_pb2 as pb
 from node.archive import ArchivedAnswer, ArchivedBlock, ArchivedSubmission
-from node.reads.messages import convert_event
+from node.reads.messages import PrintSerials, convert_event
 
 
 def convert_answer(
-    answer: ArchivedAnswer, participant: str, place: Ref | None, time_ms: int, first_event: int, brief: bool = False
+    answer: ArchivedAnswer,
+    participant: str,
+    place: Ref | None,
+    time_ms: int,
+    first_event: int,
+    serials: PrintSerials | None,
+    brief: bool = False,
 ) -> pb.TransactionResult:
-    """One receipt. `first_event` is the ordinal of its first event in the block; `place` None in a dry run."""
+    """One receipt. `first_event` is the ordinal of its first event in the block; `place` None in a dry run.
+
+    `serials` prints ranges as their registry does; brief receipts are without events.
+    """
     reason = Reason(answer.reason)
     result = pb.TransactionResult(
         id=answer.id,
@@ -35,22 +44,28 @@ def convert_answer(
     if not brief:
         height = place.height if place is not None else 0
         for offset, raw in enumerate(answer.events):
-            result.events.append(convert_event(EVENT.decode(raw), Ref(height, first_event + offset), time_ms))
+            at = Ref(height, first_event + offset)
+            result.events.append(convert_event(EVENT.decode(raw), at, time_ms, serials))
     return result
 
 
 def convert_submission(
-    submission: ArchivedSubmission, place: Ref, time_ms: int, first_event: int, brief: bool
+    submission: ArchivedSubmission,
+    place: Ref,
+    time_ms: int,
+    first_event: int,
+    serials: PrintSerials | None,
+    brief: bool,
 ) -> Iterator[pb.TransactionResult]:
     """The receipts of a final submission whose first transaction is at `place`."""
     for ordinal, answer in enumerate(submission.answers):
         at = Ref(place.height, place.ordinal + ordinal)
-        yield convert_answer(answer, submission.participant, at, time_ms, first_event, brief)
+        yield convert_answer(answer, submission.participant, at, time_ms, first_event, serials, brief)
         first_event += len(answer.events)
 
 
-def convert_dry_run(block: ArchivedBlock) -> Iterator[pb.TransactionResult]:
+def convert_dry_run(block: ArchivedBlock, serials: PrintSerials | None) -> Iterator[pb.TransactionResult]:
     """What would be answered; without places, because nothing happened."""
     for submission in block.submissions:
         for answer in submission.answers:
-            yield convert_answer(answer, submission.participant, None, block.time_ms, 0)
+            yield convert_answer(answer, submission.participant, None, block.time_ms, 0, serials)

@@ -6,10 +6,15 @@ the numbers from there. The schemes are in `keeling.serials`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from keeling.serials import SerialError, SerialRange, find_scheme
 from node.core.records import Batch
+
+if TYPE_CHECKING:
+    from node.reads.view import ReadState
 
 
 @lru_cache(maxsize=4096)
@@ -34,3 +39,12 @@ def print_serials(batch: Batch, first: int, units: int) -> str:
     return find_scheme(form.scheme, form.scheme_version).print_range(
         form._replace(first=number, last=number + units - 1)
     )
+
+
+def serials_of(state: ReadState) -> Callable[[str, int, int], str]:
+    """What prints a range of a batch by its name, for events."""
+
+    def serials(batch: str, first: int, units: int) -> str:
+        return print_serials(state.batch_named(batch)[1], first, units)
+
+    return serials

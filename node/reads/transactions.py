@@ -10,6 +10,7 @@ from node.core import tables as t
 from node.indexes import read_old_id
 from node.reads import receipts
 from node.reads.errors import BadRequest, NotFound, NotKept, ReadReason
+from node.reads.serials import serials_of
 from node.reads.view import ReadState
 from node.store.contract import Reads
 
@@ -35,7 +36,7 @@ def get_transaction(view: Reads, request: pb.GetTransactionRequest) -> pb.Transa
         raise NotKept(ReadReason.NOT_KEPT, detail, height=decided.height)
     participant, answer, first_event = _find_answer(archived, decided.ordinal)
     place = Ref(decided.height, decided.ordinal)
-    return receipts.convert_answer(answer, participant, place, archived.time_ms, first_event)
+    return receipts.convert_answer(answer, participant, place, archived.time_ms, first_event, serials_of(state))
 
 
 def _find_answer(block: ArchivedBlock, ordinal: int) -> tuple[str, ArchivedAnswer, int]:

@@ -12,7 +12,7 @@ from node.archive import ARCHIVED_BLOCK, ArchivedBlock, read_archive
 from node.indexes import archived_event_bytes, scan_account
 from node.reads.errors import BeyondFinal, NotKept, ReadReason
 from node.reads.messages import convert_event
-from node.reads.serials import print_serials
+from node.reads.serials import serials_of
 from node.reads.view import ReadState
 from node.store.contract import Family, Reads
 
@@ -115,7 +115,4 @@ def _read(state: ReadState, height: int) -> ArchivedBlock:
 
 
 def _convert(state: ReadState, encoded: bytes, place: Ref, time_ms: int) -> pb.Event:
-    def serials(batch: str, first: int, units: int) -> str:
-        return print_serials(state.batch_named(batch)[1], first, units)
-
-    return convert_event(EVENT.decode(encoded), place, time_ms, serials)
+    return convert_event(EVENT.decode(encoded), place, time_ms, serials_of(state))

@@ -293,13 +293,11 @@ class ExportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCOUNT_FIELD_NUMBER: _builtins.int
-    FROM_HEIGHT_FIELD_NUMBER: _builtins.int
     TO_HEIGHT_FIELD_NUMBER: _builtins.int
     FROM_MS_FIELD_NUMBER: _builtins.int
     UNTIL_MS_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """empty: whole"""
-    from_height: _builtins.int
     to_height: _builtins.int
     """0: the newest final one"""
     from_ms: _builtins.int
@@ -309,14 +307,13 @@ class ExportRequest(_message.Message):
         self,
         *,
         account: _builtins.str = ...,
-        from_height: _builtins.int = ...,
         to_height: _builtins.int = ...,
         from_ms: _builtins.int = ...,
         until_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "from_height", b"from_height", "from_ms", b"from_ms", "to_height", b"to_height", "until_ms", b"until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "from_ms", b"from_ms", "to_height", b"to_height", "until_ms", b"until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
