@@ -77,10 +77,8 @@ def import_files(
         settled = run.settle_report(planned, outcome)
     path = _write_report(source, settled, report, dry_run)
     facts = _keep_report(session, source, settled, None if dry_run or stopped or not outcome.transactions else hand)
-    if page is not None:
-        write_page(page, facts)
-    answer = _tell(source, settled, path, dry_run or bool(stopped), outcome.transactions)
-    answer = add_findings(answer, facts)
+    write_page(page, facts)
+    answer = add_findings(_tell(source, settled, path, dry_run or bool(stopped), outcome.transactions), facts)
     if stopped:
         complaint = "REFUSED_ROWS: --strict, and some rows are refused: nothing was taken"
         return answer._replace(code=ExitCode.REFUSED, complaint=complaint)
@@ -132,8 +130,10 @@ def _keep_report(session: Session, source: Source, report: Report, hand: Hand | 
     return facts
 
 
-def write_page(path: Path, facts: dict[str, Any]) -> None:
-    """Write the one page to a new file."""
+def write_page(path: Path | None, facts: dict[str, Any]) -> None:
+    """Write the one page to a new file, if one is wanted."""
+    if path is None:
+        return
     from hub.reports.html import format_html
     from network.files import write_new_file
 

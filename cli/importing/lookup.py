@@ -55,6 +55,7 @@ def look_up_batch(session: Session, key: str, rows: Sequence[UnitSource]) -> Kno
         unseen=batch.unseen,
         lots=tuple(sorted(lots, key=lambda lot: lot.first)),
         strangers=strangers,
+        assumed=batch.numbers_assumed,
     )
 
 
@@ -73,6 +74,8 @@ def _span(rows: Sequence[UnitSource], batch: pb.Batch | None) -> tuple[int, int]
     high = max(row.record.serials.last for row in rows)
     if batch is None:
         return low, high
+    if batch.numbers_assumed:
+        high = max(high, int(batch.last_number))
     return min(low, int(batch.last_number) + 1), max(high, int(batch.first_number) - 1)
 
 

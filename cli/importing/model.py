@@ -99,6 +99,8 @@ class KnownBatch(NamedTuple):
     """Units inside the extent that nobody has shown."""
     lots: tuple[KnownLot, ...] = ()
     """Those that share a number with the rows, at least."""
+    assumed: bool = False
+    """How many units there are is known; that they count from 1 is assumed until a number proves it."""
     strangers: tuple[Stranger, ...] = ()
 
     @property
@@ -135,6 +137,7 @@ class BatchPlan(NamedTuple):
     """The extent the batch will have."""
     exists: bool
     becomes_exact: bool
+    assumes_numbers: bool
     was_exact: bool
     unseen_before: int
     unseen_after: int

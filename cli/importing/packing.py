@@ -55,24 +55,28 @@ def build_parcels(plan: BatchPlan, run: Run) -> list[Parcel]:
         observations = [_observation(seen) for seen in piece]
         operations.append(op.ExtendBatch(batch=plan.key, observations=observations, evidence=evidence, run=run.id))
     if plan.becomes_exact:
-        operations.append(op.ExtendBatch(batch=plan.key, evidence=evidence, run=run.id, exact=True))
+        operations.append(
+            op.ExtendBatch(
+                batch=plan.key, evidence=evidence, run=run.id, exact=True, numbers_assumed=plan.assumes_numbers
+            )
+        )
     return list(_pack(plan.key, operations))
 
 
 def build_registrations(plans: Iterable[BatchPlan], registry: str) -> list[op.RegisterProject]:
-    """One registration for each project of a batch that is new here, in order."""
+    """One registration for each project of a batch that is new here, in order.
+
+    Without a host: a project may be in several countries, and which one is a fact of each batch.
+    """
     found: dict[str, op.RegisterProject] = {}
     for plan in plans:
         if not plan.exists and plan.is_news:
             row = plan.rows[0].record
             name = name_project(registry, row.batch.project)
-            hosts = [each.record.batch.host for each in plan.rows if each.record.batch.host]
             text = f"{row.batch.programme} {row.batch.project}"
             found.setdefault(
                 name,
-                op.RegisterProject(
-                    project=name, programme=row.batch.programme, name=text, host=hosts[0] if hosts else ""
-                ),
+                op.RegisterProject(project=name, programme=row.batch.programme, name=text),
             )
     return list(found.values())
 
@@ -131,6 +135,7 @@ def _issue(plan: BatchPlan, run: Run, piece: Sequence[Seen], evidence: op.Eviden
         units=plan.last - plan.first + 1,
         extent=op.Issue.AT_LEAST,
         serial_form=print_range(rows[0].serials),
+        host=next((row.batch.host for row in rows if row.batch.host), ""),
         evidence=evidence,
         effective=_when(issued),
         observations=[_observation(seen) for seen in piece],

@@ -37,6 +37,7 @@ _STATUS_OF: Final = {state: "ACTIVE" if state == "FREE" else state for state in 
 def plan_batch(key: str, rows: Sequence[UnitSource], known: KnownBatch, unassigned: str) -> BatchPlan:
     """The plan for the rows of one batch, given what the ledger has of it. `unassigned` is its registry's account."""
     rows = _settle_first_numbers(rows, known)
+    known = _settle_known(rows, known)
     return _Planner(key, rows, known, unassigned).plan()
 
 
@@ -49,6 +50,22 @@ def _settle_first_numbers(rows: Sequence[UnitSource], known: KnownBatch) -> Sequ
     if not from_zero or not any(counted):
         return rows
     return [_start_at_zero(row) if unsure else row for row, unsure in zip(rows, counted, strict=True)]
+
+
+def _settle_known(rows: Sequence[UnitSource], known: KnownBatch) -> KnownBatch:
+    """What the ledger will have once a row shows the number below an assumed first one (`node.core.numbering`)."""
+    shown = [row.record.serials for row in rows if not shows_issuance(row.record)]
+    below = known.first - 1
+    if not known.assumed or min((each.first for each in shown), default=known.first) != below:
+        return known
+    last = next((lot for lot in known.lots if lot.first <= known.last <= lot.last), None)
+    if last is None or last.state not in ("FREE", "BUFFER") or max(each.last for each in shown) >= known.last:
+        return known
+    kept = [lot for lot in known.lots if lot is not last]
+    if last.first < known.last:
+        kept.append(last._replace(last=known.last - 1))
+    single = last._replace(first=below, last=below, whole=(below, below))
+    return known._replace(first=below, last=known.last - 1, lots=tuple(sorted([single, *kept])), assumed=False)
 
 
 def _start_at_zero(row: UnitSource) -> UnitSource:
@@ -83,6 +100,11 @@ def _join(pieces: Sequence[Seen]) -> list[Seen]:
         else:
             joined.append(seen)
     return joined
+
+
+def _status_of(state: str) -> str:
+    """What to say of units of which only labels are news: what the ledger has."""
+    return _STATUS_OF.get(state, "ENDED" if state in TERMINAL else "ACTIVE")
 
 
 def _both_sides(part: Part, lot: KnownLot, said: str) -> str:
@@ -125,12 +147,20 @@ class _Planner:
             last=self._last,
             exists=self._known.exists,
             becomes_exact=becomes_exact,
+            assumes_numbers=becomes_exact and self._assumes_numbers(),
             was_exact=self._known.exact,
             unseen_before=self._known.unseen,
             unseen_after=after,
             lots_split=sum(units < last - first + 1 for (first, last), units in self._changed.items()),
             units=dict(self._units),
         )
+
+    def _assumes_numbers(self) -> bool:
+        """No row and no lot shows whether the issuance counts from 0 or from 1: its last number, or number 0."""
+        if any(row.record.batch.first_known for row in self._rows if shows_issuance(row.record)):
+            return False
+        ends = [row.record.serials.last for row in self._rows if not shows_issuance(row.record)]
+        return self._first != 0 and self._last not in ends and self._known.last != self._last
 
     def _refuse(self, row: UnitRow) -> Verdict | None:
         """Why the row cannot be taken into this batch; None if it can. The extent grows with rows that can."""
@@ -187,7 +217,7 @@ class _Planner:
         contradicted = said if fate is Fate.CONTRADICTS else ""
         self._shelf.put(KnownLot(part.first, part.last, state, account, marks, contradicted, whole))
         to, because = (row.twin.destination, row.twin.because) if row.twin and said in _GONE else ("", "")
-        status = _STATUS_OF[said]
+        status = _STATUS_OF[said] if lot is None or fate is not Fate.LABELLED else _status_of(lot.state)
         news.append(Seen(part.first, part.last, status, row.effective, row.batch.issued, labels, to, because))
         return fate
 
@@ -197,8 +227,7 @@ class _Planner:
         agrees = lot.state == said or (lot.state in TERMINAL and said in TERMINAL)
         if not agrees and not unclaimed:
             agrees = lot.state in LIVE if said == "FREE" else lot.state == "INSTRUCTED" and said in TERMINAL
+        agrees = agrees or (shows_issuance(row) and (said == "FREE" or lot.state in TERMINAL or not unclaimed))
         if agrees:
             return Fate.KNOWN if lot.labels.issuperset(list_labels(row)) else Fate.LABELLED
-        if shows_issuance(row) and (said == "FREE" or lot.state in TERMINAL or not unclaimed):
-            return Fate.KNOWN
         return Fate.CHANGED if unclaimed and lot.state not in TERMINAL else Fate.CONTRADICTS

@@ -96,6 +96,13 @@ def read_marks(state: State, batch: int, first: int, units: int) -> Iterator[tup
             yield kind, name, at, mark
 
 
+def shift_marks(state: State, batch: int, old: int, new: int, cause: Ref) -> None:
+    """Move every mark of one position to another."""
+    for kind, name, _, mark in list(read_marks(state, batch, old, 1)):
+        erase(state, batch, kind, name, old, 1)
+        paint(state, batch, kind, name, new, 1, mark.value, cause)
+
+
 def find_restriction(state: State, number: int, first: int, units: int) -> tuple[str, int, Mark] | None:
     """The first restriction on the range: its name, its first position, the mark. None when there is none."""
     for key, mark in state.scan(t.MARKS, number, MarkKind.RESTRICTION):

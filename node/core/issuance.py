@@ -20,6 +20,7 @@ from node.core.context import Context
 from node.core.fields import check_evidence, check_length, check_name, check_text, check_when
 from node.core.limits import ALIGNMENT, UNITS_MAX
 from node.core.lots import create
+from node.core.numbering import settle_numbers
 from node.core.observe import DECIMAL, check_observations, find_extent, observe
 from node.core.programmes import find_link
 from node.core.records import Batch, Piece, Project, Space
@@ -31,8 +32,12 @@ _NO_DATE: Final = When()
 def check_project_fields(op: RegisterProject) -> None:
     check_name(op.project, "project")
     check_text(op.name, "name", "a project has a name")
-    if op.host and not re.fullmatch(r"[A-Z]{2,3}", op.host):
-        raise Refused(Reason.BAD_FIELD, f"host {op.host!r} is not an ISO 3166-1 code", field="host")
+    _check_host(op.host)
+
+
+def _check_host(host: str) -> None:
+    if host and not re.fullmatch(r"[A-Z]{2,3}", host):
+        raise Refused(Reason.BAD_FIELD, f"host {host!r} is not an ISO 3166-1 code", field="host")
 
 
 def apply_register_project(tx: Context, op: RegisterProject) -> None:
@@ -66,6 +71,7 @@ def check_issue_fields(op: Issue) -> None:
         raise Refused(Reason.BAD_FIELD, detail, field="observations")
     check_observations(op.observations)
     check_length(op.serial_form, "serial_form")
+    _check_host(op.host)
     for when, field in ((op.vintage_start, "vintage_start"), (op.vintage_end, "vintage_end")):
         check_when(when, field)
     if op.vintage_start and op.vintage_end and op.vintage_end.ms < op.vintage_start.ms:
@@ -162,7 +168,7 @@ def _create_batch(tx: Context, op: Issue, programme: Programme, project: Project
         vintage_start=op.vintage_start or _NO_DATE,
         vintage_end=op.vintage_end or _NO_DATE,
         ndc_year=op.ndc_year,
-        host=project.host,
+        host=op.host or project.host,
         restrictions=0,
         issued=tx.next_ref,
         issued_at=op.effective or When(tx.time_ms, 2),
@@ -235,6 +241,8 @@ def compute_levies(levies: tuple[Levy, ...], units: int) -> list[int]:
 def check_extend_fields(op: ExtendBatch) -> None:
     if not op.observations and not op.exact:
         raise Refused(Reason.MISSING_FIELD, "nothing was observed", field="observations")
+    if op.numbers_assumed and not op.exact:
+        raise Refused(Reason.BAD_FIELD, "only the numbers of a whole issuance are assumed", field="numbers_assumed")
     check_observations(op.observations)
     check_evidence(op.evidence, "an import")
     check_length(op.run, "run")
@@ -250,6 +258,8 @@ def apply_extend(tx: Context, op: ExtendBatch) -> None:
     observe(tx, number, op.observations, op.evidence, op.run)
     if op.exact and not batch.exact:
         tx.state.put(t.BATCHES, tx.batch_number(number)._replace(exact=True), number)
+        if op.numbers_assumed:
+            tx.state.put(t.ASSUMED, b"", number)
         tx.emit(EventKind.EXTENDED, batch.name, facts={"run": op.run, "extent": "EXACT"})
 
 
@@ -258,6 +268,8 @@ def _grow(tx: Context, number: int, batch: Batch, op: ExtendBatch) -> None:
         return
     seen_low, seen_high = find_extent(op.observations)
     low, high = seen_low - batch.base, seen_high - batch.base
+    if tx.state.get(t.ASSUMED, number) is not None:
+        batch = settle_numbers(tx, number, batch, low, high)
     if batch.low <= low and high <= batch.high:
         return
     if batch.exact or low < 0 or high > UNITS_MAX:

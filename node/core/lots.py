@@ -183,6 +183,36 @@ def _move_piece(
     return moves
 
 
+def renumber(tx: Context, number: int, old: int, new: int, cause: Ref) -> None:
+    """Give the unit at position `old` the free position `new` below it: same account and state, so nothing moves.
+
+    It joins the lot that begins right after `new` if that is alike.
+    """
+    state, found = tx.state, find_lot(tx.state, number, old)
+    if found is None:
+        raise AssertionError(f"no unit is at position {old}")
+    counts: Counts = {}
+    first, lot = found
+    _remove(state, counts, number, first, lot)
+    if first < old:
+        _put(state, counts, number, first, lot._replace(units=old - first))
+    if first + lot.units > old + 1:
+        _put(state, counts, number, old + 1, lot._replace(units=first + lot.units - old - 1))
+    single = lot._replace(units=1, height=cause.height, ordinal=cause.ordinal)
+    after = state.get(t.LOTS, number, new + 1)
+    if after is not None and after[1:3] == lot[1:3] and after.hold == lot.hold:
+        _remove(state, counts, number, new + 1, after)
+        single = after._replace(units=after.units + 1)
+    _put(state, counts, number, new, single)
+    _write_totals(state, counts)
+
+
+def _remove(state: State, counts: Counts, batch: int, first: int, lot: Lot) -> None:
+    state.delete(t.LOTS, batch, first)
+    state.delete(t.HOLDINGS, lot.account, lot.state, batch, first)
+    _add(counts, lot.account, lot.state, batch, -lot.units, -1)
+
+
 def check_available(tx: Context, account: int, name: str, pieces: Sequence[Piece]) -> None:
     """Every position is seen, FREE, in this account and unrestricted; refuses with the first reason against it."""
     restricted = False

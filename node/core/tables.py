@@ -109,6 +109,8 @@ CLAIMS: Final = Table(b"w", r.CLAIM, e.U64, e.U32)
 ATTESTATIONS: Final = Table(b"T", r.ATTESTED, e.TEXT, e.TEXT)
 NOTICES: Final = Table(b"N", r.NOTICE, e.TEXT, ordered=True)
 DISCREPANCIES: Final = Table(b"d", r.DISCREPANCY, e.U64, e.U32, ordered=True)
+ASSUMED: Final = Table(b"u", r.EMPTY, e.U32)
+"""Batches whose units are counted but whose numbers nobody has shown; see `node.core.numbering`."""
 PROPOSALS: Final = Table(b"q", r.PROPOSAL, e.U32, e.U64, ordered=True)
 ANCHORS: Final = Table(b"n", r.ANCHORED, e.TEXT, e.TEXT, ordered=True)
 

@@ -317,6 +317,7 @@ def _issue(m: Any) -> o.Issue:
         _evidence(m.evidence) if m.HasField("evidence") else None,
         _when(m.effective) if m.HasField("effective") else None,
         tuple([_observation(x) for x in m.observations]),
+        m.host,
         tuple([_levy_taken(x) for x in m.levies]),
     )
 
@@ -328,6 +329,7 @@ def _extend_batch(m: Any) -> o.ExtendBatch:
         _evidence(m.evidence) if m.HasField("evidence") else None,
         m.run,
         m.exact,
+        m.numbers_assumed,
     )
 
 

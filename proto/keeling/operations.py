@@ -316,6 +316,7 @@ class Issue(NamedTuple):
     evidence: Evidence | None = None
     effective: When | None = None
     observations: tuple[Observation, ...] = ()
+    host: str = ""
     levies: tuple[LevyTaken, ...] = ()
 
 
@@ -325,6 +326,7 @@ class ExtendBatch(NamedTuple):
     evidence: Evidence | None = None
     run: str = ""
     exact: bool = False
+    numbers_assumed: bool = False
 
 
 class Mark(NamedTuple):

@@ -1193,6 +1193,7 @@ class Issue(_message.Message):
     EVIDENCE_FIELD_NUMBER: _builtins.int
     EFFECTIVE_FIELD_NUMBER: _builtins.int
     OBSERVATIONS_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
     LEVIES_FIELD_NUMBER: _builtins.int
     batch: _builtins.str
     project: _builtins.str
@@ -1209,6 +1210,8 @@ class Issue(_message.Message):
     """0: not said"""
     serial_form: _builtins.str
     """what the scheme needs to print the serials back"""
+    host: _builtins.str
+    """ISO 3166-1; empty: the project's"""
     @_builtins.property
     def vintage_start(self) -> Global___When: ...
     @_builtins.property
@@ -1243,11 +1246,12 @@ class Issue(_message.Message):
         evidence: Global___Evidence | None = ...,
         effective: Global___When | None = ...,
         observations: _abc.Iterable[Global___Observation] | None = ...,
+        host: _builtins.str = ...,
         levies: _abc.Iterable[Global___LevyTaken] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective", b"effective", "evidence", b"evidence", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "batch", b"batch", "effective", b"effective", "evidence", b"evidence", "extent", b"extent", "first_number", b"first_number", "levies", b"levies", "ndc_year", b"ndc_year", "observations", b"observations", "programme", b"programme", "project", b"project", "serial_form", b"serial_form", "space", b"space", "units", b"units", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "batch", b"batch", "effective", b"effective", "evidence", b"evidence", "extent", b"extent", "first_number", b"first_number", "host", b"host", "levies", b"levies", "ndc_year", b"ndc_year", "observations", b"observations", "programme", b"programme", "project", b"project", "serial_form", b"serial_form", "space", b"space", "units", b"units", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1366,10 +1370,15 @@ class ExtendBatch(_message.Message):
     EVIDENCE_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
     EXACT_FIELD_NUMBER: _builtins.int
+    NUMBERS_ASSUMED_FIELD_NUMBER: _builtins.int
     batch: _builtins.str
     run: _builtins.str
     exact: _builtins.bool
     """the issuance was seen: the extent is what is known now"""
+    numbers_assumed: _builtins.bool
+    """With `exact`: how many units there are was seen, not their numbers, which are taken to start at 1. Should number 0
+    be shown later while nobody has the last unit, that one turns out to be it.
+    """
     @_builtins.property
     def observations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Observation]: ...
     @_builtins.property
@@ -1382,10 +1391,11 @@ class ExtendBatch(_message.Message):
         evidence: Global___Evidence | None = ...,
         run: _builtins.str = ...,
         exact: _builtins.bool = ...,
+        numbers_assumed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "evidence", b"evidence", "exact", b"exact", "observations", b"observations", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "evidence", b"evidence", "exact", b"exact", "numbers_assumed", b"numbers_assumed", "observations", b"observations", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
