@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+_TO = Annotated[
+    str, typer.Option("--to", metavar="ACCOUNT", help="Receives the net units; default: PARTICIPANT/issued, of yours.")
+]
+_HOST = Annotated[str, typer.Option("--host", metavar="CODE", help="Host Party; registers the project if it is new.")]
+
 
 @writes(app, "issue")
 def issue(
@@ -31,13 +36,8 @@ def issue(
     activity: Annotated[str, typer.Option("--activity", help="The project's id under the programme.")],
     vintage: Annotated[str, typer.Option("--vintage", metavar="YEAR|FROM/TO", help="2024, or two days with a slash.")],
     quantity: Annotated[int, typer.Option("--quantity", parser=parse_units, help="How many units, levies included.")],
-    to: Annotated[
-        str,
-        typer.Option("--to", metavar="ACCOUNT", help="Receives the net units; default: PARTICIPANT/issued, of yours."),
-    ] = "",
-    host: Annotated[
-        str, typer.Option("--host", metavar="CODE", help="Host Party; registers the project if it is new.")
-    ] = "",
+    to: _TO = "",
+    host: _HOST = "",
     batch: Annotated[str, typer.Option("--batch", help="Its name; default: PROGRAMME:ACTIVITY-VINTAGE.")] = "",
     space: Annotated[str, typer.Option("--space", help="Serial space; default: one of its own for the batch.")] = "",
     first: Annotated[int, typer.Option("--first", parser=parse_units, help="Number of the first unit.")] = "1",  # type: ignore[assignment]

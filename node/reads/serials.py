@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from keeling.serials import SerialError, SerialRange, find_scheme
 from node.core.records import Batch
+from node.reads.errors import NotFound
 
 if TYPE_CHECKING:
     from node.reads.view import ReadState
@@ -42,9 +43,13 @@ def print_serials(batch: Batch, first: int, units: int) -> str:
 
 
 def serials_of(state: ReadState) -> Callable[[str, int, int], str]:
-    """What prints a range of a batch by its name, for events."""
+    """What prints a range of a batch by its name, for events; nothing for a batch that a dry run only tried."""
 
     def serials(batch: str, first: int, units: int) -> str:
-        return print_serials(state.batch_named(batch)[1], first, units)
+        try:
+            found = state.batch_named(batch)[1]
+        except NotFound:
+            return ""
+        return print_serials(found, first, units)
 
     return serials

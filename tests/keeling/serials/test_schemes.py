@@ -79,7 +79,7 @@ def test_any_numbers_print_and_read_back(
     text = print_range(serials)
     again = parse(text, row["scheme"], units=serials.units)
     assert (again.first, again.last) == (serials.first, serials.last)
-    if row["scheme"] != "puro":  # whose numbers of thirty digits have a space of their own
+    if not row["scheme"].startswith("puro"):  # whose numbers of thirty digits have a space of their own
         assert again.space == row["space"]
     assert print_range(again) == text
     cut = data.draw(st.integers(serials.first, serials.last))
