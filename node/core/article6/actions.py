@@ -14,7 +14,7 @@ from keeling.events import EventKind
 from keeling.operations import AuthorizationTerms, When, WhenPrecision
 from keeling.reasons import Reason
 from node.core import tables as t
-from node.core.article6.calendar import vintage_year, year_of
+from node.core.article6.calendar import year_of
 from node.core.article6.records import (
     Action,
     ActionKind,
@@ -33,8 +33,10 @@ from node.core.article6.stretches import (
     mark_first_transferred,
     numbers_of,
     unmark_first_transferred,
+    vintage_of,
 )
 from node.core.context import Context
+from node.core.limits import UNITS_MAX
 from node.core.refusal import Refused
 from node.core.twins import WAS, read_twins
 
@@ -98,7 +100,8 @@ def parse_adjustment(text: str) -> AdjustmentKey | None:
     if not all(number.isascii() and number.isdigit() and len(number) < 20 for number in (parts[1], *places)):
         return None
     year, height, ordinal = int(parts[1]), int(places[0]), int(places[1])
-    return AdjustmentKey(parts[0], year, sides[parts[2]], height, ordinal) if year < 65_536 else None
+    fits = year < 2**16 and height < 2**63 and ordinal < 2**32
+    return AdjustmentKey(parts[0], year, sides[parts[2]], height, ordinal) if fits else None
 
 
 def act(tx: Context, stretch: Stretch, cause: Cause, doing: Doing) -> None:
@@ -106,7 +109,6 @@ def act(tx: Context, stretch: Stretch, cause: Cause, doing: Doing) -> None:
     authorization = find_authorization(tx, stretch.authorization)
     version = stretch.version or authorization.version
     terms = find_terms(tx, stretch.authorization, version)
-    batch = tx.batch_number(stretch.batch)
     place = tx.emit(
         EventKind.ITMO_ACTION, stretch.authorization, cause.effective, facts=_facts(tx, stretch, cause, doing, version)
     )
@@ -115,7 +117,7 @@ def act(tx: Context, stretch: Stretch, cause: Cause, doing: Doing) -> None:
         mark_first_transferred(tx, stretch, version, place)
         transferred = authorization.transferred + stretch.units
         tx.state.put(t.AUTHORIZATIONS, authorization._replace(transferred=transferred), stretch.authorization)
-        keys.append(_adjust(tx, authorization.party, vintage_year(batch), Side.HOST, stretch, terms, cause, place))
+        keys.append(_adjust(tx, authorization.party, vintage_of(stretch), Side.HOST, stretch, terms, cause, place))
     if doing.use_year:
         keys.append(_adjust(tx, doing.from_party, doing.use_year, Side.USER, stretch, terms, cause, place))
     action = Action(
@@ -152,7 +154,7 @@ def _facts(tx: Context, stretch: Stretch, cause: Cause, doing: Doing, version: i
         "last_id": first + stretch.units - 1,
         "units": stretch.units,
         "grain": batch.grain,
-        "vintage": vintage_year(batch),
+        "vintage": vintage_of(stretch),
         "from_party": doing.from_party,
         "to_party": doing.to_party,
         "use_year": doing.use_year or "",
@@ -219,6 +221,8 @@ def _adjust(
 def _add(ledger: PartyYear, side: int, metric: str, units: int) -> PartyYear:
     sums = {(item.side, item.metric): item.units for item in ledger.sums}
     sums[side, metric] = sums.get((side, metric), 0) + units
+    if sums[side, metric] > UNITS_MAX:
+        raise Refused(Reason.AMOUNT_OVERFLOWS, f"more than {UNITS_MAX} units in one Party-year")
     return ledger._replace(sums=tuple(Sum(*key, total) for key, total in sorted(sums.items()) if total))
 
 

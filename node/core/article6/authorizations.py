@@ -19,7 +19,6 @@ from keeling.operations import (
     WhenPrecision,
 )
 from keeling.reasons import Reason
-from keeling.units import TERMINAL
 from node.core import records as r
 from node.core import tables as t
 from node.core.article6.actions import cause_of, find_authorization, find_terms
@@ -31,7 +30,6 @@ from node.core.article6.terms import First, Purpose, check_authorization_id, che
 from node.core.context import Context
 from node.core.fields import check_evidence, check_text, check_when
 from node.core.intervals import MarkKind, count_restrictions, paint
-from node.core.lots import touch_lots
 from node.core.refusal import Refused
 
 _SEPARATOR: Final = "; "
@@ -147,18 +145,16 @@ def apply_revoke(tx: Context, op: RevokeAuthorization) -> None:
 
 
 def _restrict_rest(tx: Context, op: RevokeAuthorization) -> int:
+    """By positions, not lots: however the units were cut, a revocation is never too large."""
     name, restricted = f"authorization/{op.authorization}", 0
     for key, _ in list(tx.state.scan(t.COVERED, op.authorization)):
         number = t.COVERED.parts(key)[1]
         batch = tx.batch_number(number)
-        for first, lot in touch_lots(tx, number, batch.low, batch.high - batch.low + 1):
-            if lot.state in TERMINAL:
-                continue
-            for stretch in read_stretches(tx.state, number, first, lot.units):
-                if stretch.authorization == op.authorization and not stretch.version:
-                    layer = (MarkKind.RESTRICTION, name)
-                    paint(tx.state, number, *layer, stretch.first, stretch.units, op.reason, tx.next_ref)
-                    restricted += stretch.units
+        for stretch in read_stretches(tx.state, number, batch.low, batch.high - batch.low + 1):
+            if stretch.authorization == op.authorization and not stretch.version:
+                layer = (MarkKind.RESTRICTION, name)
+                paint(tx.state, number, *layer, stretch.first, stretch.units, op.reason, tx.next_ref)
+                restricted += stretch.units
         changed = tx.batch_number(number)._replace(restrictions=count_restrictions(tx.state, number))
         tx.state.put(t.BATCHES, changed, number)
     return restricted

@@ -23,7 +23,6 @@ from node.core.article6.stretches import (
     Itmo,
     Stretch,
     format_space,
-    is_authorized,
     mark_authorized,
     read_stretches,
 )
@@ -213,16 +212,16 @@ def _count(tx: Context, authorization: str, found: Authorization, part: Stretch,
     if covered > UNITS_MAX:
         raise Refused(Reason.AMOUNT_OVERFLOWS, f"more than {UNITS_MAX} units under {authorization}")
     tx.state.put(t.AUTHORIZATIONS, found._replace(covered=covered), authorization)
-    count_batch(tx, authorization, part.batch, part.units)
+    index_batch(tx, authorization, part.batch)
     if covered == cap:
         tx.emit(EventKind.AUTHORIZATION_EXHAUSTED, authorization, facts={"cap": cap})
 
 
-def count_batch(tx: Context, authorization: str, batch: int, units: int) -> None:
+def index_batch(tx: Context, authorization: str, batch: int) -> None:
     """Have the batch found by authorization, and known to have authorized units."""
-    tx.state.put(t.COVERED, (tx.state.get(t.COVERED, authorization, batch) or 0) + units, authorization, batch)
-    if not is_authorized(tx, batch):
-        tx.state.put(t.COVERED_BATCHES, 0, batch)
+    if tx.state.get(t.COVERED, authorization, batch) is None:
+        tx.state.put(t.COVERED, b"", authorization, batch)
+        tx.state.put(t.COVERED_BATCHES, b"", batch)
 
 
 def _number_itmos(tx: Context, part: Stretch, found: Authorization) -> Itmo:

@@ -17,6 +17,7 @@ from keeling.units import TERMINAL, UnitState
 from node.core import tables as t
 from node.core.article6 import gates
 from node.core.article6.actions import Cause, Doing, act, cause_of, find_authorization, terms_of, withdraw
+from node.core.article6.calendar import year_of
 from node.core.article6.coverage import cover_issued, has_scopes
 from node.core.article6.governed import party_of_account
 from node.core.article6.records import ActionKind
@@ -247,7 +248,8 @@ def _use(tx: Context, stretch: Stretch, cause: Cause, account: int, use: Purpose
         late = Doing(ActionKind.TRANSFER, True, host, user, 0, {"late": "yes"})
         act(tx, stretch, cause, late)
         stretch = stretch._replace(version=find_authorization(tx, stretch.authorization).version)
-    act(tx, stretch, cause, Doing(ActionKind.USE, False, user, "", use.year, facts))
+    year = use.year if 1900 <= use.year <= 9999 else year_of(cause.effective.ms)
+    act(tx, stretch, cause, Doing(ActionKind.USE, False, user, "", year, facts))
 
 
 def _cancel(tx: Context, stretch: Stretch, cause: Cause, account: int, kind: str) -> None:

@@ -9,7 +9,7 @@ from keeling.operations import AuthorizationTerms, Purposeful, PurposefulKind
 from keeling.reasons import Reason
 from node.core.article6.actions import find_authorization, terms_of
 from node.core.article6.calendar import year_of
-from node.core.article6.governed import check_active
+from node.core.article6.governed import check_active, check_year
 from node.core.article6.stretches import Stretch
 from node.core.article6.terms import allows_ndc, allows_oimp
 from node.core.context import Context
@@ -61,6 +61,8 @@ def check_use(tx: Context, stretch: Stretch, use: Purposeful, effective_ms: int)
             f"authorization {stretch.authorization} is for {terms.oimp}, the use for {use.scheme or 'nothing named'}"
         )
         raise Refused(Reason.PURPOSE_NOT_AUTHORIZED, detail, authorization=stretch.authorization)
+    if use.kind == PurposefulKind.NDC:
+        check_year(use.year, "use.year")
     _check_time_frame(stretch, terms, use.year if use.kind == PurposefulKind.NDC else year_of(effective_ms))
 
 

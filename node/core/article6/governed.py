@@ -10,7 +10,15 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from keeling.operations import CooperativeApproach, CooperativeApproachState, Party, PartyMethod, SetRecord
+from keeling.operations import (
+    CooperativeApproach,
+    CooperativeApproachState,
+    LevyKind,
+    Party,
+    PartyMethod,
+    Programme,
+    SetRecord,
+)
 from keeling.reasons import Reason
 from keeling.units import Purpose
 from node.core import tables as t
@@ -63,6 +71,8 @@ def check_governed_fields(op: SetRecord) -> None:
         _check_party_fields(op.id, op.body)
     elif isinstance(op.body, CooperativeApproach):
         _check_approach_fields(op.id, op.body)
+    elif isinstance(op.body, Programme):
+        _check_programme_fields(op.body)
 
 
 def _check_party_fields(record: str, party: Party) -> None:
@@ -100,6 +110,19 @@ def _check_approach_fields(record: str, approach: CooperativeApproach) -> None:
             raise Refused(Reason.BAD_FIELD, detail, field="approach.initial_reports")
         check_length(report.reference, "approach.initial_reports.reference")
         check_when(report.submitted, "approach.initial_reports.submitted")
+
+
+def _check_programme_fields(programme: Programme) -> None:
+    """What Article 6 says of a programme: its code in tables, and levies that are what their kind says."""
+    check_length(programme.underlying, "programme.underlying")
+    for levy in programme.levies:
+        if levy.kind not in list(LevyKind):
+            raise Refused(Reason.BAD_FIELD, f"no levy has the kind {levy.kind}", field="levies.kind")
+        if levy.kind != LevyKind.KIND_UNSPECIFIED and levy.cancelled != (levy.kind == LevyKind.OMGE):
+            detail = f"levy {levy.name!r}: what is for OMGE is cancelled, the adaptation share is not"
+            raise Refused(Reason.BAD_FIELD, detail, field="levies.cancelled")
+        for name in levy.exempt:
+            check_name(name, "levies.exempt")
 
 
 def keep_governed(tx: Context, op: SetRecord, before: Sequence[RecordVersion]) -> dict[str, object]:

@@ -168,5 +168,4 @@ PARTY_YEAR: Final = record(
 )
 REPORT: Final = listing(record(ReportStep, e.TEXT, e.U8, _TEXTS, e.BYTES, WHEN, e.REF))
 PARTY_CODE: Final[Codec[str]] = e.TEXT
-UNITS: Final[Codec[int]] = e.U64
 EMPTY: Final[Codec[bytes]] = e.BYTES

@@ -58,6 +58,13 @@ def format_space(approach: str, registry: str, party: str, vintage: int) -> str:
     return f"{approach}-{registry}-{party}-{vintage}"
 
 
+def vintage_of(stretch: Stretch) -> int:
+    """The vintage year of an authorized stretch: that of its ITMO identifiers, whatever its batch says."""
+    if stretch.itmo is None:
+        raise LookupError(f"position {stretch.first} of batch {stretch.batch} has no ITMO number")
+    return int(stretch.itmo.space.rpartition("-")[2])
+
+
 def _format_anchor(itmo: Itmo) -> str:
     """The mark's value says which position has which identifier, so that it holds for every part of the mark."""
     return f"{itmo.first}={format_itmo(itmo.space, itmo.number)}"

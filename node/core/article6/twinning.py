@@ -12,7 +12,7 @@ from keeling.events import Event
 from keeling.units import UnitState
 from node.core import tables as t
 from node.core.article6.actions import Cause
-from node.core.article6.coverage import count_batch
+from node.core.article6.coverage import index_batch
 from node.core.article6.stretches import Itmo, Stretch, is_authorized, mark_authorized, read_stretches
 from node.core.context import Context
 from node.core.intervals import MarkKind, paint, read_layer
@@ -55,7 +55,7 @@ def _carry(
     itmo = Itmo(stretch.itmo.space, first, stretch.itmo.number_at(stretch.first))
     marked = mark_authorized(tx, Stretch(batch, first, stretch.units, "", 0, None), stretch.authorization, itmo)
     _copy_first_transfer(tx, stretch, batch, first)
-    count_batch(tx, stretch.authorization, batch, stretch.units)
+    index_batch(tx, stretch.authorization, batch)
     for at, lot in find_lots(tx.state, batch, first, stretch.units):
         start, stop = max(at, first), min(at + lot.units, first + stretch.units)
         part = marked._replace(first=start, units=stop - start, version=stretch.version)
