@@ -190,16 +190,20 @@ class _Planner:
         """Lay the row down; what is news goes to `news`."""
         fates: set[Fate] = set()
         own: list[Seen] = []
+        against: list[str] = []
         buffer_from = row.serials.last - row.buffer_units + 1
         pieces = [(row.serials.first, buffer_from - 1, _STATES[row.status]), (buffer_from, row.serials.last, "BUFFER")]
         for first, last, said in pieces:
             if first <= last:
                 for part in self._shelf.parts(first, last):
-                    fates.add(self._take_part(row, part, said, own))
+                    fate = self._take_part(row, part, said, own)
+                    fates.add(fate)
+                    if fate is Fate.CONTRADICTS and part.lot is not None:
+                        against.append(_both_sides(part, part.lot, said))
         news.extend(_join(own))
         for fate in (Fate.CONTRADICTS, Fate.NEW, Fate.CHANGED, Fate.LABELLED):
             if fate in fates:
-                return Verdict(fate)
+                return Verdict(fate, "", "; ".join(against[:SIDES_SHOWN_MAX]))
         return Verdict(Fate.KNOWN)
 
     def _take_part(self, row: UnitRow, part: Part, said: str, news: list[Seen]) -> Fate:

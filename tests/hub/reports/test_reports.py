@@ -1,0 +1,168 @@
+"""The report of an export: sums that add up, what to fix first, and one page that stands alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.reports.findings import find_troubles
+from hub.reports.html import format_html
+from hub.reports.model import BatchState, Disagreement, ReportInput, Row
+from hub.reports.summary import digest_report, format_csv, format_json, summarise
+
+
+def row(number: int, **fields: object) -> Row:
+    body = {"outcome": "new", "status": "active", "units": 100, "grain": "T_CO2E", "effective": "2026-03-20", **fields}
+    return Row("a.csv", number, str(body.pop("row_class", "lot")), **body)  # type: ignore[arg-type]
+
+
+def report(*rows: Row, **fields: object) -> ReportInput:
+    body = {"batches": (), "disagreements": (), "emails_removed": {}, "notes": (), **fields}
+    files = tuple(dict.fromkeys(each.file for each in rows)) or ("a.csv",)
+    return ReportInput("verra", "run-1", files, rows=rows, **body)  # type: ignore[arg-type]
+
+
+ENDED = {"status": "retired"}
+TWO_SIDES = Disagreement("7.1", "verra:7", "7-1-10-VCS", 10, "T_CO2E", "FREE in A", "RETIRED", "run-2", True)
+TROUBLES = [
+    ("nothing", report(row(1)), []),
+    ("refused", report(row(1, row_class="refused", reason="OVERLAP", detail="d", status="")), ["refused:OVERLAP"]),
+    ("contradiction", report(row(1), disagreements=(TWO_SIDES,)), ["contradiction"]),
+    ("moved", report(row(1, moved_to="arb", status="converted")), ["moved:arb"]),
+    ("undated", report(row(1, **ENDED, effective="")), ["undated"]),
+    ("unseen", report(row(1), batches=(BatchState("verra:7", False, 5, "T_CO2E"),)), ["unseen"]),
+    ("planned reductions", report(row(1, ex_ante=True)), ["ex-ante"]),
+    ("planned, retired", report(row(1, ex_ante=True, **ENDED)), []),
+    ("no serials", report(row(1, row_class="evidence", status="issuance")), ["no-serials"]),
+    ("retired or cancelled", report(row(1, status="ended")), ["unclear-end"]),
+    ("twice", report(row(1, row_class="duplicate")), ["duplicate"]),
+    ("for nobody", report(row(1, **ENDED), row(2, **ENDED, beneficiary_named=False)), ["no-beneficiary"]),
+    ("a registry that never says for whom", report(row(1, **ENDED, beneficiary_named=False)), []),
+    ("several years", report(row(1, vintage_years=3)), ["long-vintage"]),
+    ("buffer", report(row(1, buffer_units=7)), ["buffer"]),
+    ("addresses", report(row(1), emails_removed={"a.csv": 2, "b.csv": 0}), ["personal-data"]),
+]
+
+
+@pytest.mark.parametrize(("given_", "kinds"), [pytest.param(*each[1:], id=each[0]) for each in TROUBLES])
+def test_each_kind_of_trouble_is_found(given_: ReportInput, kinds: list[str]) -> None:
+    assert [found.kind for found in find_troubles(given_)] == kinds
+
+
+def test_troubles_are_ranked_by_units_and_how_bad_they_are() -> None:
+    found = find_troubles(
+        report(
+            row(1, row_class="refused", reason="OVERLAP", detail="d", units=10),
+            row(2, status="ended", units=30),
+            row(3, units=9_000, grain="KG_CO2E", row_class="duplicate"),
+            emails_removed={"a.csv": 4},
+        )
+    )
+    assert [each.kind for each in found] == ["unclear-end", "refused:OVERLAP", "duplicate", "personal-data"]
+    assert [int(each.weight) for each in found] == [60, 50, 18, 0]
+
+
+def test_rows_are_named_by_file_and_counted_where_they_are_many() -> None:
+    (found,) = find_troubles(report(*(row(n, status="ended") for n in range(1, 12))))
+    assert found.shown == ("a.csv rows 1, 2, 3, 4, 5, 6, 7, 8 and 3 more",)
+
+
+ROWS = st.builds(
+    row,
+    st.integers(1, 99),
+    row_class=st.sampled_from(["lot", "evidence", "duplicate", "refused"]),
+    status=st.sampled_from(["active", "retired", ""]),
+    units=st.none() | st.integers(0, 10**12),
+    grain=st.sampled_from(["T_CO2E", "KG_CO2E"]),
+    reason=st.just("BAD_DATE"),
+    buffer_units=st.integers(0, 5),
+)
+
+
+@given(st.lists(ROWS, max_size=30))
+def test_every_row_is_in_exactly_one_sum(rows: list[Row]) -> None:
+    facts = summarise(report(*rows))
+    assert sum(each["rows"] for each in facts["totals"]) == len(rows)
+    for grain in facts["grains"]:
+        of_grain = [each for each in facts["totals"] if each["grain"] == grain["grain"]]
+        assert sum(each["units"] for each in of_grain) == grain["units"]
+        assert grain["units"] == sum(each.units or 0 for each in rows if each.grain == grain["grain"])
+    printed = list(csv.DictReader(io.StringIO(format_csv(facts).decode())))
+    assert sum(int(line["rows"]) for line in printed if not line["file"]) == len(rows)
+    assert json.loads(format_json(facts)) == facts
+
+
+def test_the_same_input_is_the_same_report() -> None:
+    given_ = report(row(1), row(2, **ENDED))
+    assert digest_report(summarise(given_)) == digest_report(summarise(given_))
+    assert digest_report(summarise(given_)) != digest_report(summarise(report(row(1))))
+
+
+class Outside(HTMLParser):
+    """Everything a page would fetch, and whether its elements are closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [tag] if tag in ("script", "link", "img", "iframe", "object") else []
+        self.fetched += [name for name, _ in attrs if name in ("src", "href", "onclick")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+FULL = report(
+    row(1),
+    row(2, **ENDED, effective=""),
+    row(3, row_class="refused", reason="OVERLAP", detail="<b>&", units=None),
+    row(4, moved_to="<script>alert(1)</script>", status="converted", serials="7-1-10"),
+    batches=(BatchState("verra:7", True, 0, "T_CO2E"), BatchState("verra:8", False, 50, "T_CO2E")),
+    disagreements=(TWO_SIDES,),
+    emails_removed={"a.csv": 2},
+    notes=("a.csv: read as Windows-1252",),
+)
+
+
+def test_page_stands_alone_and_escapes_what_files_say() -> None:
+    page = format_html(summarise(FULL))
+    parser = Outside()
+    parser.feed(page)
+    assert not parser.fetched
+    assert not parser.open
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "url(" not in page
+    assert "@import" not in page
+    for said in ("Where two sides disagree", "FREE in A", "Unseen units", "2 e-mail addresses removed", "@media print"):
+        assert said in page
+
+
+def test_page_without_troubles_says_so() -> None:
+    assert "Nothing to fix" in format_html(summarise(report(row(1))))
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no browser to look with")
+def test_page_can_be_printed_and_fits_a_narrow_window(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(format_html(summarise(FULL)), encoding="utf-8")
+    paper = tmp_path / "page.pdf"
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [*command, f"--print-to-pdf={paper}", page.as_uri()], capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 0
+    assert paper.read_bytes().startswith(b"%PDF-")
