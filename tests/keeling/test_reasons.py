@@ -38,8 +38,6 @@ def test_what_was_not_decided_does_not_pin() -> None:
         "NEEDS_VERIFIER",
         "NEEDS_TWO_OPERATORS",
         "INCOMING_NOT_APPROVED",
-        "NOT_PERMITTED",
-        "ATTESTOR_IS_PARTY",
     }
     assert not any(pins(reason) for reason in Reason if 0 < reason < 200)
     assert pins(Reason.ACCEPTED)
