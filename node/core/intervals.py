@@ -7,7 +7,7 @@ split one (units and rules §1). Restrictions are marks that stop movements; not
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 
 from keeling.encoding import Ref
@@ -66,16 +66,32 @@ def erase(state: State, batch: int, kind: int, name: str, first: int, units: int
 
 def paint(state: State, batch: int, kind: int, name: str, first: int, units: int, value: str, cause: Ref) -> None:
     """Give the range one value in this layer. Neighbours of the same value become one interval with it."""
-    erase(state, batch, kind, name, first, units)
-    start, stop = first, first + units
-    for at, mark in read_layer(state, batch, kind, name, max(first - 1, 0), units + 2):
-        if mark.value == value and at + mark.units == first:
+    end, low = first + units, max(first - 1, 0)
+    start, stop = first, end
+    for at, mark in read_layer(state, batch, kind, name, low, end - low + 1):
+        after = at + mark.units
+        if mark.value == value:
+            start, stop = min(start, at), max(stop, after)
+        elif at >= end or after <= first:
+            continue
+        elif at < first:
+            state.put(t.MARKS, mark._replace(units=first - at), batch, kind, name, at)
+        if mark.value == value or at >= first:
             state.delete(t.MARKS, batch, kind, name, at)
-            start = at
-        elif mark.value == value and at == first + units:
-            state.delete(t.MARKS, batch, kind, name, at)
-            stop = at + mark.units
+        if mark.value != value and after > end:
+            state.put(t.MARKS, mark._replace(units=after - end), batch, kind, name, end)
     state.put(t.MARKS, Mark(stop - start, value, cause), batch, kind, name, start)
+
+
+def join_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """(first, units) ranges that do not overlap, in order, those side by side made one."""
+    joined: list[tuple[int, int]] = []
+    for first, units in sorted(ranges):
+        if joined and sum(joined[-1]) == first:
+            joined[-1] = (joined[-1][0], joined[-1][1] + units)
+        else:
+            joined.append((first, units))
+    return joined
 
 
 def covers(state: State, batch: int, kind: int, name: str, first: int, units: int, value: str) -> bool:

@@ -18,7 +18,7 @@ from keeling.units import TERMINAL, UnitState, unassigned_account
 from node.core import tables as t
 from node.core.context import Context
 from node.core.fields import check_text, check_when
-from node.core.intervals import MarkKind, covers, erase, paint
+from node.core.intervals import MarkKind, covers, erase, join_ranges, paint
 from node.core.limits import LOTS_MAX, TEXT_MAX
 from node.core.lots import create, move_all, touch_lots
 from node.core.proposals import open_proposals
@@ -64,6 +64,7 @@ class Parts(NamedTuple):
 
     news: list[tuple[int, int]]
     contradictions: list[tuple[int, int, Lot]]
+    agreed: list[tuple[int, int]]
 
 
 def check_observations(observations: Sequence[Observation]) -> None:
@@ -125,10 +126,15 @@ def observe(
     grade = evidence.grade if evidence else ""
     _create_unseen(tx, number, batch, seen, grade, run)
     apply_news(tx, number, seen, grade, run)
+    labelled: dict[str, list[tuple[int, int]]] = {}
     for item in seen:
         for label in item.labels:
-            if not covers(tx.state, number, MarkKind.LABEL, label, item.first, item.units, grade):
-                paint(tx.state, number, MarkKind.LABEL, label, item.first, item.units, grade, tx.next_ref)
+            labelled.setdefault(label, []).append((item.first, item.units))
+    for label, ranges in sorted(labelled.items()):
+        for first, units in join_ranges(ranges):
+            if not covers(tx.state, number, MarkKind.LABEL, label, first, units, grade):
+                paint(tx.state, number, MarkKind.LABEL, label, first, units, grade, tx.next_ref)
+    for item in seen:
         if item.destination:
             _propose(tx, number, item, evidence, run)
 
@@ -155,8 +161,9 @@ def _create_unseen(tx: Context, number: int, batch: Batch, seen: Sequence[Seen],
         cause, moves = tx.next_ref, list[Move]()
         for piece in pieces:
             moves.append(create(tx, number, batch, piece, account, UnitState.FREE, cause))
-            paint(tx.state, number, MarkKind.GRADE, "", piece.first, piece.units, grade, cause)
             created += piece.units
+        for first, units in join_ranges([piece[1:] for piece in pieces]):
+            paint(tx.state, number, MarkKind.GRADE, "", first, units, grade, cause)
         tx.emit(EventKind.EXTENDED, batch.name, issued, moves, facts={"run": run, "grade": grade})
     if created:
         tx.state.put(t.BATCHES, tx.batch_number(number)._replace(seen=batch.seen + created), number)
@@ -180,11 +187,16 @@ def apply_news(tx: Context, number: int, seen: Sequence[Seen], grade: str, run: 
     unassigned = tx.any_account(unassigned_account(batch.registry))[0]
     by_change: dict[tuple[UnitState, When], list[tuple[int, int]]] = {}
     clashes: list[tuple[Seen, int, int, Lot]] = []
+    agreed: list[tuple[int, int]] = []
     for item in seen:
         parts = _compare(tx, number, item, unassigned)
         when = item.effective or When(tx.time_ms, 2)
         by_change.setdefault((item.state, when), []).extend(parts.news)
         clashes += [(item, first, units, lot) for first, units, lot in parts.contradictions]
+        agreed += parts.agreed
+    for first, units in join_ranges(agreed):
+        # What the registry said before is history now; should it say so again, that is a new contradiction.
+        erase(tx.state, number, MarkKind.REGISTRY_STATE, "", first, units)
     for (state, when), changed in sorted(by_change.items()):
         if changed:
             cause, moves = tx.next_ref, list[Move]()
@@ -203,18 +215,18 @@ def apply_news(tx: Context, number: int, seen: Sequence[Seen], grade: str, run: 
 def _compare(tx: Context, number: int, item: Seen, unassigned: int) -> Parts:
     news: list[tuple[int, int]] = []
     contradictions: list[tuple[int, int, Lot]] = []
+    agreed: list[tuple[int, int]] = []
     end = item.first + item.units
     for first, lot in touch_lots(tx, number, item.first, item.units):
         start = max(first, item.first)
         units = min(first + lot.units, end) - start
         if _agrees(lot, item.state, lot.account == unassigned):
-            # What the registry said before is history now; should it say so again, that is a new contradiction.
-            erase(tx.state, number, MarkKind.REGISTRY_STATE, "", start, units)
+            agreed.append((start, units))
         elif lot.account == unassigned and lot.state not in TERMINAL and lot.state != UnitState.IMMOBILISED:
             news.append((start, units))
         elif not _already_open(tx, number, start, units, item.state.name):
             contradictions.append((start, units, lot))
-    return Parts(news, contradictions)
+    return Parts(news, contradictions, agreed)
 
 
 def _agrees(lot: Lot, said: UnitState, unclaimed: bool) -> bool:
