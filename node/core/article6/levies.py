@@ -27,7 +27,7 @@ def find_levies(op: Issue, programme: Programme, project: Project, compute: Comp
     """Units of each levy of the record, in its order: 0 where host or project is exempt."""
     due = compute(programme.levies, op.units)
     for i, levy in enumerate(programme.levies):
-        if op.project in levy.exempt or project.host in levy.exempt:
+        if op.project in levy.exempt or (op.host or project.host) in levy.exempt:
             due[i] = 0
     if programme.native:
         if op.levies:

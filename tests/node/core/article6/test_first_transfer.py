@@ -9,6 +9,7 @@ from keeling.reasons import Reason
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
 from node.core.article6.stretches import read_stretches
+from node.core.intervals import MarkKind, read_layer
 from tests.node.core.article6.parties import (
     TERMS,
     Parties,
@@ -60,6 +61,27 @@ def test_a_part_is_first_transferred_and_the_rest_is_not() -> None:
     accepted(world.send("gh", "se", 600))
     assert world.sums("GHA", 2023) == (1000, 0)
     assert world.actions()[-2:] == [("TRANSFER", "first", 300), ("TRANSFER", "first", 300)]
+
+
+def test_the_mark_says_which_action_and_which_version() -> None:
+    world = ready()
+    accepted(world.send("gh", "ch", 100))
+    accepted(world.send("gh", "ch", 100))
+    places = [p for p, e in world.log() if e.kind == EventKind.ITMO_ACTION and e.fact("first_transfer")]
+    marks = read_layer(world.state, 1, MarkKind.FIRST_TRANSFER, "", 0, 1000)
+    assert [mark.value for _, mark in marks] == [f"1 {place.height}.{place.ordinal}" for place in places]
+
+
+def test_what_a_reversal_undid_can_be_first_transferred_again() -> None:
+    world = ready("use or cancellation")
+    accepted(world.cancel("gh", 100))
+    place = next(p for p, e in world.log() if e.kind == EventKind.CANCELLED)
+    reversal = op.Reverse(height=place.height, ordinal=place.ordinal, reason="error", evidence=evidence())
+    accepted(world.run("reg", reversal))
+    assert world.sums("GHA", 2023) == (0, 0)
+    accepted(world.cancel("gh", 100))
+    assert world.sums("GHA", 2023) == (100, 0)
+    assert world.state.get(t.AUTHORIZATIONS, "GHA-1").transferred == 100  # type: ignore[union-attr]
 
 
 def test_a_split_inherits_the_mark_and_going_home_does_not_take_it_off() -> None:

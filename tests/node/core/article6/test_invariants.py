@@ -130,7 +130,7 @@ def check_reports(world: Parties) -> None:
             assert world.sums(code, when) == (found.get((code, when, "FT"), 0), found.get((code, when, "USE"), 0))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(step, min_size=3, max_size=14))
 def test_g4_and_the_sums_hold_whatever_is_done(steps: list[tuple[Any, ...]]) -> None:
     world = Parties()
