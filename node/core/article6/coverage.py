@@ -35,7 +35,7 @@ from node.core.refusal import Refused
 
 SCOPE_BATCHES_MAX: Final = 1_000
 """Batches that may come under an authorization in one operation."""
-_ANY_SCOPE: Final = (0, "", "")
+_ANY_SCOPE: Final = t.SCOPES.key(0, "", "")
 _OUT_OF_REACH: Final = (*sorted(TERMINAL), UnitState.IMMOBILISED)
 
 
@@ -66,12 +66,12 @@ def put_scopes(tx: Context, authorization: str, terms: AuthorizationTerms) -> No
     ):
         for name in names:
             tx.state.put(t.SCOPES, b"", kind, name, authorization)
-    tx.state.put(t.SCOPES, b"", *_ANY_SCOPE)
+    tx.state.put_key(t.SCOPES, _ANY_SCOPE, b"")
 
 
 def has_scopes(tx: Context) -> bool:
     """Whether any authorization was ever made here: one look-up, so that other ledgers' issuances pay no more."""
-    return tx.state.get(t.SCOPES, *_ANY_SCOPE) is not None
+    return tx.state.get_key(t.SCOPES, _ANY_SCOPE) is not None
 
 
 def in_scope(batch: Batch, terms: AuthorizationTerms) -> bool:

@@ -36,10 +36,11 @@ _CANCELLING: Final = ("", "VOLUNTARY", "OMGE", "OTHER")
 
 def follow(tx: Context, since: int) -> None:
     """Derive what `tx.events[since:]` entail; raises `Refused` where an authorization forbids it."""
-    first = tx.next_ref.ordinal - len(tx.events)
+    followers = _FOLLOWERS if has_scopes(tx) else _WITHOUT_AUTHORIZATIONS
     for i, event in enumerate(tx.events[since:], since):
-        follower = _FOLLOWERS.get(event.kind)
+        follower = followers.get(event.kind)
         if follower is not None and event.moves:
+            first = tx.next_ref.ordinal - len(tx.events)
             follower(tx, event, Ref(tx.height, first + i))
 
 
@@ -48,8 +49,6 @@ def follow(tx: Context, since: int) -> None:
 
 def _follow_issue(tx: Context, event: Event, place: Ref) -> None:
     """New units, and the parts of them that the programme's record took as levies."""
-    if not has_scopes(tx):
-        return
     number, batch = tx.batch(event.moves[0].batch)
     cause = cause_of(tx, place, event.effective, news=not batch.native)
     created = [move for move in event.moves if move.from_state == UnitState.NONE]
@@ -306,3 +305,7 @@ _FOLLOWERS: Final[dict[int, Callable[[Context, Event, Ref], None]]] = {
     **dict.fromkeys(_MOVING, _follow_transfer),
     **dict.fromkeys(_ENDING, _follow_end),
 }
+_WITHOUT_AUTHORIZATIONS: Final[dict[int, Callable[[Context, Event, Ref], None]]] = {
+    kind: _FOLLOWERS[kind] for kind in (EventKind.HELD, EventKind.USED)
+}
+"""Before the first authorization of a ledger only this can be asked: whose NDC may use units."""
