@@ -38,7 +38,8 @@ def look_up_batch(session: Session, key: str, rows: Sequence[UnitSource]) -> Kno
     batch = _get_batch(session, key)
     low, high = _span(rows, batch)
     starts = sorted({row.record.serials.first for row in rows})
-    borders = [low, *(at for at in starts[_WINDOW_ROWS::_WINDOW_ROWS] if low < at <= high), high + 1]
+    inner = starts[_WINDOW_ROWS::_WINDOW_ROWS] if batch is not None else ()  # a new batch has no lots to look through
+    borders = [low, *(at for at in inner if low < at <= high), high + 1]
     space, lots, others = rows[0].record.serials.space, list[KnownLot](), set[str]()
     for first, after in pairwise(borders):
         for asked, answer in _find(session, space, first, after - 1):

@@ -16,8 +16,8 @@ from cli.quantities import milliseconds
 from keeling.serials import print_range
 from keeling.v1 import operations_pb2 as op
 
-OBSERVATIONS_MAX: Final = 1_000
-"""In one operation; the ledger allows 5,000 ranges a transaction."""
+OBSERVATIONS_MAX: Final = 200
+"""In one operation: an event is read whole to show the history of one of its units."""
 TRANSACTION_BYTES_MAX: Final = 200_000
 SUBMISSION_BYTES_MAX: Final = 400_000
 """Well inside the ledger's megabyte, so that a block of an import does not make others wait long."""
