@@ -7,11 +7,12 @@ indexes that can be built again are in `node.indexes`.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from keeling.block import parse_header
-from keeling.encoding import BYTES, BYTES32, TEXT, U8, U16, U64, listing, record
+from keeling.encoding import BYTES, BYTES32, TEXT, U8, U16, U64, Codec, listing, record
 from keeling.merkle import Growth, Subtree
 from node.core.block import Block
 from node.store.contract import Batch, Family, Reads
@@ -49,7 +50,28 @@ class _Value(NamedTuple):
     value: str
 
 
-_ANSWER: Final = record(ArchivedAnswer, BYTES, BYTES32, U16, TEXT, listing(record(_Value, TEXT, TEXT)), listing(BYTES))
+class _AnswerCodec(Codec[ArchivedAnswer]):
+    """`record(ArchivedAnswer, ...)`; an accepted answer, as most are, in one `struct` call per run of fields."""
+
+    _PLAIN: Final = record(
+        ArchivedAnswer, BYTES, BYTES32, U16, TEXT, listing(record(_Value, TEXT, TEXT)), listing(BYTES)
+    )
+    _ACCEPTED: Final = struct.Struct(">I16s32sHIII")
+
+    def write(self, out: bytearray, value: ArchivedAnswer) -> None:
+        number, digest, reason, detail, values, events = value
+        if reason or detail or values or len(number) != 16 or len(digest) != 32:
+            self._PLAIN.write(out, value)
+            return
+        out += self._ACCEPTED.pack(16, number, digest, 0, 0, 0, len(events))
+        for event in events:
+            BYTES.write(out, event)
+
+    def read(self, data: bytes, at: int) -> tuple[ArchivedAnswer, int]:
+        return self._PLAIN.read(data, at)
+
+
+_ANSWER: Final = _AnswerCodec()
 _SUBMISSION: Final = record(ArchivedSubmission, BYTES, TEXT, listing(_ANSWER))
 ARCHIVED_BLOCK: Final = record(ArchivedBlock, U64, listing(_SUBMISSION), listing(BYTES))
 
@@ -97,11 +119,7 @@ def put_block(batch: Batch, block: Block, entry: bytes, certificate: bytes, chec
     put_growth(batch, block.growth)
     archived = archive_block(block)
     batch.put(Family.EVENTS, U64.encode(height), ARCHIVED_BLOCK.encode(archived))
-    for key, value in block.changes:
-        if value is None:
-            batch.delete(Family.STATE, key)
-        else:
-            batch.put(Family.STATE, key, value)
+    batch.update(Family.STATE, block.changes)
     return archived
 
 

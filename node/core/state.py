@@ -109,7 +109,7 @@ class State:
         at = 0
         for key, raw in self._reader.scan(low, high, reverse):
             while at < len(changed) and (changed[at] > key if reverse else changed[at] < key):
-                value = self._values[changed[at]]
+                value = self.get_key(table, changed[at])
                 if value is not None:
                     yield changed[at], value
                 at += 1
@@ -118,7 +118,7 @@ class State:
             value = self._values.get(key, _MISSING)
             yield key, table.value.decode(raw) if value is _MISSING else value
         for key in changed[at:]:
-            value = self._values[key]
+            value = self.get_key(table, key)
             if value is not None:
                 yield key, value
 
@@ -134,11 +134,9 @@ class State:
 
     def put_key(self, table: Table[V], key: bytes, value: V | None) -> None:
         values, block = self._values, self._block
-        before = values.get(key, _MISSING)
-        if before is _MISSING:
-            before = self._load(table, key)
         known = key in block
-        self._undo.append((key, before, known))
+        # What the store has is not read to be undone: forgetting the write brings it back. Half of all keys are new.
+        self._undo.append((key, values.get(key, _MISSING), known))
         if not known:
             block[key] = table
             if table.ordered:
@@ -155,7 +153,10 @@ class State:
         """Undo every write after the savepoint. With 0, the whole unfinished block."""
         while len(self._undo) > savepoint:
             key, before, known = self._undo.pop()
-            self._values[key] = before
+            if before is _MISSING:
+                del self._values[key]
+            else:
+                self._values[key] = before
             if not known:
                 # The key stays among the changed ones: its value is the old one again, so scans are right either way.
                 del self._block[key]

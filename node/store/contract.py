@@ -6,7 +6,7 @@ without a disk in `memory`; what the keys and values mean is known to the module
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Final, Protocol, Self
@@ -47,6 +47,8 @@ class StoreClosed(StoreError):
 
 class Family(Enum):
     """The families of keys. Values are the names on disk and are never reused."""
+
+    __hash__ = object.__hash__  # of the enum it would be a call into Python for every key that is put
 
     STATE = "state"
     """Consensus state at the last final height: what the state digest covers."""
@@ -97,6 +99,10 @@ class Batch:
     def delete(self, family: Family, key: bytes) -> None:
         """Remove `key`, whether or not it is there."""
         self._writes.setdefault(family, {})[key] = None
+
+    def update(self, family: Family, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Many puts, and deletes where the value is None: the changes of a block at once."""
+        self._writes.setdefault(family, {}).update(changes)
 
     def families(self) -> Iterator[tuple[Family, dict[bytes, bytes | None]]]:
         """Each family written to, with its last write per key (None deletes). To be read only."""
