@@ -93,7 +93,8 @@ def value_expression(field: FieldDescriptor) -> str:
             return f"tuple([decode_operation(x) for x in {at}])"
         call = f"_{snake(field.message_type.name)}"
         if field.is_repeated:
-            return f"tuple([{call}(x) for x in {at}])"
+            # Most lists are empty, and an empty one costs as much to walk as three fields to read.
+            return f"tuple([{call}(x) for x in found]) if (found := {at}) else ()"
         return f"{call}({at}) if m.HasField({field.name!r}) else None"
     return f"tuple({at})" if field.is_repeated else at
 
@@ -101,13 +102,12 @@ def value_expression(field: FieldDescriptor) -> str:
 def decode_lines(message: Descriptor) -> list[str]:
     lines = [f"def _{snake(message.name)}(m: Any) -> o.{message.name}:"]
     plain = [f for f in message.fields if f.containing_oneof is None]
-    lines.append(f"    return o.{message.name}(")
-    lines += [f"        {value_expression(f)}," for f in plain]
+    parts = [value_expression(f) for f in plain]
     if message.name == "SetRecord":
         bodies = [f for f in message.fields if f.containing_oneof is not None]
         table = ", ".join(f"{f.name!r}: _{snake(f.message_type.name)}" for f in bodies)
-        lines.append(f"        _body(m, {{{table}}}),")
-    return [*lines, "    )", "", ""]
+        parts.append(f"_body(m, {{{table}}})")
+    return [*lines, f"    return _new(o.{message.name}, ({', '.join(parts)}{',' if len(parts) == 1 else ''}))", "", ""]
 
 
 def write_operations(messages: list[Descriptor], operation: Descriptor, root: Path) -> None:
@@ -127,8 +127,11 @@ def write_operations(messages: list[Descriptor], operation: Descriptor, root: Pa
 
 
 def write_decoding(messages: list[Descriptor], operation: Descriptor, root: Path) -> None:
-    lines = ["from collections.abc import Callable", "from typing import Any, Final", ""]
-    lines += ["from keeling import operations as o", "", ""]
+    lines = ["from collections.abc import Callable", "from typing import Any, Final, TypeVar", ""]
+    lines += ["from keeling import operations as o", "", '_T = TypeVar("_T")']
+    lines.append("_new: Final[Callable[[type[_T], tuple[Any, ...]], _T]] = tuple.__new__  # type: ignore[assignment]")
+    about = "Half the price of calling a NamedTuple, which only sorts arguments that are in order here."
+    lines += [f'"""{about}"""', "", ""]
     lines += ["def _body(m: Any, bodies: dict[str, Callable[[Any], Any]]) -> Any:"]
     lines += ['    name = m.WhichOneof("body")', "    return bodies[name](getattr(m, name)) if name else None", "", ""]
     for message in messages:
