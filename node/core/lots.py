@@ -165,16 +165,16 @@ def _move_piece(
     batch_name = tx.batch_number(number).name
     moves: list[Move] = []
     for first, lot in touch_lots(tx, number, start, units):
-        size, account, unit_state, height, ordinal, _ = lot
+        size, account, unit_state, height, ordinal, held = lot
         stop = first + size
         state.delete(t.HOLDINGS, account, unit_state, number, first)
         _add(counts, account, unit_state, number, -size, -1)
         if first < start:
-            _put(state, counts, number, first, lot._replace(units=start - first))
+            _put(state, counts, number, first, Lot(start - first, account, unit_state, height, ordinal, held))
         elif first > start:
             state.delete(t.LOTS, number, first)
         if stop > end:
-            _put(state, counts, number, end, lot._replace(units=stop - end))
+            _put(state, counts, number, end, Lot(stop - end, account, unit_state, height, ordinal, held))
         at = max(first, start)
         giver = tx.account_number(account).name
         before = Ref(height, ordinal)

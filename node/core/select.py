@@ -94,8 +94,7 @@ def _free_lots(
     """FREE unrestricted lots by batch and position, each with when it was acquired."""
     parts = (number, UnitState.FREE)
     if selection.batch:
-        wanted, _ = tx.batch(selection.batch)
-        parts = (*parts, wanted)  # type: ignore[assignment]
+        parts = (*parts, tx.find_batch(selection.batch))  # type: ignore[assignment]
     fits: dict[int, bool] = {}
     stopped: dict[int, list[tuple[int, int]]] = {}
     for key, holding in tx.state.scan(t.HOLDINGS, *parts):
@@ -138,7 +137,7 @@ def _take_whole_first(lots: Iterator[Piece], units: int) -> tuple[list[Piece], i
             return taken, 0
     if smallest is not None:
         _check_room(taken)
-        taken.append(smallest._replace(units=units))
+        taken.append(Piece(smallest.batch, smallest.first, units))
         return taken, 0
     return taken, units
 
