@@ -18,10 +18,11 @@ from keeling.entry import parse_entry
 from keeling.genesis import Genesis
 from keeling.merkle import read_frontier
 from keeling.policy import Policy, parse_policy
+from keeling.submission import parse_submission
 from keeling.votes import CERTIFICATE, Certificate, VotePolicy, make_policy
 from node.archive import ArchivedBlock, height_key, put_block, read_subtrees
 from node.core import tables
-from node.core.block import Block, CheckSignature, Place, Tip, execute, is_admissible
+from node.core.block import Block, CheckSignature, ParseSubmission, Place, Tip, execute, is_admissible
 from node.core.opening import open_ledger
 from node.core.state import State
 from node.finality import events as ev
@@ -195,7 +196,12 @@ class Chain:
         return max(last + 1, clock_ms * 1000)
 
     def take(
-        self, ordered: Ordered, epoch: int, now_ms: int, check: CheckSignature = check_signature
+        self,
+        ordered: Ordered,
+        epoch: int,
+        now_ms: int,
+        check: CheckSignature = check_signature,
+        parse: ParseSubmission = parse_submission,
     ) -> list[FinalBlock]:
         """Execute the next entry of the log; returns the blocks that are final and durable now, in order.
 
@@ -208,7 +214,7 @@ class Chain:
         if not is_admissible(self._state, self.tip, entry):
             return []
         before = self.tip
-        block = execute(self._state, before, entry, Place(epoch, ordered.position), check)
+        block = execute(self._state, before, entry, Place(epoch, ordered.position), check, parse)
         root = block.growth.frontier.root()
         candidate = ev.Candidate(block.header.height, block.growth.frontier.size, root, entry.digest)
         self._pending[candidate] = (block, ordered.entry)

@@ -18,6 +18,7 @@ import structlog
 
 from keeling.encoding import Ref
 from keeling.entry import Entry, compute_size, format_entry
+from keeling.submission import Submission, parse_submission
 from node.archive import ArchivedSubmission
 from node.chain import Chain, FinalBlock, Sign
 from node.door import Admitted
@@ -84,6 +85,7 @@ class Replica:
         self._queue: deque[_Waiting] = deque()
         self._queued_bytes = 0
         self._asked: dict[bytes, list[asyncio.Future[Answered]]] = {}
+        self._parsed: dict[bytes, Submission] = {}
         self._position = chain.position
         self._wake = asyncio.Event()
         self._changed = asyncio.Condition()
@@ -208,7 +210,8 @@ class Replica:
         taken = self._take_entry()
         for waiting in taken:
             self._asked.setdefault(waiting.admitted.submission.digest, []).append(waiting.answer)
-        raws = tuple(dict.fromkeys(waiting.admitted.submission.raw for waiting in taken))
+        self._parsed = {waiting.admitted.submission.raw: waiting.admitted.submission for waiting in taken}
+        raws = tuple(self._parsed)
         now_ms = self._clock_ms()
         number = self.chain.next_number(self._author, now_ms)
         entry = Entry(self.chain.genesis.network, self._author, number, now_ms, raws)
@@ -218,6 +221,7 @@ class Replica:
             log.warning("append unknown, repeating the same entry", reason=answer.reason)
             answer = await self._ordering.append(signed)
         await self._read_log()
+        self._parsed = {}
         self._verifier.forget(claim for waiting in taken for claim in waiting.admitted.claims)
 
     async def _read_log(self) -> None:
@@ -228,9 +232,14 @@ class Replica:
                 return
             for ordered in page.entries:
                 epoch, check = self._ordering.log.epoch, self._verifier.check
-                blocks = await self._in_thread(self.chain.take, ordered, epoch, self._clock_ms(), check)
+                blocks = await self._in_thread(self.chain.take, ordered, epoch, self._clock_ms(), check, self._parse)
                 self._position = ordered.position
                 await self._answer(blocks)
+
+    def _parse(self, raw: bytes) -> Submission:
+        """What the door made of these bytes if they came in here: a submission of 500 is not parsed twice."""
+        known = self._parsed.get(raw)
+        return parse_submission(raw) if known is None else known
 
     def _tick(self) -> list[FinalBlock]:
         return self.chain.tick(self._clock_ms())

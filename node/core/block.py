@@ -50,6 +50,8 @@ from node.core.refusal import Refusal
 from node.core.state import State
 
 CheckSignature = Callable[[bytes, bytes, bytes], bool]
+ParseSubmission = Callable[[bytes], Submission]
+"""`parse_submission`, or one that remembers what it answered: the bytes decide alone."""
 
 
 class Tip(NamedTuple):
@@ -121,7 +123,14 @@ def compute_time(state: State, previous_ms: int) -> int:
     return max(previous_ms, clocks[quorum - faults - 1])
 
 
-def execute(state: State, tip: Tip, entry: SignedEntry, place: Place, check: CheckSignature) -> Block:
+def execute(
+    state: State,
+    tip: Tip,
+    entry: SignedEntry,
+    place: Place,
+    check: CheckSignature,
+    parse: ParseSubmission = parse_submission,
+) -> Block:
     """Execute an admissible entry on the state after `tip`. Changes `state`; the caller stores or discards it."""
     progress = state.get(t.PROGRESS)
     if progress is None or progress.height != tip.height:
@@ -138,7 +147,7 @@ def execute(state: State, tip: Tip, entry: SignedEntry, place: Place, check: Che
     submissions: list[Executed] = []
     ordinal = 0
     for raw in body.submissions:
-        done = _execute_submission(state, tip, height, time_ms, len(submissions), ordinal, raw, check, events)
+        done = _execute_submission(state, tip, height, time_ms, len(submissions), ordinal, raw, check, parse, events)
         submissions.append(done)
         ordinal += len(done.answers)
     latest = state.get(t.PROGRESS) or progress
@@ -193,10 +202,11 @@ def _execute_submission(
     ordinal: int,
     raw: bytes,
     check: CheckSignature,
+    parse: ParseSubmission,
     events: list[Event],
 ) -> Executed:
     """Every transaction gets one result. A submission that is not authentic has none, and pins nothing."""
-    submission, participant = _authenticate(state, tip, raw, check)
+    submission, participant = _authenticate(state, tip, raw, check, parse)
     answers: list[Answer] = []
     if submission is not None:
         _prefetch_ids(state, submission, participant)
@@ -212,10 +222,12 @@ def _execute_submission(
     return Executed(record, RECORD.encode(record), tuple(answers), participant)
 
 
-def _authenticate(state: State, tip: Tip, raw: bytes, check: CheckSignature) -> tuple[Submission | None, str]:
+def _authenticate(
+    state: State, tip: Tip, raw: bytes, check: CheckSignature, parse: ParseSubmission
+) -> tuple[Submission | None, str]:
     """The submission and its participant; None where it is malformed, foreign, unsigned or by no submitter."""
     try:
-        submission = parse_submission(raw)
+        submission = parse(raw)
     except SubmissionError:
         return None, ""
     if submission.network != tip.network or check_submitter(state, submission.key) is not None:
