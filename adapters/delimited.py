@@ -256,7 +256,7 @@ def _split_broken_line(line: str) -> tuple[list[str], list[int]]:
 def _refuse_other_forms(raw: bytes, file_name: str) -> None:
     fault, found, action = FileFault.NOT_TEXT, None, "download the CSV export; renaming a file does not convert it"
     head = raw[:4096]
-    if not raw.strip():
+    if not raw or raw.isspace():
         fault, found, action = FileFault.EMPTY, "an empty file", "download the export again"
     elif _HTML.match(head.removeprefix(codecs.BOM_UTF8)):
         fault, found = FileFault.HTML, "an HTML page"
