@@ -6,8 +6,10 @@ look like is in `layout`; the rows of Table 3 are made in `actions`, those of Ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
+
+import pycountry
 
 from hub.aef import nomenclature as n
 from hub.aef.actions import make_action_row, reported_by
@@ -64,7 +66,7 @@ def build_report(
         tuple(_authorization(version) for version in versions),
         tuple(make_action_row(picture, item, registry, edition) for item in actions),
         tuple(make_holding_row(picture, item, registry, edition) for item in held),
-        _entities(versions),
+        _entities(versions, edition),
     )
 
 
@@ -126,21 +128,35 @@ def _authorization(version: Authorization) -> Row:
     )
 
 
-def _entities(versions: Iterable[Authorization]) -> tuple[Row, ...]:
+def _entities(versions: Iterable[Authorization], edition: Edition) -> tuple[Row, ...]:
     """Each entity once for each authorization and what is said of it."""
     found: dict[Row, None] = {}
     for version in versions:
         for entity in version.entities:
-            row = make_row(
-                ENTITIES,
-                DateOfTheAuthorization=format_date(version.date),
-                Name=entity["name"],
-                CountryOfIncorporation=entity["country"],
-                IdentificationNumber=entity["identification"],
-                CooperativeApproachID=version.facts["approach"],
-                Conditions=entity.get("conditions", ""),
-                ChangeAndRevocationConditions=entity.get("change_conditions", ""),
-                AdditionalExplanatoryInformation=entity.get("notes", ""),
-            )
+            date = format_date(version.date)
+            row = make_entity_row(date, version.facts["approach"], entity, edition)
             found[row] = None
     return tuple(found)
+
+
+def make_entity_row(date: str, approach: str, entity: Mapping[str, str], edition: Edition) -> Row:
+    """One row of Table 5: an authorized entity and what is said of it."""
+    return make_row(
+        ENTITIES,
+        DateOfTheAuthorization=date,
+        Name=entity["name"],
+        CountryOfIncorporation=_print_country(entity["country"], edition),
+        IdentificationNumber=entity["identification"],
+        CooperativeApproachID=approach,
+        Conditions=entity.get("conditions", ""),
+        ChangeAndRevocationConditions=entity.get("change_conditions", ""),
+        AdditionalExplanatoryInformation=entity.get("notes", ""),
+    )
+
+
+def _print_country(code: str, edition: Edition) -> str:
+    """The alpha-3 code, or the name (ISO 3166-1) where the edition asks for one; a code it does not know stays."""
+    if edition.country_codes:
+        return code
+    found = pycountry.countries.get(alpha_3=code)
+    return str(found.name) if found is not None else code

@@ -5,9 +5,22 @@ from __future__ import annotations
 import pytest
 
 from hub.aef import nomenclature as n
-from hub.aef.build import ReportError, Stated, build_report
+from hub.aef.build import ReportError, Stated, build_report, make_entity_row
 from hub.aef.check import check_report
-from hub.aef.layout import ACTIONS, AUTHORIZATIONS, EARLIER, FIELDS, HOLDINGS, SHEETS, SUBMISSION, Report, cell
+from hub.aef.layout import (
+    ACTIONS,
+    AUTHORIZATIONS,
+    CURRENT,
+    EARLIER,
+    ENTITIES,
+    FIELDS,
+    HOLDINGS,
+    SHEETS,
+    SUBMISSION,
+    Edition,
+    Report,
+    cell,
+)
 from hub.aef.match import match_reports, sum_adjustments
 from hub.aef.write import FORMATS
 from keeling.events import EventKind
@@ -206,3 +219,18 @@ def test_what_was_reversed_is_in_no_row() -> None:
 def test_a_party_that_is_not_on_record_has_no_report(world: Parties) -> None:
     with pytest.raises(ReportError, match="no Party KEN is on record; there are CHE, GHA, SWE"):
         report_of(world, "KEN", 2025)
+
+
+@pytest.mark.parametrize(
+    ("edition", "code", "printed"),
+    [
+        (CURRENT, "CHE", "CHE"),
+        (EARLIER, "CHE", "Switzerland"),
+        (EARLIER, "GHA", "Ghana"),
+        (EARLIER, "XKX", "XKX"),
+    ],
+)
+def test_the_earlier_edition_names_countries(edition: Edition, code: str, printed: str) -> None:
+    entity = {"name": "Alps", "country": code, "identification": "CHE-1"}
+    row = make_entity_row("2026-03-05", "CA0004", entity, edition)
+    assert cell(ENTITIES, row, "CountryOfIncorporation") == printed
