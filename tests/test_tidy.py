@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -151,7 +152,9 @@ def test_generated_code_is_fresh(tmp_path: Path) -> None:
     protos = [relative(p).removeprefix("proto/") for p in tracked("proto/keeling/v1/*.proto")]
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I", str(ROOT / "proto"), f"--python_out={tmp_path}"]
     command += [f"--grpc_python_out={tmp_path}", f"--descriptor_set_out={tmp_path / 'all.binpb'}", "--include_imports"]
-    subprocess.run([*command, *protos], check=True, cwd=ROOT, capture_output=True)
+    command += [f"--mypy_out=quiet:{tmp_path}", f"--mypy_grpc_out=quiet:{tmp_path}"]
+    plugins = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run([*command, *protos], check=True, cwd=ROOT, capture_output=True, env=plugins)
     (tmp_path / "keeling").mkdir(exist_ok=True)
     subprocess.run(
         [sys.executable, "proto/generate.py", str(tmp_path / "all.binpb"), str(tmp_path)], check=True, cwd=ROOT
@@ -160,6 +163,6 @@ def test_generated_code_is_fresh(tmp_path: Path) -> None:
     subprocess.run(
         [Path(sys.executable).parent / "ruff", "format", "-q", "--config", ROOT / "pyproject.toml", *made], check=True
     )
-    for path in [*tmp_path.glob("keeling/v1/*.py"), *made]:
+    for path in [*tmp_path.glob("keeling/v1/*.py"), *tmp_path.glob("keeling/v1/*.pyi"), *made]:
         committed = ROOT / "proto" / path.relative_to(tmp_path)
         assert committed.read_text() == path.read_text(), f"{relative(committed)} is stale: run make proto"
