@@ -10,6 +10,7 @@ nothing between them. Every value has exactly one encoding, and `decode` refuses
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -21,16 +22,16 @@ class EncodingError(ValueError):
     """The value has no canonical encoding, or the bytes are not one."""
 
 
-class Codec(Generic[T]):
+class Codec(ABC, Generic[T]):
     """Encodes a `T` to its only byte form and back."""
 
+    @abstractmethod
     def write(self, out: bytearray, value: T) -> None:
         """Append the encoding of `value` to `out`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, data: bytes, at: int) -> tuple[T, int]:
         """Return the value that starts at offset `at` and the offset after it."""
-        raise NotImplementedError
 
     def encode(self, value: T) -> bytes:
         out = bytearray()
