@@ -54,6 +54,11 @@ class LogClosed(OrderingError):
     """The log was closed before."""
 
 
+class LogUnreachable(OrderingError):
+    """The engine does not answer now, or not as an engine must: nothing was lost, try again. Whoever raises it waited a
+    moment first, so that a caller may simply try again."""
+
+
 class LogTruncated(OrderingError):
     """The entries asked for were dropped; `first` is the oldest position that can still be read."""
 
@@ -137,15 +142,28 @@ class Ordering(Protocol):
 
     async def read(self, start: int, limit: int) -> Page:
         """The entries from position `start` (1 or above) on, at most `limit`; fewer when the log ends or the page is
-        full. Does not wait. Shows only what is durable. Raises `LogTruncated`, `LogDamaged`, `LogFailed`."""
+        full. Does not wait. Shows only what is durable. Raises `LogTruncated`, `LogDamaged`, `LogFailed`,
+        `LogUnreachable`."""
         ...
 
     async def wait(self, position: int) -> None:
-        """Return once the entry at `position` can be read. Raises `LogFailed` and `LogClosed`."""
+        """Return once the entry at `position` can be read. Raises `LogFailed`, `LogClosed`, `LogUnreachable`."""
         ...
 
     async def close(self) -> None:
         """Finish the appends under way and give everything free. May be called more than once."""
+        ...
+
+
+class Engine(Protocol):
+    """Where the logs of all epochs are found."""
+
+    def open(self, log: LogId) -> Ordering:
+        """The log, whether it has entries yet or not; the same object as long as nobody closed it. Does not wait."""
+        ...
+
+    async def close(self) -> None:
+        """Close every log that was opened. May be called more than once."""
         ...
 
 
