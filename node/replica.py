@@ -56,9 +56,34 @@ class Limits(NamedTuple):
     waiting_bytes: int = 64 << 20
 
 
+class _Call:
+    """One call of a client: what its submissions were answered so far, and who waits for all of them."""
+
+    __slots__ = ("answers", "done", "left")
+
+    def __init__(self, submissions: int, done: asyncio.Future[list[Answered]]) -> None:
+        self.answers: list[Answered | None] = [None] * submissions
+        self.left = submissions
+        self.done = done
+
+    def answer(self, which: int, answered: Answered) -> None:
+        """The submission `which` is final; the last one wakes the caller."""
+        self.answers[which] = answered
+        self.left -= 1
+        if not self.left and not self.done.done():
+            self.done.set_result([found for found in self.answers if found is not None])
+
+    def fail(self, error: BaseException) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
 class _Waiting(NamedTuple):
+    """A submission that waits: the `which`-th of its call."""
+
     admitted: Admitted
-    answer: asyncio.Future[Answered]
+    call: _Call
+    which: int
 
 
 class Replica:
@@ -84,7 +109,8 @@ class Replica:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="chain")
         self._queue: deque[_Waiting] = deque()
         self._queued_bytes = 0
-        self._asked: dict[bytes, list[asyncio.Future[Answered]]] = {}
+        self._asked: dict[bytes, list[_Waiting]] = {}
+        self._in_company = False
         self._parsed: dict[bytes, Submission] = {}
         self._position = chain.position
         self._wake = asyncio.Event()
@@ -110,15 +136,13 @@ class Replica:
         size = sum(len(item.submission.raw) for item in admitted)
         if self._queued_bytes + size > self._limits.waiting_bytes:
             raise Full(f"{self._queued_bytes} bytes wait to be ordered; try again shortly")
-        loop = asyncio.get_running_loop()
-        futures = []
-        for item in admitted:
-            future: asyncio.Future[Answered] = loop.create_future()
-            self._queue.append(_Waiting(item, future))
-            futures.append(future)
+        if not admitted:
+            return []
+        call = _Call(len(admitted), asyncio.get_running_loop().create_future())
+        self._queue.extend([_Waiting(item, call, which) for which, item in enumerate(admitted)])
         self._queued_bytes += size
         self._wake.set()
-        return list(await asyncio.gather(*futures))
+        return await call.done
 
     async def wait_above(self, height: int) -> int:
         """Return the newest final height once it is above `height`."""
@@ -170,13 +194,8 @@ class Replica:
 
     def _fail(self, error: BaseException) -> None:
         self.failure = error
-        for waiting in self._queue:
-            if not waiting.answer.done():
-                waiting.answer.set_exception(error)
-        for futures in self._asked.values():
-            for future in futures:
-                if not future.done():
-                    future.set_exception(error)
+        for waiting in (*self._queue, *(one for asked in self._asked.values() for one in asked)):
+            waiting.call.fail(error)
         self._queue.clear()
 
     async def _wait_for_work(self) -> None:
@@ -184,11 +203,14 @@ class Replica:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), TICK_S)
-        if self._queue and self._limits.linger_ms and self._waiting_transactions() < self._limits.entry_transactions:
+        if self._queue and self._is_linger_worth_it():
             await asyncio.sleep(self._limits.linger_ms / 1000)
 
-    def _waiting_transactions(self) -> int:
-        return sum(len(waiting.admitted.submission.transactions) for waiting in self._queue)
+    def _is_linger_worth_it(self) -> bool:
+        """Whether others are likely to join: the last entry held several calls, and the next has room. A client that is
+        alone is not made to wait for company."""
+        waiting = sum(len(one.admitted.submission.transactions) for one in self._queue)
+        return self._in_company and waiting < self._limits.entry_transactions
 
     def _take_entry(self) -> list[_Waiting]:
         """As many waiting submissions as one entry carries, in order."""
@@ -209,7 +231,8 @@ class Replica:
         """Make one entry, order it, and take what the log shows until it is final."""
         taken = self._take_entry()
         for waiting in taken:
-            self._asked.setdefault(waiting.admitted.submission.digest, []).append(waiting.answer)
+            self._asked.setdefault(waiting.admitted.submission.digest, []).append(waiting)
+        self._in_company = taken[0].call is not taken[-1].call
         self._parsed = {waiting.admitted.submission.raw: waiting.admitted.submission for waiting in taken}
         raws = tuple(self._parsed)
         now_ms = self._clock_ms()
@@ -256,9 +279,8 @@ class Replica:
                 ordinal += len(submission.answers)
                 self.answered += len(submission.answers)
                 event += sum(len(answer.events) for answer in submission.answers)
-                for future in self._asked.pop(executed.record.digest, ()):
-                    if not future.done():
-                        future.set_result(answered)
+                for waiting in self._asked.pop(executed.record.digest, ()):
+                    waiting.call.answer(waiting.which, answered)
         if blocks:
             async with self._changed:
                 self._changed.notify_all()

@@ -118,6 +118,7 @@ class Node:
         self._stack.push_async_callback(ordering.close)
         verifier = Verifier(config.signature_workers)
         self._stack.callback(verifier.close)
+        await verifier.start()
         limits = Limits(config.limits.entry_bytes, config.limits.submission_transactions, config.limits.linger_ms)
         replica = Replica(chain, ordering, verifier, keys.entry.public_key, keys.entry.sign, clock_ms, limits)
         await replica.start()

@@ -45,6 +45,10 @@ class Verifier:
         self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
         self._good: set[Claim] = set()
 
+    async def start(self) -> None:
+        """Start the workers now, so that the first caller does not wait for a process to begin."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, check_all, ())
+
     async def check_many(self, claims: Sequence[Claim]) -> list[bool]:
         """Check all; those that verify are remembered for `check`."""
         unknown = [claim for claim in claims if claim not in self._good]
