@@ -1,0 +1,1 @@
+"""How nodes of one network talk to each other: what is said (`contract`), and over what (the modules beside it)."""
