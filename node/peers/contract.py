@@ -1,4 +1,4 @@
-"""What a node needs of the others and what they may ask of it, whatever carries it: messages, blocks, and two protocols.
+"""What a node needs of the others and what they may ask of it: messages, blocks, and two protocols.
 
 Here live the messages between nodes, with bytes in their canonical encodings, and the promises of both sides. Checking
 what arrives, executing it and deciding anything is the business of `node.replica` and `node.finality`: everything here
