@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.contract import Batch, Period, RowFault, RowRefused
 from adapters.countries import ALPHA3
+from adapters.exports import Batch, Period, RowFault, RowRefused
 from adapters.fields import batch_key, read_host, read_serial_day, read_serials, read_units, read_year
 from keeling.serials import Grain, SerialError, SerialRange, detect_scheme
 from keeling.serials.labelled import LabelScheme

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from adapters.contract import Batch, Label, RowFault, RowRefused, TwinProposal
 from adapters.delimited import Binding, Column, plain
+from adapters.exports import Batch, Label, RowFault, RowRefused, TwinProposal
 from adapters.fields import DateForm, Dates, read_host, read_project, read_year
 from adapters.labels import answered, merge_labels
 from keeling.serials.scheme import Scheme

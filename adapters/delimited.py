@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from adapters.contract import FileError, FileFault
+from adapters.exports import FileError, FileFault
 
 _RECORD_LINES_MAX: Final = 200
 """Lines one row may span. A quote that is never closed would otherwise swallow the rest of the file."""

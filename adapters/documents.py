@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
-from adapters.contract import FileError, FileFault, ParsedFile, Record
 from adapters.delimited import Binding, Cells
+from adapters.exports import FileError, FileFault, ParsedFile, Record
 from adapters.tabular import Sheet, TableAdapter, read_records
 
 Flatten = Callable[[Any], list[dict[str, str]]]

@@ -14,8 +14,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final
 
-from adapters.contract import Effective, Period, Precision, RowFault, RowRefused
 from adapters.countries import ALPHA3_OF_ALPHA2
+from adapters.exports import Effective, Period, Precision, RowFault, RowRefused
 from keeling.serials import SerialError, SerialFault, SerialRange
 from keeling.serials.labelled import LabelScheme
 from keeling.serials.scheme import Scheme

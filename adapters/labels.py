@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from adapters.contract import Answer, Label
 from adapters.delimited import plain
+from adapters.exports import Answer, Label
 
 ARTICLE6_NDC: Final = "article6:ndc"
 ARTICLE6_IMP: Final = "article6:imp"

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from adapters import acr, arb, art, cadt, car, cdop, cercarbono, gold_standard, isometric, verra
-from adapters.contract import FileAdapter, FileError, FileFault, ParsedFile
 from adapters.delimited import open_table
+from adapters.exports import FileAdapter, FileError, FileFault, ParsedFile
 from adapters.tabular import TableAdapter
 
 _ALL: Final[tuple[FileAdapter, ...]] = (

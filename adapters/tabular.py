@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from adapters.contract import (
+from adapters.exports import (
     DuplicateRow,
     EvidenceRow,
     FileError,

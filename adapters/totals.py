@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from adapters.contract import DuplicateRow, EvidenceRow, Record, RefusedRow, UnitRow
+from adapters.exports import DuplicateRow, EvidenceRow, Record, RefusedRow, UnitRow
 from keeling.serials import Grain
 
 

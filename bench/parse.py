@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from adapters.contract import UnitRow
+from adapters.exports import UnitRow
 from adapters.registry import parse_file
 from bench.figures import Figure, Section
 

@@ -135,7 +135,7 @@ def code_of(reason: int) -> ExitCode:
 
 def explain(error: Exception) -> Failed | None:
     """Return a known error of the project as `Failed`; None for one that is a bug."""
-    from adapters.contract import FileError
+    from adapters.exports import FileError
     from adapters.registry import UnknownRegistryError
     from keeling.genesis import GenesisError
     from keeling.serials import SerialError

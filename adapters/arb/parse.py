@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from adapters.arb.layout import ISSUANCES
-from adapters.contract import Amount, EvidenceKind, EvidenceRow, RowFault, RowRefused, RowSource
 from adapters.delimited import Binding
+from adapters.exports import Amount, EvidenceKind, EvidenceRow, RowFault, RowRefused, RowSource
 from adapters.fields import DateForm, Dates, read_optional_units, read_year
 from adapters.tabular import RowReader, Sheet, TableAdapter
 from keeling.serials import Grain

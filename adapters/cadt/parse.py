@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from adapters.any_registry import read_any_unit
 from adapters.cadt.layout import UNITS
-from adapters.contract import Label, RowFault, RowRefused, RowSource, TwinProposal, UnitRow, UnitStatus
 from adapters.delimited import Binding, plain
 from adapters.documents import DocumentAdapter, RecordShapeError, text_of
+from adapters.exports import Label, RowFault, RowRefused, RowSource, TwinProposal, UnitRow, UnitStatus
 from adapters.fields import DateForm, Dates
 from adapters.labels import REDUCTION, REMOVAL, flagged
 from adapters.tabular import RowReader, Sheet

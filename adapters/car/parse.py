@@ -11,8 +11,8 @@ from typing import Final
 from adapters import labels
 from adapters.apx import APX_DATES, find_conversion, read_answers, read_batch
 from adapters.car.layout import CANCELLATIONS, ISSUANCES, RETIREMENTS
-from adapters.contract import Amount, EvidenceKind, EvidenceRow, Label, RowSource, TwinProposal, UnitRow, UnitStatus
 from adapters.delimited import Binding
+from adapters.exports import Amount, EvidenceKind, EvidenceRow, Label, RowSource, TwinProposal, UnitRow, UnitStatus
 from adapters.fields import (
     around_numbers,
     read_host,

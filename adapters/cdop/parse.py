@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from adapters.any_registry import read_any_unit
 from adapters.cdop.layout import UNITS
-from adapters.contract import Label, RowFault, RowRefused, RowSource, UnitRow, UnitStatus
 from adapters.delimited import Binding, plain
 from adapters.documents import DocumentAdapter, RecordShapeError, text_of
+from adapters.exports import Label, RowFault, RowRefused, RowSource, UnitRow, UnitStatus
 from adapters.labels import PRODUCT, flagged
 from adapters.tabular import RowReader, Sheet
 

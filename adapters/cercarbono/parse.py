@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Final
 
 from adapters.cercarbono.layout import ISSUANCES, RETIREMENTS
-from adapters.contract import (
+from adapters.delimited import Binding, plain
+from adapters.exports import (
     Batch,
     Extent,
     Label,
@@ -22,7 +23,6 @@ from adapters.contract import (
     UnitRow,
     UnitStatus,
 )
-from adapters.delimited import Binding, plain
 from adapters.fields import DateForm, Dates, read_fields, read_host, read_units, read_year
 from adapters.labels import flagged, merge_labels
 from adapters.tabular import RowReader, Sheet, TableAdapter

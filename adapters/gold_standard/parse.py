@@ -10,8 +10,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from adapters.contract import Batch, Label, RowFault, RowRefused, RowSource, TwinProposal, UnitRow, UnitStatus
 from adapters.delimited import Binding, plain
+from adapters.exports import Batch, Label, RowFault, RowRefused, RowSource, TwinProposal, UnitRow, UnitStatus
 from adapters.fields import (
     DateForm,
     Dates,

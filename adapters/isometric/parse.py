@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from adapters.contract import (
+from adapters.countries import ALPHA3
+from adapters.delimited import Binding
+from adapters.exports import (
     Batch,
     EvidenceKind,
     EvidenceRow,
@@ -21,8 +23,6 @@ from adapters.contract import (
     UnitRow,
     UnitStatus,
 )
-from adapters.countries import ALPHA3
-from adapters.delimited import Binding
 from adapters.fields import DateForm, Dates, read_optional_units, read_units
 from adapters.isometric.layout import ISSUANCES, RETIREMENTS
 from adapters.tabular import RowReader, Sheet, TableAdapter

@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from adapters.contract import Batch, Period, RowFault, RowRefused, RowSource, UnitRow, UnitStatus
 from adapters.delimited import Binding
+from adapters.exports import Batch, Period, RowFault, RowRefused, RowSource, UnitRow, UnitStatus
 from adapters.fields import (
     DateForm,
     Dates,

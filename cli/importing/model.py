@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from adapters.contract import Effective, Record, UnitRow
+from adapters.exports import Effective, Record, UnitRow
 
 TERMINAL: Final = frozenset({"RETIRED", "USED", "CANCELLED", "CONVERTED", "ENDED"})
 """States of which an export cannot tell one from another for sure; see `keeling.units.TERMINAL`."""

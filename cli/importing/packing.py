@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from adapters.contract import Effective, Precision
+from adapters.exports import Effective, Precision
 from cli.importing.model import BatchPlan, Seen
 from cli.importing.plan import shows_issuance
 from cli.quantities import milliseconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adapters.contract import Effective, EvidenceRow, Period, Precision, Record, UnitRow
+from adapters.exports import Effective, EvidenceRow, Period, Precision, Record, UnitRow
 from adapters.labels import EX_ANTE
 from cli.importing.model import ROW_CLASS
 from cli.importing.report import Line, Report

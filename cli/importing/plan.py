@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from adapters.contract import Answer, Extent, UnitRow, UnitStatus
+from adapters.exports import Answer, Extent, UnitRow, UnitStatus
 from cli.importing.model import LIVE, TERMINAL, BatchPlan, Fate, KnownBatch, KnownLot, Seen, UnitSource, Verdict
 from cli.importing.shelf import Part, Shelf
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from adapters.contract import DuplicateRow, EvidenceRow, Record, RefusedRow, UnitRow, UnitStatus
+from adapters.exports import DuplicateRow, EvidenceRow, Record, RefusedRow, UnitRow, UnitStatus
 from cli.importing.model import ROW_CLASS, BatchPlan, Fate, SourceRow, Verdict
 from cli.output import Grid
 from cli.quantities import format_quantity, format_units

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from adapters.contract import Record, UnitRow
+from adapters.exports import Record, UnitRow
 from adapters.registry import find_adapter, parse_file
 from adapters.tabular import count_emails
 from cli.exits import ExitCode, Failed

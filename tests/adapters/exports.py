@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.contract import FileError, Record
+from adapters.exports import FileError, Record
 from adapters.registry import parse_file
 
 EXPORTS = Path(__file__).parents[3] / "shared" / "data" / "registry-exports"

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import Amount, Answer, EvidenceRow, Label, Precision, UnitRow, UnitStatus
+from adapters.exports import Amount, Answer, EvidenceRow, Label, Precision, UnitRow, UnitStatus
 from adapters.registry import parse_file
 from tests.adapters.exports import SAMPLES, check_outcome, read_sample
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import Amount, EvidenceRow
+from adapters.exports import Amount, EvidenceRow
 from tests.adapters.exports import SAMPLES, check_outcome, read_sample
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.contract import Precision, Record, RefusedRow, RowFault, TwinProposal, UnitRow, UnitStatus
+from adapters.exports import Precision, Record, RefusedRow, RowFault, TwinProposal, UnitRow, UnitStatus
 from adapters.registry import parse_file
 from tests.adapters.exports import check_outcome
 

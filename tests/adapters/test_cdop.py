@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from adapters.contract import DuplicateRow, FileError, FileFault, Record, RefusedRow, RowFault, UnitRow, UnitStatus
+from adapters.exports import DuplicateRow, FileError, FileFault, Record, RefusedRow, RowFault, UnitRow, UnitStatus
 from adapters.registry import parse_file
 
 RECORD: dict[str, Any] = {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import Extent, Period, RefusedRow, RowFault, UnitRow, UnitStatus
+from adapters.exports import Extent, Period, RefusedRow, RowFault, UnitRow, UnitStatus
 from adapters.registry import parse_file
 from keeling.serials import print_label
 from tests.adapters.exports import SAMPLES, check_outcome, read_sample

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import FileError, FileFault
 from adapters.delimited import Column, Layout, bind, open_table, read_rows
+from adapters.exports import FileError, FileFault
 
 LAYOUT = Layout(
     "transfers",

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import Precision, RowFault, RowRefused
 from adapters.countries import ALPHA3, ALPHA3_OF_ALPHA2
+from adapters.exports import Precision, RowFault, RowRefused
 from adapters.fields import DateForm, Dates, read_host, read_optional_units, read_project, read_units, read_year
 
 ISO = Dates(DateForm.ISO)

@@ -3,7 +3,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import Answer, Label, Period, RefusedRow, RowFault, TwinProposal, UnitRow, UnitStatus
+from adapters.exports import Answer, Label, Period, RefusedRow, RowFault, TwinProposal, UnitRow, UnitStatus
 from adapters.registry import parse_file
 from tests.adapters.exports import SAMPLES, check_outcome, read_sample
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import EvidenceKind, EvidenceRow, RefusedRow, RowFault, UnitRow, UnitStatus
+from adapters.exports import EvidenceKind, EvidenceRow, RefusedRow, RowFault, UnitRow, UnitStatus
 from adapters.registry import parse_file
 from keeling.serials import Grain
 from tests.adapters.exports import SAMPLES, check_outcome, read_sample

@@ -1,6 +1,6 @@
 import pytest
 
-from adapters.contract import Answer, Label
+from adapters.exports import Answer, Label
 from adapters.labels import answered, label_name, merge_labels, split_labels
 
 

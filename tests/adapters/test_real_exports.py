@@ -1,6 +1,6 @@
 import pytest
 
-from adapters.contract import EvidenceRow, Extent, UnitRow, UnitStatus
+from adapters.exports import EvidenceRow, Extent, UnitRow, UnitStatus
 from adapters.registry import FILE_ADAPTERS, parse_file
 from adapters.totals import Totals
 from keeling.serials import Grain, print_label, print_range

@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from adapters.contract import FileError, FileFault
+from adapters.exports import FileError, FileFault
 from adapters.registry import FILE_ADAPTERS, UnknownRegistryError, find_adapter, parse_file, recognise_file
 from tests.adapters.exports import SAMPLES
 

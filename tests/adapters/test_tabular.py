@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import RefusedRow, RowFault
+from adapters.exports import RefusedRow, RowFault
 from adapters.registry import parse_file
 from adapters.tabular import strip_emails
 from adapters.totals import Sum, Totals

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import (
+from adapters.exports import (
     Answer,
     DuplicateRow,
     Label,

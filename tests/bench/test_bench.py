@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from adapters.contract import UnitRow
+from adapters.exports import UnitRow
 from adapters.registry import parse_file
 from bench import peer, postgres
 from bench.__main__ import run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from adapters.contract import Record, UnitRow
+from adapters.exports import Record, UnitRow
 from adapters.registry import parse_file
 from cli.importing.model import BatchPlan, KnownBatch, KnownLot, SourceRow, Stranger, UnitSource
 from cli.importing.packing import Parcel, build_parcels, build_registrations, pack_submissions

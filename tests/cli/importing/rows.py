@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from adapters.contract import Answer, Batch, Effective, Extent, Label, Period, Precision, RowSource, UnitRow, UnitStatus
+from adapters.exports import Answer, Batch, Effective, Extent, Label, Period, Precision, RowSource, UnitRow, UnitStatus
 from cli.importing.model import BatchPlan, KnownBatch, KnownLot, Stranger, UnitSource
 from cli.importing.packing import Parcel, Run, build_parcels, build_registrations
 from keeling.serials import parse

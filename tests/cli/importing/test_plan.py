@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.contract import Extent, UnitStatus
+from adapters.exports import Extent, UnitStatus
 from cli.importing.model import BatchPlan, Fate, KnownBatch, KnownLot, Stranger, UnitSource
 from cli.importing.plan import plan_batch
 from keeling.v1 import operations_pb2 as op

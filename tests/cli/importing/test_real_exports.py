@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.contract import EvidenceRow, RowSource, UnitRow, UnitStatus
+from adapters.exports import EvidenceRow, RowSource, UnitRow, UnitStatus
 from cli.importing.model import SourceRow
 from cli.importing.page import build_report_input
 from cli.importing.report import Report, facts_of_report
