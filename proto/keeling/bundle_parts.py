@@ -26,6 +26,7 @@ from keeling.encoding import (
     record,
 )
 from keeling.events import EVENT, Event
+from keeling.handover import HANDOVER
 from keeling.operations import Transaction
 
 T = TypeVar("T")
@@ -159,7 +160,7 @@ _CUT_SWEEP: Final = record(CutSweep, U32, U32, BYTES, _PATH)
 WHOLE_BLOCK: Final = record(WholeBlock, BYTES, BYTES, listing(_WHOLE_SUBMISSION), listing(BYTES))
 CUT_BLOCK: Final = record(CutBlock, BYTES, _PATH, listing(_CUT_SUBMISSION), listing(_CUT_SWEEP))
 SELECTION: Final = record(Selection, optional(TEXT), optional(U64), optional(U64))
-HANDOVERS: Final = listing(BYTES)
+HANDOVERS: Final = listing(HANDOVER)
 """The changes of policy up to the certificate. The first policy is the only one so far, so the list is empty."""
 
 

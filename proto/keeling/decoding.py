@@ -43,6 +43,14 @@ def _key_grant(m: Any) -> o.KeyGrant:
     return _new(o.KeyGrant, (m.key, m.person, m.purposes))
 
 
+def _node_keys(m: Any) -> o.NodeKeys:
+    return _new(o.NodeKeys, (m.entry, m.vote, m.log, m.cosigner))
+
+
+def _contact(m: Any) -> o.Contact:
+    return _new(o.Contact, (m.address, tuple(m.tls_keys)))
+
+
 def _admit(m: Any) -> o.Admit:
     return _new(
         o.Admit,
@@ -52,20 +60,38 @@ def _admit(m: Any) -> o.Admit:
             tuple(m.roles),
             tuple([_key_grant(x) for x in found]) if (found := m.keys) else (),
             m.validator,
+            _node_keys(m.node) if m.HasField("node") else None,
+            _contact(m.contact) if m.HasField("contact") else None,
         ),
     )
 
 
 def _suspend(m: Any) -> o.Suspend:
-    return _new(o.Suspend, (m.participant, m.reason))
+    return _new(o.Suspend, (m.participant, m.reason, m.lift))
 
 
 def _replace(m: Any) -> o.Replace:
-    return _new(o.Replace, (m.participant, tuple([_key_grant(x) for x in found]) if (found := m.keys) else ()))
+    return _new(
+        o.Replace,
+        (
+            m.participant,
+            tuple([_key_grant(x) for x in found]) if (found := m.keys) else (),
+            _node_keys(m.node) if m.HasField("node") else None,
+            _contact(m.contact) if m.HasField("contact") else None,
+        ),
+    )
 
 
 def _rotate_key(m: Any) -> o.RotateKey:
-    return _new(o.RotateKey, (m.retire, _key_grant(m.add) if m.HasField("add") else None))
+    return _new(
+        o.RotateKey,
+        (
+            m.retire,
+            _key_grant(m.add) if m.HasField("add") else None,
+            _node_keys(m.node) if m.HasField("node") else None,
+            _contact(m.contact) if m.HasField("contact") else None,
+        ),
+    )
 
 
 def _set_policy(m: Any) -> o.SetPolicy:
@@ -165,6 +191,14 @@ def _set_record(m: Any) -> o.SetRecord:
 
 def _activate_version(m: Any) -> o.ActivateVersion:
     return _new(o.ActivateVersion, (m.version, m.height))
+
+
+def _propose(m: Any) -> o.Propose:
+    return _new(o.Propose, (m.motion, m.transaction, m.until_ms, m.because))
+
+
+def _approve(m: Any) -> o.Approve:
+    return _new(o.Approve, (m.motion,))
 
 
 def _approval_rule(m: Any) -> o.ApprovalRule:
@@ -628,6 +662,10 @@ def _attest_state(m: Any) -> o.AttestState:
     return _new(o.AttestState, (m.height, m.digest))
 
 
+def _ready(m: Any) -> o.Ready:
+    return _new(o.Ready, (m.participant, m.height, m.entry, m.vote, m.log, m.cosigner))
+
+
 _OPERATIONS: Final[dict[str, Callable[[Any], Any]]] = {
     "admit": _admit,
     "suspend": _suspend,
@@ -636,6 +674,8 @@ _OPERATIONS: Final[dict[str, Callable[[Any], Any]]] = {
     "set_policy": _set_policy,
     "set_record": _set_record,
     "activate_version": _activate_version,
+    "propose": _propose,
+    "approve": _approve,
     "open_account": _open_account,
     "set_account_policy": _set_account_policy,
     "close_account": _close_account,
@@ -673,6 +713,7 @@ _OPERATIONS: Final[dict[str, Callable[[Any], Any]]] = {
     "issue_cash": _issue_cash,
     "redeem_cash": _redeem_cash,
     "attest_state": _attest_state,
+    "ready": _ready,
 }
 
 

@@ -1,7 +1,8 @@
 """The genesis file: what everybody must agree on before the first block, and the root of all trust in a network.
 
 It is JSON for people to read; the network's id is the SHA-256 of its exact bytes, so nothing in it can change. Parsing
-is strict: what is not described here is refused. The state it opens is made in `node.core.opening`.
+is strict: what is not described here is refused. The state it opens is made in `node.core.opening`. A network whose
+quorum is gone for good is continued by another one, whose genesis file says what it `succeeds` (protocol review O4).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from google.protobuf import json_format
 
 from keeling.decoding import decode_operation
-from keeling.operations import KeyGrant, SetRecord
+from keeling.operations import Contact, KeyGrant, SetRecord
 from keeling.v1 import operations_pb2 as pb
 
 FORMAT: Final = 1
@@ -25,19 +26,32 @@ class GenesisError(ValueError):
 
 
 class Founder(NamedTuple):
-    """A participant of the first hour, with its keys."""
+    """A participant of the first hour, with its keys; `contact` where its node is reached, if it has one."""
 
     participant: str
     name: str
     roles: tuple[str, ...]
     keys: tuple[KeyGrant, ...]
+    contact: Contact | None = None
 
 
 class Validator(NamedTuple):
-    """A founder that runs a validator: its entry key. Vote, log and cosigner keys stand in the policy."""
+    """A founder that runs a validator: its entry key. The policy has the others, validators in the same order."""
 
     participant: str
     entry_key: bytes
+
+
+class Succession(NamedTuple):
+    """The network that this one continues: its id, its last known certificate, and the digest of the state taken over.
+
+    `height` is the height of that state; the certificate is of this height or a later one.
+    """
+
+    network: bytes
+    certificate: bytes
+    height: int
+    digest: bytes
 
 
 class Genesis(NamedTuple):
@@ -50,6 +64,7 @@ class Genesis(NamedTuple):
     founders: tuple[Founder, ...]
     validators: tuple[Validator, ...]
     records: tuple[SetRecord, ...]
+    succeeds: Succession | None = None
 
 
 def format_genesis(
@@ -59,27 +74,40 @@ def format_genesis(
     founders: Sequence[Founder],
     validators: Sequence[Validator],
     records: Sequence[pb.SetRecord] = (),
+    succeeds: Succession | None = None,
 ) -> bytes:
     """The bytes of a genesis file. `policy` is a tlog-policy file naming every validator."""
-    document = {
+    document: dict[str, Any] = {
         "keeling": "genesis",
         "format": FORMAT,
         "origin": origin,
         "created_ms": created_ms,
-        "participants": [
-            {
-                "participant": f.participant,
-                "name": f.name,
-                "roles": list(f.roles),
-                "keys": [{"key": k.key.hex(), "person": k.person, "purposes": k.purposes} for k in f.keys],
-            }
-            for f in founders
-        ],
+        "participants": [_describe_founder(founder) for founder in founders],
         "validators": [{"participant": v.participant, "entry_key": v.entry_key.hex()} for v in validators],
         "records": [json_format.MessageToDict(r, preserving_proto_field_name=True) for r in records],
         "policy": policy.decode("utf-8").split("\n"),
     }
+    if succeeds is not None:
+        document["succeeds"] = {
+            "network": succeeds.network.hex(),
+            "certificate": succeeds.certificate.hex(),
+            "height": succeeds.height,
+            "digest": succeeds.digest.hex(),
+        }
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def _describe_founder(founder: Founder) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "participant": founder.participant,
+        "name": founder.name,
+        "roles": list(founder.roles),
+        "keys": [{"key": k.key.hex(), "person": k.person, "purposes": k.purposes} for k in founder.keys],
+    }
+    if founder.contact is not None:
+        keys = [key.hex() for key in founder.contact.tls_keys]
+        described["contact"] = {"address": founder.contact.address, "tls_keys": keys}
+    return described
 
 
 def parse_genesis(data: bytes) -> Genesis:
@@ -89,7 +117,7 @@ def parse_genesis(data: bytes) -> Genesis:
     except ValueError as error:
         raise GenesisError(f"not a genesis file: {error}") from error
     fields = ("keeling", "format", "origin", "created_ms", "participants", "validators", "records", "policy")
-    top = _fields(document, "the file", fields)
+    top = _fields(document, "the file", fields, ("succeeds",))
     if top["keeling"] != "genesis" or top["format"] != FORMAT:
         raise GenesisError(f"keeling {top['keeling']!r} format {top['format']!r}; this version reads genesis {FORMAT}")
     founders = tuple(_founder(item) for item in _items(top["participants"], "participants"))
@@ -105,6 +133,7 @@ def parse_genesis(data: bytes) -> Genesis:
         founders=founders,
         validators=validators,
         records=tuple(_record(item) for item in _items(top["records"], "records")),
+        succeeds=_succession(top["succeeds"]) if "succeeds" in top else None,
     )
 
 
@@ -115,10 +144,11 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _fields(value: Any, where: str, names: Sequence[str]) -> Mapping[str, Any]:
-    if not isinstance(value, dict) or set(value) != set(names):
+def _fields(value: Any, where: str, names: Sequence[str], may: Sequence[str] = ()) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or not set(names) <= set(value) <= {*names, *may}:
         got = sorted(value) if isinstance(value, dict) else type(value).__name__
-        raise GenesisError(f"{where}: expected exactly {', '.join(names)}; got {got}")
+        besides = f" (and {', '.join(may)})" if may else ""
+        raise GenesisError(f"{where}: expected exactly {', '.join(names)}{besides}; got {got}")
     return value
 
 
@@ -140,26 +170,46 @@ def _whole(value: Any, where: str) -> int:
     return value
 
 
-def _key(value: Any, where: str) -> bytes:
+def _hex(value: Any, where: str) -> bytes:
     text = _text(value, where)
     try:
-        key = bytes.fromhex(text)
+        found = bytes.fromhex(text)
     except ValueError as error:
         raise GenesisError(f"{where}: {text!r} is not hex") from error
-    if len(key) != 32 or key.hex() != text:
+    if found.hex() != text:
+        raise GenesisError(f"{where}: expected lower-case hex digits")
+    return found
+
+
+def _key(value: Any, where: str) -> bytes:
+    key = _hex(value, where)
+    if len(key) != 32:
         raise GenesisError(f"{where}: expected 64 lower-case hex digits")
     return key
 
 
+def _contact(value: Any) -> Contact:
+    item = _fields(value, "contact", ("address", "tls_keys"))
+    keys = tuple(_hex(key, "tls_keys") for key in _items(item["tls_keys"], "tls_keys"))
+    return Contact(_text(item["address"], "address"), keys)
+
+
+def _succession(value: Any) -> Succession:
+    item = _fields(value, "succeeds", ("network", "certificate", "height", "digest"))
+    network, digest = _key(item["network"], "network"), _key(item["digest"], "digest")
+    return Succession(network, _hex(item["certificate"], "certificate"), _whole(item["height"], "height"), digest)
+
+
 def _founder(value: Any) -> Founder:
-    item = _fields(value, "participants", ("participant", "name", "roles", "keys"))
+    item = _fields(value, "participants", ("participant", "name", "roles", "keys"), ("contact",))
     keys = []
     for entry in _items(item["keys"], "keys"):
         key = _fields(entry, "keys", ("key", "person", "purposes"))
         purposes = _whole(key["purposes"], "purposes")
         keys.append(KeyGrant(_key(key["key"], "key"), _text(key["person"], "person"), purposes))
     roles = tuple(_text(role, "roles") for role in _items(item["roles"], "roles"))
-    return Founder(_text(item["participant"], "participant"), _text(item["name"], "name"), roles, tuple(keys))
+    contact = _contact(item["contact"]) if "contact" in item else None
+    return Founder(_text(item["participant"], "participant"), _text(item["name"], "name"), roles, tuple(keys), contact)
 
 
 def _validator(value: Any) -> Validator:

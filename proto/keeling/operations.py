@@ -54,27 +54,46 @@ class KeyGrant(NamedTuple):
     purposes: int = 0
 
 
+class NodeKeys(NamedTuple):
+    entry: bytes = b""
+    vote: bytes = b""
+    log: bytes = b""
+    cosigner: bytes = b""
+
+
+class Contact(NamedTuple):
+    address: str = ""
+    tls_keys: tuple[bytes, ...] = ()
+
+
 class Admit(NamedTuple):
     participant: str = ""
     name: str = ""
     roles: tuple[str, ...] = ()
     keys: tuple[KeyGrant, ...] = ()
     validator: bool = False
+    node: NodeKeys | None = None
+    contact: Contact | None = None
 
 
 class Suspend(NamedTuple):
     participant: str = ""
     reason: str = ""
+    lift: bool = False
 
 
 class Replace(NamedTuple):
     participant: str = ""
     keys: tuple[KeyGrant, ...] = ()
+    node: NodeKeys | None = None
+    contact: Contact | None = None
 
 
 class RotateKey(NamedTuple):
     retire: bytes = b""
     add: KeyGrant | None = None
+    node: NodeKeys | None = None
+    contact: Contact | None = None
 
 
 class SetPolicy(NamedTuple):
@@ -193,6 +212,17 @@ class SetRecord(NamedTuple):
 class ActivateVersion(NamedTuple):
     version: int = 0
     height: int = 0
+
+
+class Propose(NamedTuple):
+    motion: str = ""
+    transaction: bytes = b""
+    until_ms: int = 0
+    because: str = ""
+
+
+class Approve(NamedTuple):
+    motion: str = ""
 
 
 class ApprovalRule(NamedTuple):
@@ -675,6 +705,15 @@ class AttestState(NamedTuple):
     digest: bytes = b""
 
 
+class Ready(NamedTuple):
+    participant: str = ""
+    height: int = 0
+    entry: bytes = b""
+    vote: bytes = b""
+    log: bytes = b""
+    cosigner: bytes = b""
+
+
 AnyOperation = (
     Admit
     | Suspend
@@ -683,6 +722,8 @@ AnyOperation = (
     | SetPolicy
     | SetRecord
     | ActivateVersion
+    | Propose
+    | Approve
     | OpenAccount
     | SetAccountPolicy
     | CloseAccount
@@ -720,6 +761,7 @@ AnyOperation = (
     | IssueCash
     | RedeemCash
     | AttestState
+    | Ready
 )
 
 
@@ -738,6 +780,8 @@ NUMBERS: Final[dict[type, int]] = {
     SetPolicy: 5,
     SetRecord: 6,
     ActivateVersion: 7,
+    Propose: 8,
+    Approve: 9,
     OpenAccount: 10,
     SetAccountPolicy: 11,
     CloseAccount: 12,
@@ -775,5 +819,6 @@ NUMBERS: Final[dict[type, int]] = {
     IssueCash: 80,
     RedeemCash: 81,
     AttestState: 90,
+    Ready: 91,
 }
 """The number of each operation: its field number in `Operation`."""

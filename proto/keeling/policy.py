@@ -2,8 +2,9 @@
 
 `PolicyFile` is any C2SP tlog-policy file. `Policy` is this ledger's own: n validators, each with a log key, a cosigner
 key and a vote key, and a quorum of cosigners; its file has one canonical form, whose SHA-256 is the policy hash that
-votes and headers carry. Votes themselves, and which policy is in force at a height, are not here. Source: C2SP
-tlog-policy, architecture §4.5 and §4.9.
+votes and headers carry. A policy that the ledger decided also says at which height, so that no file ever comes again,
+and which keys sign entries. Votes themselves are not here, nor which policy is in force at a height
+(`keeling.handover`). Source: C2SP tlog-policy, architecture §4.5 and §4.9.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _GROUP: Final = "participants"
 _NONE: Final = "none"
 _VOTE: Final = "# keeling vote "
+_ENTRY: Final = "# keeling entry "
+_SINCE: Final = "# keeling since "
 
 
 def quorum(n: int) -> int:
@@ -91,6 +94,8 @@ class Validator(NamedTuple):
     """COSIGNATURE: "this validator executed all of it"."""
     vote_key: bytes
     """32 bytes Ed25519."""
+    entry_key: bytes = b""
+    """32 bytes Ed25519; empty in a policy of genesis, where the genesis file names it."""
 
 
 class Policy(NamedTuple):
@@ -98,6 +103,8 @@ class Policy(NamedTuple):
 
     origin: str
     validators: tuple[Validator, ...]
+    since: int = 0
+    """The height of the block that decided it; 0 for the policy of genesis."""
 
     @property
     def quorum(self) -> int:
@@ -228,7 +235,10 @@ def check_policy(policy: Policy) -> None:
             raise FormatError(f"the log key of {validator.name!r} is not of type 01 and named {policy.origin!r}")
         if validator.cosigner_key.type is not KeyType.COSIGNATURE:
             raise FormatError(f"the cosigner key of {validator.name!r} is not of type 04")
-        for public_key in (validator.log_key.public_key, validator.cosigner_key.public_key, validator.vote_key):
+        if bool(validator.entry_key) != bool(policy.since):
+            raise FormatError(f"{validator.name!r}: policies that the ledger decided, and only they, name entry keys")
+        entry = (validator.entry_key,) if policy.since else ()
+        for public_key in (validator.log_key.public_key, validator.cosigner_key.public_key, validator.vote_key, *entry):
             if public_key in seen:
                 raise FormatError(f"{seen[public_key]!r} and {validator.name!r} share a key; every role needs its own")
             seen[public_key] = validator.name
@@ -254,10 +264,13 @@ def describe_policy(policy: Policy) -> PolicyFile:
 
 
 def format_policy(policy: Policy) -> bytes:
-    """Return the one file that states `policy`: a tlog-policy file with the vote keys as comments at its end."""
+    """Return the one file that states `policy`: a tlog-policy file, at its end as comments what only we read."""
     check_policy(policy)
-    votes = "".join(f"{_VOTE}{validator.name} {validator.vote_key.hex()}\n" for validator in policy.validators)
-    data = format_policy_file(describe_policy(policy)) + votes.encode("utf-8")
+    ours = [f"{_VOTE}{validator.name} {validator.vote_key.hex()}\n" for validator in policy.validators]
+    if policy.since:
+        ours += [f"{_ENTRY}{validator.name} {validator.entry_key.hex()}\n" for validator in policy.validators]
+        ours.append(f"{_SINCE}{policy.since}\n")
+    data = format_policy_file(describe_policy(policy)) + "".join(ours).encode("utf-8")
     if len(data) > POLICY_BYTES_MAX:
         raise FormatError(f"the policy would have {len(data)} bytes, the most is {POLICY_BYTES_MAX}; shorten the names")
     return data
@@ -266,15 +279,28 @@ def format_policy(policy: Policy) -> bytes:
 def parse_policy(data: bytes) -> Policy:
     """Return the policy whose only file is `data`; any other spelling of it is refused."""
     described = parse_policy_file(data)
-    votes = [line[len(_VOTE) :].partition(" ") for line in _decode(data).split("\n") if line.startswith(_VOTE)]
+    lines = _decode(data).split("\n")
+    votes = [line[len(_VOTE) :].partition(" ")[2] for line in lines if line.startswith(_VOTE)]
+    entries = [line[len(_ENTRY) :].partition(" ")[2] for line in lines if line.startswith(_ENTRY)]
+    since = [line[len(_SINCE) :] for line in lines if line.startswith(_SINCE)]
     if not len(described.logs) == len(described.witnesses) == len(votes) > 0:
         raise FormatError("the policy does not have one log, one witness and one vote line for each validator")
+    if len(since) > 1 or len(entries) != len(votes) * len(since):
+        raise FormatError("the policy does not say once since when it is, with one entry line for each validator")
+    rows = zip(described.logs, described.witnesses, votes, entries or [""] * len(votes), strict=True)
     policy = Policy(
         origin=described.logs[0].key.name,
         validators=tuple(
-            Validator(witness.name, log.key, witness.key, parse_hex(vote, f"vote key of {witness.name!r}"))
-            for log, witness, (_, _, vote) in zip(described.logs, described.witnesses, votes, strict=True)
+            Validator(
+                name=witness.name,
+                log_key=log.key,
+                cosigner_key=witness.key,
+                vote_key=parse_hex(vote, f"vote key of {witness.name!r}"),
+                entry_key=parse_hex(entry, f"entry key of {witness.name!r}"),
+            )
+            for log, witness, vote, entry in rows
         ),
+        since=parse_decimal(since[0], "height of the policy") if since else 0,
     )
     if format_policy(policy) != data:
         raise FormatError("the policy file is not the canonical form of what it says")

@@ -9,7 +9,6 @@ architecture G7, G9, §4; review findings 20 and L3-L5.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from keeling.block import parse_header
@@ -27,15 +26,15 @@ from keeling.bundle import (
 from keeling.bundle_parts import HANDOVERS, SELECTION, Place, Selection
 from keeling.checkpoint import FinalCheckpoint, check_final
 from keeling.encoding import EncodingError
-from keeling.genesis import Genesis, GenesisError, parse_genesis
+from keeling.genesis import Genesis, parse_genesis
+from keeling.handover import HandoverRefused, Reign, read_genesis_reign, walk_handovers
 from keeling.merkle import EMPTY_FRONTIER, Frontier
 from keeling.note import NoteRefused
-from keeling.policy import Policy, hash_policy, parse_policy
 from keeling.strict import HASH_BYTES, FormatError
 from keeling.verify_block import PartDone, PartJob, Tally, Trust, check_link
 from keeling.verify_cut import check_cut_part
 from keeling.verify_whole import check_whole_part
-from keeling.votes import CERTIFICATE, Certificate, VoteError, check_certificate, make_policy
+from keeling.votes import CERTIFICATE, Certificate, VoteError, check_certificate
 
 CheckPart = Callable[[PartJob], PartDone]
 RunParts = Callable[[CheckPart, Iterable[PartJob]], Iterable[PartDone]]
@@ -93,39 +92,27 @@ def verify_bundle(
     data: Buffer, genesis: bytes, run: RunParts = map, progress: Progress = lambda done, total: None
 ) -> Verdict:
     """Check a bundle against the verifier's own genesis file. Raises `GenesisError` for a file that is none."""
-    known, policy = _read_genesis(genesis)
+    known = parse_genesis(genesis)
+    read_genesis_reign(known)
     try:
         bundle = parse_bundle(data)
-        return Verdict(None, _check_bundle(bundle, known, policy, run, progress))
+        return Verdict(None, _check_bundle(bundle, known, run, progress))
     except BundleError as error:
         return Verdict(error.failure, None)
 
 
-@lru_cache(maxsize=8)
-def _read_genesis(data: bytes) -> tuple[Genesis, Policy]:
-    """The file and the policy in it; kept, because one file checks many bundles."""
-    known = parse_genesis(data)
-    try:
-        policy = parse_policy(known.policy)
-        expect("genesis file", "origin of its policy", known.origin, policy.origin)
-    except (FormatError, BundleError) as error:
-        raise GenesisError(f"the policy in the genesis file: {error}") from error
-    return known, policy
-
-
-def _check_bundle(bundle: Bundle, genesis: Genesis, policy: Policy, run: RunParts, progress: Progress) -> Facts:
+def _check_bundle(bundle: Bundle, genesis: Genesis, run: RunParts, progress: Progress) -> Facts:
     manifest = bundle.manifest
     expect("manifest", "network (SHA-256 of the genesis file)", genesis.network, manifest.network)
-    policy_hash = hash_policy(genesis.policy)
-    final = _check_checkpoint(bundle, policy)
-    certificate = _check_certificate(bundle, policy, policy_hash)
+    reigns = _check_handovers(bundle, genesis)
+    final = _check_checkpoint(bundle, reigns[-1])
+    certificate = _check_certificate(bundle, reigns[-1])
     _check_agreement(bundle, genesis, final, certificate)
-    _check_handovers(bundle)
     trust = Trust(
         network=genesis.network,
-        policy=policy_hash,
         created_ms=genesis.created_ms,
-        entry_keys=tuple(validator.entry_key for validator in genesis.validators),
+        reigns=reigns,
+        height=manifest.height,
         size=final.checkpoint.size,
         root=final.checkpoint.root,
         selection=_read_selection(bundle),
@@ -137,25 +124,45 @@ def _check_bundle(bundle: Bundle, genesis: Genesis, policy: Policy, run: RunPart
         for done in _run_parts(bundle, trust, check_cut_part, run, progress):
             tally = tally.plus(done.tally)
     head = final.checkpoint
-    facts = (policy.origin, genesis.network, manifest.height, head.size, head.root, final.signers)
+    facts = (genesis.origin, genesis.network, manifest.height, head.size, head.root, final.signers)
     return Facts(manifest.kind, *facts, tally, trust.selection)
 
 
-def _check_checkpoint(bundle: Bundle, policy: Policy) -> FinalCheckpoint:
+def _check_handovers(bundle: Bundle, genesis: Genesis) -> tuple[Reign, ...]:
+    """From the policy of genesis to the one that certified the bundle's last block, every change of it."""
     try:
-        return check_final(read_part(bundle, 0), policy)
+        reigns = walk_handovers(genesis, HANDOVERS.decode(read_part(bundle, 2)))
+    except EncodingError as error:
+        raise BundleError("part handovers", "form", "a list of handovers", str(error)) from error
+    except HandoverRefused as refused:
+        raise BundleError(
+            "part handovers", "changes of policy", "each certified by the one before", str(refused)
+        ) from (refused)
+    if reigns[-1].since >= bundle.manifest.height:
+        expected = f"below {bundle.manifest.height}"
+        raise BundleError("part handovers", "height of the last change of policy", expected, reigns[-1].since)
+    return reigns
+
+
+def _check_checkpoint(bundle: Bundle, reign: Reign) -> FinalCheckpoint:
+    try:
+        return check_final(read_part(bundle, 0), reign.policy)
     except (FormatError, NoteRefused) as error:
-        expected = f"a final checkpoint of {policy.origin} under the policy of genesis"
+        expected = f"a final checkpoint of {reign.policy.origin} under the policy {_say_since(reign)}"
         raise BundleError("part checkpoint", "signed note", expected, str(error)) from error
 
 
-def _check_certificate(bundle: Bundle, policy: Policy, policy_hash: bytes) -> Certificate:
-    voters = make_policy(policy_hash, [validator.vote_key for validator in policy.validators])
+def _say_since(reign: Reign) -> str:
+    return f"since height {reign.since}" if reign.since else "of genesis"
+
+
+def _check_certificate(bundle: Bundle, reign: Reign) -> Certificate:
+    voters = reign.voters
     try:
         certificate = CERTIFICATE.decode(read_part(bundle, 1))
         check_certificate(certificate, voters)
     except (EncodingError, VoteError) as error:
-        expected = f"{voters.quorum} LOCKs under policy {policy_hash.hex()}"
+        expected = f"{voters.quorum} LOCKs under policy {reign.hash.hex()}"
         raise BundleError("part certificate", "signatures", expected, str(error)) from error
     return certificate
 
@@ -167,14 +174,6 @@ def _check_agreement(bundle: Bundle, genesis: Genesis, final: FinalCheckpoint, c
     expect(place, "height", bundle.manifest.height, lock.height)
     expect(place, "tree size (as in the checkpoint)", final.checkpoint.size, lock.size)
     expect(place, "root (as in the checkpoint)", final.checkpoint.root, lock.root)
-
-
-def _check_handovers(bundle: Bundle) -> None:
-    try:
-        handovers = HANDOVERS.decode(read_part(bundle, 2))
-    except EncodingError as error:
-        raise BundleError("part handovers", "form", "a list", str(error)) from error
-    expect("part handovers", "changes of policy (this version knows the policy of genesis only)", 0, len(handovers))
 
 
 def _read_selection(bundle: Bundle) -> Selection | None:

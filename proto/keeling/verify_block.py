@@ -13,16 +13,18 @@ from keeling.bundle import BundleError, Failure, PartInfo, expect
 from keeling.bundle_parts import Place, Selection
 from keeling.ed25519 import check_signature
 from keeling.encoding import EncodingError
+from keeling.handover import Reign, find_reign
 from keeling.submission import approval_message
 
 
 class Trust(NamedTuple):
-    """What is known to be true before any block is read: from the verifier's genesis file and the final checkpoint."""
+    """What is known to be true before any block is read: from the verifier's genesis file, the handovers that follow
+    from it, and the final checkpoint at `height`."""
 
     network: bytes
-    policy: bytes
     created_ms: int
-    entry_keys: tuple[bytes, ...]
+    reigns: tuple[Reign, ...]
+    height: int
     size: int
     root: bytes
     selection: Selection | None
@@ -70,10 +72,13 @@ def check_header(leaf: bytes, trust: Trust, place: Place) -> Header:
     expect(place, "format of the header", FORMAT, header.format)
     expect(place, "version of the rules (a later release knows later ones)", RULES, header.rules)
     expect(place, "network in the header", trust.network, header.network)
-    expect(place, "policy in the header", trust.policy, header.policy)
-    expect(place, "next policy in the header", trust.policy, header.next_policy)
-    if header.author not in trust.entry_keys:
-        raise BundleError(place, "author in the header", "the entry key of a validator of genesis", header.author)
+    reign = find_reign(trust.reigns, header.height)
+    expect(place, "policy in the header", reign.hash, header.policy)
+    if header.height < trust.height:  # the last block may decide a policy whose handover no bundle to here carries
+        after = find_reign(trust.reigns, header.height + 1)
+        expect(place, "next policy in the header", after.hash, header.next_policy)
+    if header.author not in reign.entry_keys:
+        raise BundleError(place, "author in the header", "the entry key of a validator in force", header.author)
     return header
 
 

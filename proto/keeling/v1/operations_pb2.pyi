@@ -215,11 +215,75 @@ class KeyGrant(_message.Message):
 Global___KeyGrant: _TypeAlias = KeyGrant  # noqa: Y015
 
 @_typing.final
-class Admit(_message.Message):
+class NodeKeys(_message.Message):
     """---- governance ----------------------------------------------------------------------------------------------------
 
-    Approved by the quorum of the electorate. Admits a participant with its first keys; validators are refused until the
-    network supports changing its set.
+    The keys of a validator's machine, 32 bytes Ed25519 each, every one for its role only. Where a message changes keys, an
+    empty field leaves that key as it is.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    VOTE_FIELD_NUMBER: _builtins.int
+    LOG_FIELD_NUMBER: _builtins.int
+    COSIGNER_FIELD_NUMBER: _builtins.int
+    entry: _builtins.bytes
+    """signs entries for the ordering log"""
+    vote: _builtins.bytes
+    """VOTE, LOCK and REPORT"""
+    log: _builtins.bytes
+    """signs final checkpoints as the log (note key type 01)"""
+    cosigner: _builtins.bytes
+    """cosigns final checkpoints (note key type 04)"""
+    def __init__(
+        self,
+        *,
+        entry: _builtins.bytes = ...,
+        vote: _builtins.bytes = ...,
+        log: _builtins.bytes = ...,
+        cosigner: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigner", b"cosigner", "entry", b"entry", "log", b"log", "vote", b"vote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NodeKeys: _TypeAlias = NodeKeys  # noqa: Y015
+
+@_typing.final
+class Contact(_message.Message):
+    """Where a member's node is reached and which TLS keys speak for it: peers learn both from the ledger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    TLS_KEYS_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """HOST:PORT; empty: it is not reached, it reaches others"""
+    @_builtins.property
+    def tls_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """DER SubjectPublicKeyInfo; several while one is being replaced"""
+
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        tls_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "tls_keys", b"tls_keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contact: _TypeAlias = Contact  # noqa: Y015
+
+@_typing.final
+class Admit(_message.Message):
+    """Approved by the quorum of the electorate. Admits a participant with its first keys. With `validator` its node is
+    admitted as an observer that becomes a validator by itself as soon as its own keys put `Ready` on the ledger.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -229,6 +293,8 @@ class Admit(_message.Message):
     ROLES_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
     VALIDATOR_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
     participant: _builtins.str
     name: _builtins.str
     validator: _builtins.bool
@@ -238,6 +304,12 @@ class Admit(_message.Message):
 
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyGrant]: ...
+    @_builtins.property
+    def node(self) -> Global___NodeKeys:
+        """all four, exactly when `validator`"""
+
+    @_builtins.property
+    def contact(self) -> Global___Contact: ...
     def __init__(
         self,
         *,
@@ -246,10 +318,12 @@ class Admit(_message.Message):
         roles: _abc.Iterable[_builtins.str] | None = ...,
         keys: _abc.Iterable[Global___KeyGrant] | None = ...,
         validator: _builtins.bool = ...,
+        node: Global___NodeKeys | None = ...,
+        contact: Global___Contact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "name", b"name", "participant", b"participant", "roles", b"roles", "validator", b"validator"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "keys", b"keys", "name", b"name", "node", b"node", "participant", b"participant", "roles", b"roles", "validator", b"validator"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,21 +331,28 @@ Global___Admit: _TypeAlias = Admit  # noqa: Y015
 
 @_typing.final
 class Suspend(_message.Message):
+    """Approved by the quorum of the electorate. A suspended participant neither hands in nor approves, and leaves the
+    validators. `lift` ends it; a former validator then comes back by `Ready`.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTICIPANT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    LIFT_FIELD_NUMBER: _builtins.int
     participant: _builtins.str
     reason: _builtins.str
+    lift: _builtins.bool
     def __init__(
         self,
         *,
         participant: _builtins.str = ...,
         reason: _builtins.str = ...,
+        lift: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["participant", b"participant", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lift", b"lift", "participant", b"participant", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,22 +360,34 @@ Global___Suspend: _TypeAlias = Suspend  # noqa: Y015
 
 @_typing.final
 class Replace(_message.Message):
+    """Approved by the quorum of the electorate, for a participant that cannot act itself: all its keys are retired and these
+    take their place. With `node` its validator's keys are replaced too, and one that had none becomes a candidate.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTICIPANT_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
     participant: _builtins.str
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyGrant]: ...
+    @_builtins.property
+    def node(self) -> Global___NodeKeys: ...
+    @_builtins.property
+    def contact(self) -> Global___Contact: ...
     def __init__(
         self,
         *,
         participant: _builtins.str = ...,
         keys: _abc.Iterable[Global___KeyGrant] | None = ...,
+        node: Global___NodeKeys | None = ...,
+        contact: Global___Contact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "participant", b"participant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "keys", b"keys", "node", b"node", "participant", b"participant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -308,21 +401,33 @@ class RotateKey(_message.Message):
 
     RETIRE_FIELD_NUMBER: _builtins.int
     ADD_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
     retire: _builtins.bytes
     """may be empty: only add"""
     @_builtins.property
     def add(self) -> Global___KeyGrant:
         """may be missing: only retire"""
 
+    @_builtins.property
+    def node(self) -> Global___NodeKeys:
+        """new keys of the participant's validator, where given"""
+
+    @_builtins.property
+    def contact(self) -> Global___Contact:
+        """its new address and TLS keys, where given"""
+
     def __init__(
         self,
         *,
         retire: _builtins.bytes = ...,
         add: Global___KeyGrant | None = ...,
+        node: Global___NodeKeys | None = ...,
+        contact: Global___Contact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["add", b"add"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add", b"add", "contact", b"contact", "node", b"node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["add", b"add", "retire", b"retire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add", b"add", "contact", b"contact", "node", b"node", "retire", b"retire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -330,10 +435,13 @@ Global___RotateKey: _TypeAlias = RotateKey  # noqa: Y015
 
 @_typing.final
 class SetPolicy(_message.Message):
+    """Approved by the quorum of the electorate. Exactly these validators, in this order: each one in force, or proved ready."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     POLICY_FIELD_NUMBER: _builtins.int
     policy: _builtins.bytes
+    """a tlog-policy file of docs/formats.md, without the line `# keeling since`"""
     def __init__(
         self,
         *,
@@ -806,6 +914,10 @@ Global___InitialReport: _TypeAlias = InitialReport  # noqa: Y015
 
 @_typing.final
 class ActivateVersion(_message.Message):
+    """Approved by the quorum of the electorate. From `height` on blocks are executed by rules `version`, the one after that in
+    force; height 0 withdraws a version that is decided and not yet in force.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
@@ -825,6 +937,64 @@ class ActivateVersion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ActivateVersion: _TypeAlias = ActivateVersion  # noqa: Y015
+
+@_typing.final
+class Propose(_message.Message):
+    """Opens a motion: governance operations for the electorate to approve one by one. By a GOVERN key of a validator in
+    force, whose approval it is too, or by an ADMIN key of any participant.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOTION_FIELD_NUMBER: _builtins.int
+    TRANSACTION_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    motion: _builtins.str
+    """its name, for ever"""
+    transaction: _builtins.bytes
+    """canonical bytes of a Transaction of which nothing but the operations is set"""
+    until_ms: _builtins.int
+    """ledger time; later approvals are refused"""
+    because: _builtins.str
+    def __init__(
+        self,
+        *,
+        motion: _builtins.str = ...,
+        transaction: _builtins.bytes = ...,
+        until_ms: _builtins.int = ...,
+        because: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "motion", b"motion", "transaction", b"transaction", "until_ms", b"until_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Propose: _TypeAlias = Propose  # noqa: Y015
+
+@_typing.final
+class Approve(_message.Message):
+    """Approved by a GOVERN key of a validator in force: its one vote for the motion. The vote that completes the quorum
+    executes the operations; if they are refused, so is the vote, and the motion stays open.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOTION_FIELD_NUMBER: _builtins.int
+    motion: _builtins.str
+    def __init__(
+        self,
+        *,
+        motion: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["motion", b"motion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Approve: _TypeAlias = Approve  # noqa: Y015
 
 @_typing.final
 class AccountPolicy(_message.Message):
@@ -2828,7 +2998,11 @@ Global___RedeemCash: _TypeAlias = RedeemCash  # noqa: Y015
 
 @_typing.final
 class AttestState(_message.Message):
-    """---- protocol ------------------------------------------------------------------------------------------------------"""
+    """---- protocol ------------------------------------------------------------------------------------------------------
+
+    By a validator in force, with a NODE or GOVERN key: the digest of the whole state after the block at `height`, which is
+    one at which attestations are due. The one that completes a quorum of equal ones makes a snapshot of it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2851,6 +3025,45 @@ class AttestState(_message.Message):
 Global___AttestState: _TypeAlias = AttestState  # noqa: Y015
 
 @_typing.final
+class Ready(_message.Message):
+    """By a participant that was admitted as validator: its node has executed everything up to `height` and holds its four
+    keys, each of which signs the same words (docs/governance.md). From the next block on it is a validator.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTICIPANT_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    VOTE_FIELD_NUMBER: _builtins.int
+    LOG_FIELD_NUMBER: _builtins.int
+    COSIGNER_FIELD_NUMBER: _builtins.int
+    participant: _builtins.str
+    height: _builtins.int
+    entry: _builtins.bytes
+    """signatures, 64 bytes each"""
+    vote: _builtins.bytes
+    log: _builtins.bytes
+    cosigner: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        participant: _builtins.str = ...,
+        height: _builtins.int = ...,
+        entry: _builtins.bytes = ...,
+        vote: _builtins.bytes = ...,
+        log: _builtins.bytes = ...,
+        cosigner: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigner", b"cosigner", "entry", b"entry", "height", b"height", "log", b"log", "participant", b"participant", "vote", b"vote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ready: _TypeAlias = Ready  # noqa: Y015
+
+@_typing.final
 class Operation(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2861,6 +3074,8 @@ class Operation(_message.Message):
     SET_POLICY_FIELD_NUMBER: _builtins.int
     SET_RECORD_FIELD_NUMBER: _builtins.int
     ACTIVATE_VERSION_FIELD_NUMBER: _builtins.int
+    PROPOSE_FIELD_NUMBER: _builtins.int
+    APPROVE_FIELD_NUMBER: _builtins.int
     OPEN_ACCOUNT_FIELD_NUMBER: _builtins.int
     SET_ACCOUNT_POLICY_FIELD_NUMBER: _builtins.int
     CLOSE_ACCOUNT_FIELD_NUMBER: _builtins.int
@@ -2898,6 +3113,7 @@ class Operation(_message.Message):
     ISSUE_CASH_FIELD_NUMBER: _builtins.int
     REDEEM_CASH_FIELD_NUMBER: _builtins.int
     ATTEST_STATE_FIELD_NUMBER: _builtins.int
+    READY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def admit(self) -> Global___Admit: ...
     @_builtins.property
@@ -2912,6 +3128,10 @@ class Operation(_message.Message):
     def set_record(self) -> Global___SetRecord: ...
     @_builtins.property
     def activate_version(self) -> Global___ActivateVersion: ...
+    @_builtins.property
+    def propose(self) -> Global___Propose: ...
+    @_builtins.property
+    def approve(self) -> Global___Approve: ...
     @_builtins.property
     def open_account(self) -> Global___OpenAccount: ...
     @_builtins.property
@@ -2986,6 +3206,8 @@ class Operation(_message.Message):
     def redeem_cash(self) -> Global___RedeemCash: ...
     @_builtins.property
     def attest_state(self) -> Global___AttestState: ...
+    @_builtins.property
+    def ready(self) -> Global___Ready: ...
     def __init__(
         self,
         *,
@@ -2996,6 +3218,8 @@ class Operation(_message.Message):
         set_policy: Global___SetPolicy | None = ...,
         set_record: Global___SetRecord | None = ...,
         activate_version: Global___ActivateVersion | None = ...,
+        propose: Global___Propose | None = ...,
+        approve: Global___Approve | None = ...,
         open_account: Global___OpenAccount | None = ...,
         set_account_policy: Global___SetAccountPolicy | None = ...,
         close_account: Global___CloseAccount | None = ...,
@@ -3033,12 +3257,13 @@ class Operation(_message.Message):
         issue_cash: Global___IssueCash | None = ...,
         redeem_cash: Global___RedeemCash | None = ...,
         attest_state: Global___AttestState | None = ...,
+        ready: Global___Ready | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit", b"admit", "amend_authorization", b"amend_authorization", "anchor", b"anchor", "attest", b"attest", "attest_state", b"attest_state", "authorize", b"authorize", "buffer", b"buffer", "cancel", b"cancel", "capture", b"capture", "close_account", b"close_account", "dispatch", b"dispatch", "extend_batch", b"extend_batch", "finalise_adjustment", b"finalise_adjustment", "grant_mandate", b"grant_mandate", "hold", b"hold", "issue", b"issue", "issue_cash", b"issue_cash", "link", b"link", "link_state", b"link_state", "mark", b"mark", "notice", b"notice", "open_account", b"open_account", "operation", b"operation", "recognise", b"recognise", "redeem_cash", b"redeem_cash", "register_project", b"register_project", "release", b"release", "replace", b"replace", "report_adjustment", b"report_adjustment", "restrict", b"restrict", "retire", b"retire", "reverse", b"reverse", "revoke_authorization", b"revoke_authorization", "revoke_mandate", b"revoke_mandate", "rotate_key", b"rotate_key", "set_account_policy", b"set_account_policy", "set_policy", b"set_policy", "set_record", b"set_record", "suspend", b"suspend", "transfer", b"transfer", "twin", b"twin", "unmark", b"unmark", "unrestrict", b"unrestrict", "use", b"use"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit", b"admit", "amend_authorization", b"amend_authorization", "anchor", b"anchor", "approve", b"approve", "attest", b"attest", "attest_state", b"attest_state", "authorize", b"authorize", "buffer", b"buffer", "cancel", b"cancel", "capture", b"capture", "close_account", b"close_account", "dispatch", b"dispatch", "extend_batch", b"extend_batch", "finalise_adjustment", b"finalise_adjustment", "grant_mandate", b"grant_mandate", "hold", b"hold", "issue", b"issue", "issue_cash", b"issue_cash", "link", b"link", "link_state", b"link_state", "mark", b"mark", "notice", b"notice", "open_account", b"open_account", "operation", b"operation", "propose", b"propose", "ready", b"ready", "recognise", b"recognise", "redeem_cash", b"redeem_cash", "register_project", b"register_project", "release", b"release", "replace", b"replace", "report_adjustment", b"report_adjustment", "restrict", b"restrict", "retire", b"retire", "reverse", b"reverse", "revoke_authorization", b"revoke_authorization", "revoke_mandate", b"revoke_mandate", "rotate_key", b"rotate_key", "set_account_policy", b"set_account_policy", "set_policy", b"set_policy", "set_record", b"set_record", "suspend", b"suspend", "transfer", b"transfer", "twin", b"twin", "unmark", b"unmark", "unrestrict", b"unrestrict", "use", b"use"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit", b"admit", "amend_authorization", b"amend_authorization", "anchor", b"anchor", "attest", b"attest", "attest_state", b"attest_state", "authorize", b"authorize", "buffer", b"buffer", "cancel", b"cancel", "capture", b"capture", "close_account", b"close_account", "dispatch", b"dispatch", "extend_batch", b"extend_batch", "finalise_adjustment", b"finalise_adjustment", "grant_mandate", b"grant_mandate", "hold", b"hold", "issue", b"issue", "issue_cash", b"issue_cash", "link", b"link", "link_state", b"link_state", "mark", b"mark", "notice", b"notice", "open_account", b"open_account", "operation", b"operation", "recognise", b"recognise", "redeem_cash", b"redeem_cash", "register_project", b"register_project", "release", b"release", "replace", b"replace", "report_adjustment", b"report_adjustment", "restrict", b"restrict", "retire", b"retire", "reverse", b"reverse", "revoke_authorization", b"revoke_authorization", "revoke_mandate", b"revoke_mandate", "rotate_key", b"rotate_key", "set_account_policy", b"set_account_policy", "set_policy", b"set_policy", "set_record", b"set_record", "suspend", b"suspend", "transfer", b"transfer", "twin", b"twin", "unmark", b"unmark", "unrestrict", b"unrestrict", "use", b"use"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit", b"admit", "amend_authorization", b"amend_authorization", "anchor", b"anchor", "approve", b"approve", "attest", b"attest", "attest_state", b"attest_state", "authorize", b"authorize", "buffer", b"buffer", "cancel", b"cancel", "capture", b"capture", "close_account", b"close_account", "dispatch", b"dispatch", "extend_batch", b"extend_batch", "finalise_adjustment", b"finalise_adjustment", "grant_mandate", b"grant_mandate", "hold", b"hold", "issue", b"issue", "issue_cash", b"issue_cash", "link", b"link", "link_state", b"link_state", "mark", b"mark", "notice", b"notice", "open_account", b"open_account", "operation", b"operation", "propose", b"propose", "ready", b"ready", "recognise", b"recognise", "redeem_cash", b"redeem_cash", "register_project", b"register_project", "release", b"release", "replace", b"replace", "report_adjustment", b"report_adjustment", "restrict", b"restrict", "retire", b"retire", "reverse", b"reverse", "revoke_authorization", b"revoke_authorization", "revoke_mandate", b"revoke_mandate", "rotate_key", b"rotate_key", "set_account_policy", b"set_account_policy", "set_policy", b"set_policy", "set_record", b"set_record", "suspend", b"suspend", "transfer", b"transfer", "twin", b"twin", "unmark", b"unmark", "unrestrict", b"unrestrict", "use", b"use"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_operation: _TypeAlias = _typing.Literal["admit", "suspend", "replace", "rotate_key", "set_policy", "set_record", "activate_version", "open_account", "set_account_policy", "close_account", "link", "grant_mandate", "revoke_mandate", "register_project", "issue", "extend_batch", "mark", "unmark", "restrict", "unrestrict", "notice", "transfer", "hold", "dispatch", "capture", "release", "retire", "use", "cancel", "twin", "buffer", "reverse", "authorize", "amend_authorization", "revoke_authorization", "recognise", "report_adjustment", "finalise_adjustment", "attest", "link_state", "anchor", "issue_cash", "redeem_cash", "attest_state"]  # noqa: Y015
+    _WhichOneofReturnType_operation: _TypeAlias = _typing.Literal["admit", "suspend", "replace", "rotate_key", "set_policy", "set_record", "activate_version", "propose", "approve", "open_account", "set_account_policy", "close_account", "link", "grant_mandate", "revoke_mandate", "register_project", "issue", "extend_batch", "mark", "unmark", "restrict", "unrestrict", "notice", "transfer", "hold", "dispatch", "capture", "release", "retire", "use", "cancel", "twin", "buffer", "reverse", "authorize", "amend_authorization", "revoke_authorization", "recognise", "report_adjustment", "finalise_adjustment", "attest", "link_state", "anchor", "issue_cash", "redeem_cash", "attest_state", "ready"]  # noqa: Y015
     _WhichOneofArgType_operation: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_operation) -> _WhichOneofReturnType_operation | None: ...
 
