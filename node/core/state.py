@@ -7,16 +7,19 @@ Nothing here knows a rule.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
-from node.core.tables import ALL, Table, after
+from node.core.tables import Table, after
 
 V = TypeVar("V")
 _MISSING: Final[Any] = object()
 CACHED_VALUES_MAX: Final = 200_000
 """Decoded values kept between blocks; more would cost memory, fewer decoding. At 41-byte lots about 60 MB."""
+GROUP_MAX: Final = 4_096
+"""Keys of one group kept in order: what an account has of a batch, for all but the largest."""
 
 
 class Reader(Protocol):
@@ -55,7 +58,11 @@ class _Changed:
 
 
 class State:
-    """Written by one executor. Reading never changes what `finish_block` returns."""
+    """Written by one executor. Reading never changes what `finish_block` returns.
+
+    `concluded` is for the rules: what they worked out from steady tables alone, by a name of their own. It is emptied
+    when a row of such a table changes, so that an account is looked up once and not for each of its transactions.
+    """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -63,7 +70,9 @@ class State:
         self._block: dict[bytes, Table[Any]] = {}
         self._undo: list[tuple[bytes, Any, bool]] = []
         self._unsettled: list[tuple[int, dict[bytes, Table[Any]]]] = []
-        self._changed: dict[bytes, _Changed] = {table.prefix: _Changed() for table in ALL}
+        self._changed: defaultdict[bytes, _Changed] = defaultdict(_Changed)
+        self._groups: dict[bytes, list[bytes] | None] = {}  # None: longer than GROUP_MAX
+        self.concluded: defaultdict[str, dict[Any, Any]] = defaultdict(dict)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -93,14 +102,36 @@ class State:
     def scan(
         self, table: Table[V], *parts: Any, start: bytes = b"", reverse: bool = False
     ) -> Iterator[tuple[bytes, V]]:
-        """Keys and values that begin with these parts, in key order; from `start` on (or down from below it)."""
+        """Keys and values that begin with these parts, in key order; from `start` on (or down from below it).
+
+        Nothing is written to the scanned rows before the scan is done or dropped.
+        """
         prefix = table.key(*parts)
+        if len(prefix) == table.group and not start and not reverse:
+            keys = self._group(table, prefix)
+            if keys is not None:
+                return zip(keys, map(self._values.__getitem__, keys), strict=True)
         low, high = prefix, after(prefix)
         if start and reverse:
             high = min(high, start)
         elif start:
             low = max(low, start)
         return self._merge(table, low, high, reverse)
+
+    def _group(self, table: Table[Any], prefix: bytes) -> list[bytes] | None:
+        """The keys of all rows of a group in order, kept so by every write; None where they are too many to keep."""
+        known: list[bytes] | Any | None = self._groups.get(prefix, _MISSING)
+        if known is not _MISSING:
+            return known  # type: ignore[no-any-return]
+        keys: list[bytes] | None = []
+        for key, value in self._merge(table, prefix, after(prefix), False):
+            if len(keys) == GROUP_MAX:
+                keys = None
+                break
+            self._values[key] = value
+            keys.append(key)
+        self._groups[prefix] = keys
+        return keys
 
     def _merge(self, table: Table[V], low: bytes, high: bytes, reverse: bool) -> Iterator[tuple[bytes, V]]:
         changed = self._changed[table.prefix].between(low, high)
@@ -136,12 +167,19 @@ class State:
         values, block = self._values, self._block
         known = key in block
         # What the store has is not read to be undone: forgetting the write brings it back. Half of all keys are new.
-        self._undo.append((key, values.get(key, _MISSING), known))
+        before = values.get(key, _MISSING)
+        self._undo.append((key, before, known))
+        values[key] = value
         if not known:
             block[key] = table
             if table.ordered:
                 self._changed[table.prefix].fresh.append(key)
-        values[key] = value
+        if table.group:
+            keys = self._groups.get(key[: table.group])
+            if keys is not None:
+                _keep_in_order(keys, key, before is not None and before is not _MISSING, value is not None)
+        elif table.steady:
+            self.concluded.clear()
 
     # -- transactions and blocks ------------------------------------------------------------------------------------
 
@@ -153,6 +191,11 @@ class State:
         """Undo every write after the savepoint. With 0, the whole unfinished block."""
         while len(self._undo) > savepoint:
             key, before, known = self._undo.pop()
+            table = self._block[key]
+            if table.group:
+                self._groups.pop(key[: table.group], None)
+            elif table.steady:
+                self.concluded.clear()
             if before is _MISSING:
                 del self._values[key]
             else:
@@ -176,7 +219,7 @@ class State:
     def settle(self, height: int) -> None:
         """The store now has everything up to `height`."""
         self._unsettled = [(at, keys) for at, keys in self._unsettled if at > height]
-        self._changed = {table.prefix: _Changed() for table in ALL}
+        self._changed.clear()
         kept = [keys for _, keys in self._unsettled] + [self._block]
         for keys in kept:
             for key, table in keys.items():
@@ -184,3 +227,15 @@ class State:
                     self._changed[table.prefix].fresh.append(key)
         if len(self._values) > CACHED_VALUES_MAX:
             self._values = {key: self._values[key] for keys in kept for key in keys}
+            self._groups.clear()
+            self.concluded.clear()
+
+
+def _keep_in_order(keys: list[bytes], key: bytes, was: bool, is_now: bool) -> None:
+    """A row of a group came, went, or only changed."""
+    if was == is_now:
+        return
+    if is_now:
+        insort(keys, key)
+    else:
+        del keys[bisect_left(keys, key)]

@@ -24,9 +24,21 @@ NAMES_CACHED_MAX: Final = 16_384
 
 
 class Table(Generic[V]):
-    """A family of keys with one kind of value. `ordered` tables are scanned, the others only read by key."""
+    """A family of keys with one kind of value. `ordered` tables are scanned, the others only read by key.
 
-    def __init__(self, prefix: bytes, value: Codec[V], *keys: Codec[Any], ordered: bool = False) -> None:
+    `grouped` is how many parts the rows share that a rule goes through again and again; `steady` tables are read by
+    every transaction and changed by few, so that rules may remember what they concluded from them (`State.concluded`).
+    """
+
+    def __init__(
+        self,
+        prefix: bytes,
+        value: Codec[V],
+        *keys: Codec[Any],
+        ordered: bool = False,
+        grouped: int = 0,
+        steady: bool = False,
+    ) -> None:
         self.prefix: Final = prefix
         self.value: Final = value
         self.ordered: Final = ordered
@@ -34,6 +46,10 @@ class Table(Generic[V]):
         forms = [getattr(codec, "form", None) for codec in keys]
         self._struct = struct.Struct(">c" + "".join(map(str, forms))) if None not in forms else None
         self._prefixes = [self._make(n) for n in range(len(keys) + 1)]
+        shared = self._prefixes[grouped]
+        self.steady: Final = steady
+        self.group: Final = shared.size if grouped and shared is not None else 0
+        """The bytes of key that the rows of one group share; 0 where rows are not kept in groups."""
         self.whole_key: Final[Callable[..., bytes]] = self._make_whole_key()
         """`key` for all parts, the way most reads and writes go: one call into C where all parts are fixed."""
 
@@ -84,20 +100,20 @@ def after(prefix: bytes) -> bytes:
 
 
 PROGRESS: Final = Table(b"!", r.PROGRESS)
-PARTICIPANTS: Final = Table(b"p", r.PARTICIPANT, e.TEXT, ordered=True)
-KEYS: Final = Table(b"k", r.KEY, e.BYTES32, ordered=True)
+PARTICIPANTS: Final = Table(b"p", r.PARTICIPANT, e.TEXT, ordered=True, steady=True)
+KEYS: Final = Table(b"k", r.KEY, e.BYTES32, ordered=True, steady=True)
 AUTHORS: Final = Table(b"v", r.AUTHOR, e.BYTES32, ordered=True)
-RECORDS: Final = Table(b"r", r.VERSIONS, e.TEXT, ordered=True)
-ACCOUNTS: Final = Table(b"a", r.ACCOUNT, e.U32, ordered=True)
-ACCOUNT_NUMBERS: Final = Table(b"A", r.NUMBER, e.TEXT)
-CONDITIONS: Final = Table(b"L", r.CONDITION, e.TEXT, e.U8, ordered=True)
+RECORDS: Final = Table(b"r", r.VERSIONS, e.TEXT, ordered=True, steady=True)
+ACCOUNTS: Final = Table(b"a", r.ACCOUNT, e.U32, ordered=True, steady=True)
+ACCOUNT_NUMBERS: Final = Table(b"A", r.NUMBER, e.TEXT, steady=True)
+CONDITIONS: Final = Table(b"L", r.CONDITION, e.TEXT, e.U8, ordered=True, steady=True)
 MANDATES: Final = Table(b"M", r.MANDATE, e.U32, e.TEXT, ordered=True)
 PROJECTS: Final = Table(b"j", r.PROJECT, e.TEXT, ordered=True)
-BATCHES: Final = Table(b"b", r.BATCH, e.U32, ordered=True)
-BATCH_NUMBERS: Final = Table(b"B", r.NUMBER, e.TEXT)
+BATCHES: Final = Table(b"b", r.BATCH, e.U32, ordered=True, steady=True)
+BATCH_NUMBERS: Final = Table(b"B", r.NUMBER, e.TEXT, steady=True)
 SPACES: Final = Table(b"s", r.SPACE, e.TEXT, e.NATURAL, ordered=True)
 LOTS: Final = Table(b"l", r.LOT, e.U32, e.U64, ordered=True)
-HOLDINGS: Final = Table(b"h", r.HOLDING, e.U32, e.U8, e.U32, e.U64, ordered=True)
+HOLDINGS: Final = Table(b"h", r.HOLDING, e.U32, e.U8, e.U32, e.U64, ordered=True, grouped=3)
 TOTALS: Final = Table(b"t", r.TOTAL, e.U32, e.U8, e.U32, ordered=True)
 MARKS: Final = Table(b"m", r.MARK, e.U32, e.U8, e.TEXT, e.U64, ordered=True)
 HOLDS: Final = Table(b"o", r.HOLD, e.BYTES16, ordered=True)
@@ -117,7 +133,7 @@ ANCHORS: Final = Table(b"n", r.ANCHORED, e.TEXT, e.TEXT, ordered=True)
 PARTY_OF: Final = Table(b"0", a6.PARTY_CODE, e.TEXT)
 AUTHORIZATIONS: Final = Table(b"1", a6.AUTHORIZATION, e.TEXT, ordered=True)
 TERMS: Final = Table(b"2", a6.TERMS, e.TEXT, e.U32, ordered=True)
-SCOPES: Final = Table(b"3", a6.EMPTY, e.U8, e.TEXT, e.TEXT, ordered=True)
+SCOPES: Final = Table(b"3", a6.EMPTY, e.U8, e.TEXT, e.TEXT, ordered=True, steady=True)
 COVERED: Final = Table(b"4", a6.EMPTY, e.TEXT, e.U32, ordered=True)
 COVERED_BATCHES: Final = Table(b"5", a6.EMPTY, e.U32)
 PROGRAMME_BATCHES: Final = Table(b"6", a6.EMPTY, e.TEXT, e.TEXT, e.U32, ordered=True)

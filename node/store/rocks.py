@@ -135,7 +135,7 @@ class RocksStore:
         reverse: bool = False,
         limit: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
-        return self._reader(family).freeze().scan(start, stop, reverse, limit)
+        return self._reader(family).latest().scan(start, stop, reverse, limit)
 
     def commit(self, batch: Batch) -> None:
         writes = rocksdict.WriteBatch(raw_mode=True)
@@ -205,6 +205,9 @@ class RocksStore:
         except Exception as error:
             self._failure = str(error)
             raise StoreFailed(f"{self._directory}: a commit failed, stop and open the store again: {error}") from error
+        finally:
+            for reader in self._readers.values():
+                reader.expire()
 
     def _reader(self, family: Family) -> FamilyReader:
         reader = self._readers.get(family)

@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from node.core import state as state_module
 from node.core import tables as t
+from node.core.records import Holding
 from node.core.state import State
 from tests.fakes.world import DictReader
 
@@ -97,6 +98,79 @@ class StateAgainstDict(RuleBasedStateMachine):
 
 
 TestStateAgainstDict = StateAgainstDict.TestCase
+
+
+class GroupsAgainstDict(RuleBasedStateMachine):
+    """HOLDINGS of one account, state and batch are kept in order across writes, rollbacks and blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = DictReader()
+        self.state = State(self.reader)
+        self.now: dict[bytes, Holding] = {}
+        self.before: dict[bytes, Holding] = {}
+        self.height = 0
+
+    @rule(account=st.integers(0, 1), first=NUMBERS, units=AMOUNTS)
+    def put(self, account: int, first: int, units: int) -> None:
+        self.state.put(t.HOLDINGS, Holding(units, 1, 2), account, 1, 7, first)
+        self.now[t.HOLDINGS.key(account, 1, 7, first)] = Holding(units, 1, 2)
+
+    @rule(account=st.integers(0, 1), first=NUMBERS)
+    def delete(self, account: int, first: int) -> None:
+        self.state.delete(t.HOLDINGS, account, 1, 7, first)
+        self.now.pop(t.HOLDINGS.key(account, 1, 7, first), None)
+
+    @rule()
+    def roll_back(self) -> None:
+        self.state.rollback(0)
+        self.now = dict(self.before)
+
+    @rule()
+    def store_a_block(self) -> None:
+        self.height += 1
+        self.reader.write(self.state.finish_block(self.height))
+        self.state.settle(self.height)
+        self.before = dict(self.now)
+
+    @rule(account=st.integers(0, 1))
+    def scan(self, account: int) -> None:
+        found = dict(self.state.scan(t.HOLDINGS, account, 1, 7))
+        assert list(found.items()) == sorted(
+            item for item in self.now.items() if item[0].startswith(t.HOLDINGS.key(account, 1, 7))
+        )
+
+
+TestGroupsAgainstDict = GroupsAgainstDict.TestCase
+
+
+def test_a_group_too_long_to_keep_is_scanned_all_the_same(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(state_module, "GROUP_MAX", 3)
+    state = State(DictReader())
+    for first in range(3):
+        state.put(t.HOLDINGS, Holding(1, 1, 1), 1, 1, 1, first)
+    assert len(list(state.scan(t.HOLDINGS, 1, 1, 1))) == 3
+    state.put(t.HOLDINGS, Holding(1, 1, 1), 2, 1, 1, 9)
+    for first in range(4):
+        state.put(t.HOLDINGS, Holding(1, 1, 1), 2, 1, 1, first)
+    for missing in (0, 3):
+        assert [t.HOLDINGS.parts(key)[3] for key, _ in state.scan(t.HOLDINGS, 2, 1, 1)] == [*range(missing, 4), 9]
+        state.delete(t.HOLDINGS, 2, 1, 1, 0)
+        state.delete(t.HOLDINGS, 2, 1, 1, 1)
+        state.delete(t.HOLDINGS, 2, 1, 1, 2)
+
+
+def test_conclusions_last_until_a_steady_row_changes() -> None:
+    state = State(DictReader())
+    state.concluded["answer"][1] = 42
+    state.put(t.CASH, 1, 1, "A")
+    assert state.concluded["answer"] == {1: 42}
+    savepoint = state.savepoint()
+    state.put(t.ACCOUNT_NUMBERS, 7, "a")
+    assert not state.concluded["answer"]
+    state.concluded["answer"][1] = 43
+    state.rollback(savepoint)
+    assert not state.concluded["answer"], "what followed from the undone row is forgotten with it"
 
 
 def test_the_cache_of_values_is_bounded(monkeypatch) -> None:  # type: ignore[no-untyped-def]
