@@ -12,14 +12,21 @@ import io
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import BinaryIO, Final, NamedTuple
 
-from adapters.exports import FileError, FileFault
+from adapters.exports import FileError, FileFault, Raw, open_raw
 
 _RECORD_LINES_MAX: Final = 200
 """Lines one row may span. A quote that is never closed would otherwise swallow the rest of the file."""
 
 _CHUNK_BYTES: Final = 1 << 20
+
+_LINE_BYTES_MAX: Final = 1 << 24
+"""Bytes between two line feeds, at least in one part of a file; a file in one endless line is no export."""
+
+_REMEMBERED_CHARACTERS_MAX: Final = 120
+"""Headings repeat from file to file, but a file's cells may be long: only short texts are remembered."""
 
 _CONTAINERS: Final = (
     (b"PK\x03\x04", "a zip container such as an .xlsx workbook"),
@@ -80,7 +87,7 @@ class Binding(NamedTuple):
 class Table(NamedTuple):
     """A text file that is known to be comma-separated, and its header."""
 
-    raw: bytes
+    raw: Raw
     encoding: str
     header: list[str]
     header_lines: int
@@ -88,16 +95,28 @@ class Table(NamedTuple):
 
 def plain(text: str) -> str:
     """Return text for comparison: one kind of dash, single spaces, no case."""
+    return _plain(text) if len(text) <= _REMEMBERED_CHARACTERS_MAX else _plain.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def plain_headings(column: Column) -> tuple[str, ...]:
+    """Return the headings of a column for comparison."""
+    return tuple(map(plain, column.headings))
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> str:
     return _SPACES.sub(" ", _DASHES.sub("-", text)).strip().casefold()
 
 
-def open_table(raw: bytes, *, file_name: str) -> Table:
+def open_table(raw: Raw, *, file_name: str) -> Table:
     """Check that the bytes are a comma-separated text and read its header; raise `FileError` otherwise."""
     _refuse_other_forms(raw, file_name)
     encoding = _find_encoding(raw, file_name)
-    reader = csv.reader(_text(raw, encoding))
     try:
-        header = next(reader, [])
+        with _text(raw, encoding) as text:
+            reader = csv.reader(text)
+            header = next(reader, [])
     except csv.Error as error:
         raise FileError(
             FileFault.HEADER,
@@ -125,7 +144,7 @@ def bind(layout: Layout, header: Sequence[str]) -> tuple[Binding | None, list[Co
         places.setdefault(plain(heading), place)
     indexes, missing, notes, used = {}, [], [], set()
     for column in layout.columns:
-        names = [plain(heading) for heading in column.headings]
+        names = plain_headings(column)
         found = next((name for name in names if name in places), None)
         if found is None:
             indexes[column.field] = -1
@@ -147,8 +166,8 @@ def bind(layout: Layout, header: Sequence[str]) -> tuple[Binding | None, list[Co
 def nearest_heading(column: Column, header: Sequence[str]) -> str | None:
     """Return the heading of the file that most resembles a missing column, or None if none does."""
     known = {plain(heading): heading for heading in header}
-    for heading in column.headings:
-        close = difflib.get_close_matches(plain(heading), known, n=1, cutoff=0.5)
+    for heading in plain_headings(column):
+        close = difflib.get_close_matches(heading, known, n=1, cutoff=0.5)
         if close:
             return known[close[0]]
     return None
@@ -160,7 +179,11 @@ def read_rows(table: Table, binding: Binding) -> Iterator[Cells]:
     A row with broken quotes or too few or too many cells is repaired only where that is certain (see `_repair`), else
     it comes with a `fault`. A row that swallowed later lines because a quote was not closed gives those lines back.
     """
-    lines = _Lines(_text(table.raw, table.encoding), table.header_lines)
+    with _text(table.raw, table.encoding) as text:
+        yield from _read_rows(_Lines(text, table.header_lines), binding)
+
+
+def _read_rows(lines: _Lines, binding: Binding) -> Iterator[Cells]:
     reader = csv.reader(lines, strict=True)
     width, row = binding.width, 0
     while True:
@@ -253,10 +276,12 @@ def _split_broken_line(line: str) -> tuple[list[str], list[int]]:
     return cells, broken
 
 
-def _refuse_other_forms(raw: bytes, file_name: str) -> None:
+def _refuse_other_forms(raw: Raw, file_name: str) -> None:
     fault, found, action = FileFault.NOT_TEXT, None, "download the CSV export; renaming a file does not convert it"
-    head = raw[:4096]
-    if not raw or raw.isspace():
+    with open_raw(raw) as stream:
+        head = stream.read(4096)
+        blank, binary, longest = _survey(head, stream)
+    if blank:
         fault, found, action = FileFault.EMPTY, "an empty file", "download the export again"
     elif _HTML.match(head.removeprefix(codecs.BOM_UTF8)):
         fault, found = FileFault.HTML, "an HTML page"
@@ -265,21 +290,32 @@ def _refuse_other_forms(raw: bytes, file_name: str) -> None:
         fault, found, action = FileFault.ENCODING, "UTF-16 text", 'save it as "CSV UTF-8", or export it again'
     else:
         found = next((name for mark, name in _CONTAINERS if head.startswith(mark)), None)
-        if found is None and b"\x00" in raw:
+        if found is None and binary:
             found = "binary data"
+        if found is None and longest > _LINE_BYTES_MAX:
+            found, action = f"a line of more than {_LINE_BYTES_MAX:,} bytes", "export the file again: rows are lines"
     if found is not None:
         raise FileError(fault, file_name, found=found, expected="a CSV text in UTF-8", action=action)
 
 
-def _find_encoding(raw: bytes, file_name: str) -> str:
-    for encoding in ("utf-8-sig",) if raw.startswith(codecs.BOM_UTF8) else ("utf-8", "cp1252"):
-        decoder = codecs.getincrementaldecoder(encoding)()
-        try:
-            for start in range(0, len(raw), _CHUNK_BYTES):
-                decoder.decode(raw[start : start + _CHUNK_BYTES], start + _CHUNK_BYTES >= len(raw))
-        except UnicodeDecodeError:
-            continue
-        return encoding
+def _survey(head: bytes, stream: BinaryIO) -> tuple[bool, bool, int]:
+    """Return whether there is nothing but blanks, whether there is a zero byte, and how long the longest line is."""
+    blank, binary, longest, line, chunk = True, False, 0, 0, head
+    while chunk:
+        blank, binary = blank and chunk.isspace(), binary or b"\x00" in chunk
+        line += len(chunk) if (at := chunk.find(b"\n")) < 0 else at
+        longest = max(longest, line)
+        line = line if at < 0 else len(chunk) - chunk.rfind(b"\n") - 1
+        chunk = stream.read(_CHUNK_BYTES)
+    return blank, binary, longest
+
+
+def _find_encoding(raw: Raw, file_name: str) -> str:
+    with open_raw(raw) as stream:
+        marked = stream.read(3) == codecs.BOM_UTF8
+    for encoding in ("utf-8-sig",) if marked else ("utf-8", "cp1252"):
+        if _decodes(raw, encoding):
+            return encoding
     raise FileError(
         FileFault.ENCODING,
         file_name,
@@ -289,8 +325,20 @@ def _find_encoding(raw: bytes, file_name: str) -> str:
     )
 
 
-def _text(raw: bytes, encoding: str) -> Iterator[str]:
-    return io.TextIOWrapper(io.BytesIO(raw), encoding=encoding, newline="")
+def _decodes(raw: Raw, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    with open_raw(raw) as stream:
+        try:
+            while chunk := stream.read(_CHUNK_BYTES):
+                decoder.decode(chunk)
+            decoder.decode(b"", True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _text(raw: Raw, encoding: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(open_raw(raw), encoding=encoding, newline="")
 
 
 def _unnamed(heading: str) -> bool:

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
 from adapters.delimited import Binding, Cells
-from adapters.exports import FileError, FileFault, ParsedFile, Record
+from adapters.exports import FileError, FileFault, ParsedFile, Raw, Record, open_raw
+from adapters.overlaps import RangeBook
 from adapters.tabular import Sheet, TableAdapter, read_records
+
+_HEAD_BYTES: Final = 1 << 16
 
 Flatten = Callable[[Any], list[dict[str, str]]]
 """Makes the rows (heading to text) of one record of the file; raises `RecordShapeError` if it is none of the format."""
@@ -34,14 +37,16 @@ class DocumentAdapter:
         self._headings: Final = headings
         self._binding: Final = Binding(sheet.layout, len(headings), places, ())
 
-    def parse(self, raw: bytes, *, file_name: str) -> ParsedFile:
+    def parse(self, raw: Raw, *, file_name: str) -> ParsedFile:
         """Read a JSON list, a page with a list under "data", or one record; raise `FileError` for anything else."""
-        if raw.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"[", b"{"):
-            return self._table.parse(raw, file_name=file_name)
-        records = _load(raw, file_name)
+        with open_raw(raw) as stream:
+            head = stream.read(_HEAD_BYTES)
+            if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"[", b"{"):
+                return self._table.parse(raw, file_name=file_name)
+            records = _load(head + stream.read(), file_name)
 
-        def open_rows() -> Iterator[Record]:
-            return read_records(self.name, self._sheet, self._binding, self._rows(records))
+        def open_rows(seen: RangeBook) -> Iterator[Record]:
+            return read_records(self.name, self._sheet, self._binding, self._rows(records), seen)
 
         return ParsedFile(self.name, self._sheet.layout.kind, file_name, "utf-8", (), open_rows)
 

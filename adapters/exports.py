@@ -10,12 +10,22 @@ the expected export at all raises `FileError` before the first record.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
+from adapters.overlaps import RangeBook, SeenRanges
 from keeling.serials import Grain, SerialRange
+
+Raw = bytes | Callable[[], BinaryIO]
+"""A file's bytes, or what opens them for reading from the start: a long file need not be held whole."""
+
+
+def open_raw(raw: Raw) -> BinaryIO:
+    """Return the bytes as a stream from their start; whoever asks closes it."""
+    return io.BytesIO(raw) if isinstance(raw, bytes) else raw()
 
 
 class Precision(StrEnum):
@@ -278,11 +288,14 @@ class ParsedFile(NamedTuple):
     encoding: str
     notes: tuple[str, ...]
     """What was odd and did not matter: renamed or unknown columns, a legacy encoding."""
-    open_rows: Callable[[], Iterator[Record]]
+    open_rows: Callable[[RangeBook], Iterator[Record]]
 
-    def rows(self) -> Iterator[Record]:
-        """Read all rows, in file order, from the start each time it is called."""
-        return self.open_rows()
+    def rows(self, seen: RangeBook | None = None) -> Iterator[Record]:
+        """Read all rows, in file order, from the start each time it is called.
+
+        `seen` is an empty book of the ranges of the file; without one it is kept in memory, 60 bytes a row.
+        """
+        return self.open_rows(SeenRanges() if seen is None else seen)
 
 
 class FileAdapter(Protocol):
@@ -292,5 +305,5 @@ class FileAdapter(Protocol):
     def name(self) -> str:
         """The registry's key, as in `--registry`."""
 
-    def parse(self, raw: bytes, *, file_name: str) -> ParsedFile:
+    def parse(self, raw: Raw, *, file_name: str) -> ParsedFile:
         """Understand the file's form and header; raise `FileError` and nothing else."""

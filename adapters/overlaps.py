@@ -1,13 +1,13 @@
 """Which units a file has shown already: finds rows of one file that claim the same units twice.
 
 Kept per space as one integer a range in sorted chunks, about 60 bytes a row, because a file may have a million rows in
-any order. Ranges the ledger knows are not here.
+any order. Ranges the ledger knows are not here, nor a book that is kept on disk.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from keeling.serials import SerialRange
 
@@ -30,17 +30,25 @@ class Clash(NamedTuple):
     """What `add` was told about the earlier row."""
 
 
+class RangeBook(Protocol):
+    """The disjoint ranges of the rows so far, wherever they are kept."""
+
+    def add(self, serials: SerialRange, row: int, state: int) -> Clash | None:
+        """Remember the row's range, or return the earlier row it clashes with and remember nothing.
+
+        A range may hold at most 2**63 units, a file 2**32 rows, and a state is a number from 0 to 15. Of several rows
+        it clashes with the one with the lowest numbers is told.
+        """
+
+
 class SeenRanges:
-    """The disjoint ranges of the rows so far."""
+    """A `RangeBook` in memory."""
 
     def __init__(self) -> None:
         self._spaces: Final[dict[str, _Space]] = {}
 
     def add(self, serials: SerialRange, row: int, state: int) -> Clash | None:
-        """Remember the row's range, or return the earlier row it clashes with and remember nothing.
-
-        A range may hold at most 2**63 units, a file 2**32 rows, and a state is a number from 0 to 15.
-        """
+        """See `RangeBook`."""
         space = self._spaces.get(serials.space)
         if space is None:
             space = self._spaces[serials.space] = _Space()

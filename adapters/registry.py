@@ -10,7 +10,7 @@ from typing import Final
 
 from adapters import acr, arb, art, cadt, car, cdop, cercarbono, gold_standard, isometric, verra
 from adapters.delimited import open_table
-from adapters.exports import FileAdapter, FileError, FileFault, ParsedFile
+from adapters.exports import FileAdapter, FileError, FileFault, ParsedFile, Raw
 from adapters.tabular import TableAdapter
 
 _ALL: Final[tuple[FileAdapter, ...]] = (
@@ -41,7 +41,7 @@ def find_adapter(registry: str) -> FileAdapter:
     return adapter
 
 
-def parse_file(registry: str, raw: bytes, *, file_name: str) -> ParsedFile:
+def parse_file(registry: str, raw: Raw, *, file_name: str) -> ParsedFile:
     """Read an export of `registry`.
 
     Raises `FileError`, which names the registry the file looks like if it is another's, or `UnknownRegistryError`.
@@ -63,7 +63,7 @@ def parse_file(registry: str, raw: bytes, *, file_name: str) -> ParsedFile:
         ) from error
 
 
-def recognise_file(raw: bytes) -> tuple[str, str] | None:
+def recognise_file(raw: Raw) -> tuple[str, str] | None:
     """Return (registry, kind of file) that a comma-separated file's header belongs to, or None."""
     try:
         header = open_table(raw, file_name="").header

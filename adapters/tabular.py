@@ -10,20 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from adapters.exports import (
-    DuplicateRow,
-    EvidenceRow,
-    FileError,
-    FileFault,
-    ParsedFile,
-    Record,
-    RefusedRow,
-    RowFault,
-    RowRefused,
-    RowSource,
-    UnitRow,
-    UnitStatus,
-)
 from adapters.delimited import (
     Binding,
     Cells,
@@ -34,10 +20,27 @@ from adapters.delimited import (
     nearest_heading,
     open_table,
     plain,
+    plain_headings,
     read_rows,
 )
+from adapters.exports import (
+    DuplicateRow,
+    EvidenceRow,
+    FileError,
+    FileFault,
+    ParsedFile,
+    Raw,
+    Record,
+    RefusedRow,
+    RowFault,
+    RowRefused,
+    RowSource,
+    UnitRow,
+    UnitStatus,
+    open_raw,
+)
 from adapters.fields import read_optional_units
-from adapters.overlaps import SeenRanges
+from adapters.overlaps import RangeBook
 from keeling.serials import Grain
 
 RowReader = Callable[[list[str], RowSource], UnitRow | EvidenceRow]
@@ -45,6 +48,7 @@ RowReader = Callable[[list[str], RowSource], UnitRow | EvidenceRow]
 
 _EMAIL: Final = re.compile(r"[^\s@,;:<>()\[\]\"']{1,64}@[^\s@,;:<>()\[\]\"']{1,255}")
 _EMAIL_REMOVED: Final = "[e-mail removed]"
+_LINE_PART_BYTES: Final = 1 << 20
 _BETWEEN_CELLS: Final = "\x1f"
 _STATES: Final = {status: number for number, status in enumerate(UnitStatus)}
 _ROW_DOMAIN: Final = "keeling/row/1 "
@@ -65,9 +69,14 @@ def strip_emails(text: str) -> str:
     return _EMAIL.sub(_EMAIL_REMOVED, text)
 
 
-def count_emails(raw: bytes) -> int:
+def count_emails(raw: Raw) -> int:
     """Return how many e-mail addresses are in a file's bytes, whatever its encoding (ASCII in all we read)."""
-    return sum(1 for _ in _EMAIL.finditer(raw.decode("latin-1"))) if b"@" in raw else 0
+    found = 0
+    with open_raw(raw) as stream:
+        while line := stream.readline(_LINE_PART_BYTES):
+            if b"@" in line:
+                found += sum(1 for _ in _EMAIL.finditer(line.decode("latin-1")))
+    return found
 
 
 class TableAdapter:
@@ -77,7 +86,7 @@ class TableAdapter:
         self.name: Final = name
         self.sheets: Final = tuple(sheets)
 
-    def parse(self, raw: bytes, *, file_name: str) -> ParsedFile:
+    def parse(self, raw: Raw, *, file_name: str) -> ParsedFile:
         """Read a CSV export with the sheet whose columns it has; raise `FileError` if there is none."""
         table = open_table(raw, file_name=file_name)
         sheet, binding = _choose(self, table, file_name)
@@ -85,8 +94,8 @@ class TableAdapter:
         if table.encoding == "cp1252":
             notes = ("read as Windows-1252, because it is not UTF-8", *notes)
 
-        def open_rows() -> Iterator[Record]:
-            return read_records(self.name, sheet, binding, read_rows(table, binding))
+        def open_rows(seen: RangeBook) -> Iterator[Record]:
+            return read_records(self.name, sheet, binding, read_rows(table, binding), seen)
 
         return ParsedFile(self.name, sheet.layout.kind, file_name, table.encoding, notes, open_rows)
 
@@ -100,8 +109,8 @@ class TableAdapter:
 class RowIntake:
     """Decides what a row that could be read becomes, given the rows of the file before it."""
 
-    def __init__(self) -> None:
-        self._seen: Final = SeenRanges()
+    def __init__(self, seen: RangeBook) -> None:
+        self._seen: Final = seen
 
     def take(self, record: UnitRow | EvidenceRow) -> Record:
         """Return the record, or a duplicate or refused row if an earlier row holds some of its units."""
@@ -118,9 +127,11 @@ class RowIntake:
         return RefusedRow(source, RowFault.OVERLAP, message, serials.units, serials.grain)
 
 
-def read_records(registry: str, sheet: Sheet, binding: Binding, rows: Iterable[Cells]) -> Iterator[Record]:
+def read_records(
+    registry: str, sheet: Sheet, binding: Binding, rows: Iterable[Cells], seen: RangeBook
+) -> Iterator[Record]:
     """Turn rows of cells into records, each row into exactly one."""
-    read_row, intake = sheet.reader(binding), RowIntake()
+    read_row, intake = sheet.reader(binding), RowIntake(seen)
     domain = _ROW_DOMAIN + registry
     for row, line, cells, fault in rows:
         text = _BETWEEN_CELLS.join((domain, *cells))
@@ -173,7 +184,7 @@ def _choose(adapter: TableAdapter, table: Table, file_name: str) -> tuple[Sheet,
 def known_columns(sheet: Sheet, header: Sequence[str]) -> int:
     """Return how many columns of the sheet, required or not, a header has."""
     headings = {plain(heading) for heading in header}
-    return sum(any(plain(name) in headings for name in column.headings) for column in sheet.layout.columns)
+    return sum(not headings.isdisjoint(plain_headings(column)) for column in sheet.layout.columns)
 
 
 def _header_error(
