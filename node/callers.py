@@ -1,0 +1,62 @@
+"""Who calls a service that is only for members of the consortium: known by certificate, allowed by the ledger.
+
+Clients' services check signatures on what is handed in and need none of this (`node.door`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+from google.rpc import code_pb2
+
+from network.trust import NotTrusted, Trust, peer_identity
+from node.errors import abort
+
+
+class Members(NamedTuple):
+    """Participants that run a node, by what the ledger says now."""
+
+    validators: Collection[str]
+    observers: Collection[str] = ()
+
+
+class Callers:
+    """Decides it for every call, and again within long ones: a connection outlives a change of trust."""
+
+    def __init__(self, trust: Callable[[], Trust], members: Callable[[], Members], network: bytes) -> None:
+        self._trust = trust
+        self._members = members
+        self.network = network
+
+    async def validator(self, context: Any) -> str:
+        """The calling participant, which is a validator in force; ends the call otherwise."""
+        participant = await self._participant(context)
+        if participant not in self._members().validators:
+            text = f"{participant} is no validator now: only validators take part in ordering and voting"
+            await abort(context, code_pb2.PERMISSION_DENIED, "NOT_A_VALIDATOR", text)
+        return participant
+
+    async def member(self, context: Any) -> str:
+        """The calling participant, which is a validator or observer in force; ends the call otherwise."""
+        participant = await self._participant(context)
+        members = self._members()
+        if participant not in members.validators and participant not in members.observers:
+            text = f"{participant} runs no node of this network: have it admitted as observer or validator"
+            await abort(context, code_pb2.PERMISSION_DENIED, "NOT_A_MEMBER", text)
+        return participant
+
+    async def check_network(self, context: Any, network: bytes) -> None:
+        """End a call that is meant for another network."""
+        if network != self.network:
+            text = (
+                f"this node is of network {self.network.hex()}, the call is for {network.hex() or 'none'}: compare the "
+                "genesis files"
+            )
+            await abort(context, code_pb2.FAILED_PRECONDITION, "OTHER_NETWORK", text)
+
+    async def _participant(self, context: Any) -> str:
+        try:
+            return peer_identity(context, self._trust()).participant
+        except NotTrusted as error:
+            await abort(context, code_pb2.PERMISSION_DENIED, "NOT_TRUSTED", str(error))
