@@ -14,7 +14,8 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from cli.exits import ExitCode, Failed
-from keeling.reasons import MEANINGS, Reason
+from keeling.meanings import MEANINGS
+from keeling.reasons import Reason
 
 if TYPE_CHECKING:
     from network.transport import Destination
@@ -142,12 +143,12 @@ def explain(error: Exception) -> Failed | None:
     from keeling.strict import FormatError
     from keeling.submission import SubmissionError
     from network.certificates import CertificateError
-    from network.config import ConfigError
     from network.files import FileRefused
     from network.folders import FolderRefused
     from network.keys import KeyFileError
     from network.names import NameRefused
     from network.profiles import ProfileError
+    from network.settings import ConfigError
 
     if isinstance(error, FolderRefused):
         return Failed(ExitCode.REFUSED, str(error), reason="FOLDER_IN_THE_WAY")

@@ -11,32 +11,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from network.certificates import CertificateError, decode_public_key
-from network.config_text import Place, locate_keys
 from network.names import check_origin, check_participant, parse_address
+from network.settings import ConfigError, Section, build_model, nearest, parse_toml, read_text
 from network.trust import PinnedKey, Trust, build_trust
 
 PREFIX: Final = "KEELING_"
 CALL_OVERHEAD_BYTES: Final = 64 * 1024
 """Room for what travels around an entry in one call."""
-
-
-class ConfigError(ValueError):
-    """The configuration is refused. `problems` has one line each, naming file, line and key, or the variable."""
-
-    def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 def _check_address(text: str) -> str:
@@ -63,11 +52,7 @@ ListenOrNone = Annotated[str, AfterValidator(_check_address_or_none)]
 TlsPublicKey = Annotated[str, AfterValidator(_check_tls_key)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class KeyPaths(_Section):
+class KeyPaths(Section):
     """Where the node's five signing keys lie, one for each role; relative to the folder of this file."""
 
     submission: Path = Path("keys/submission.key")
@@ -82,7 +67,7 @@ class KeyPaths(_Section):
     """Signs final checkpoints as the log."""
 
 
-class TlsPaths(_Section):
+class TlsPaths(Section):
     """Where the TLS key and its certificate lie. Both are read again whenever they change."""
 
     key: Path = Path("tls/key.pem")
@@ -91,7 +76,7 @@ class TlsPaths(_Section):
     """Its certificate (PEM). Renewing it with the same key needs nothing from anybody else."""
 
 
-class Limits(_Section):
+class Limits(Section):
     """What is turned away at the door, and how long to wait for company. The bounds are the protocol's (§4.2)."""
 
     submission_transactions: Annotated[int, Field(ge=1, le=500)] = 500
@@ -113,7 +98,7 @@ class Limits(_Section):
         return self
 
 
-class PeerConfig(_Section):
+class PeerConfig(Section):
     """Another participant that may connect. Give it twice, with the old and the new key, while it replaces its key."""
 
     participant: ParticipantId
@@ -128,7 +113,7 @@ class PeerConfig(_Section):
         return PinnedKey(self.participant, base64.b64decode(self.tls_key))
 
 
-class NodeConfig(_Section):
+class NodeConfig(Section):
     """Everything that one node has to be told. Made by `load_config`, whose paths are absolute."""
 
     origin: Origin
@@ -162,31 +147,15 @@ class NodeConfig(_Section):
 
 def load_config(path: Path, environment: Mapping[str, str] = os.environ) -> NodeConfig:
     """Read `path` and the `KEELING_` variables; paths come back absolute. Raises `ConfigError` with every problem."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError(f"there is no configuration {path}: make a node folder with `keeling init`") from error
-    except OSError as error:
-        raise ConfigError(f"the configuration {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"the configuration {path} is not UTF-8 text (byte {error.start})") from error
+    text = read_text(path, "make a node folder with `keeling init`")
     return _resolve(parse_config(text, environment, name=str(path)), path.absolute().parent)
 
 
 def parse_config(text: str, environment: Mapping[str, str], *, name: str = "node.toml") -> NodeConfig:
     """Return the configuration in `text`, paths as written; raise `ConfigError` that calls the file `name`."""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name} is not TOML: {error}") from error
+    values = parse_toml(text, name)
     overridden = _override(values, environment)
-    try:
-        return NodeConfig.model_validate(values)
-    except ValidationError as error:
-        lines = locate_keys(text)
-        details = sorted(error.errors(), key=lambda detail: _find_line(lines, detail["loc"]) or 0)
-        problems = [_format_problem(name, lines, overridden, detail) for detail in details]
-        raise ConfigError(*problems) from error
+    return build_model(NodeConfig, values, text, name, overridden)
 
 
 def list_variables() -> dict[str, tuple[str, ...]]:
@@ -210,7 +179,7 @@ def _override(values: dict[str, Any], environment: Mapping[str, str]) -> dict[tu
     known, used = list_variables(), {}
     for variable in sorted(name for name in environment if name.startswith(PREFIX)):
         if variable not in known:
-            close = _nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in known])
+            close = nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in known])
             if close:
                 raise ConfigError(f"the variable {variable} is no setting: did you mean {PREFIX}{close}?")
             continue
@@ -224,60 +193,10 @@ def _override(values: dict[str, Any], environment: Mapping[str, str]) -> dict[tu
     return used
 
 
-def _format_problem(
-    name: str,
-    lines: Mapping[tuple[str | int, ...], int],
-    overridden: Mapping[tuple[str, ...], str],
-    detail: ErrorDetails,
-) -> str:
-    place = detail["loc"]
-    key = ".".join(str(part) for part in place)
-    variable = next((variable for set_place, variable in overridden.items() if set_place == place), None)
-    if variable is not None:
-        return f"the variable {variable}: {_explain(detail)}"
-    at = _find_line(lines, place)
-    where = name if at is None else f"{name} line {at}"
-    if detail["type"] == "missing":
-        return f"{where}: {key} is missing"
-    if detail["type"] == "extra_forbidden":
-        close = _nearest(str(place[-1]), _keys_beside(place))
-        return f"{where}: unknown key {key}" + (f": did you mean {close}?" if close else "")
-    return f"{where}: {key}: {_explain(detail)}"
-
-
-def _find_line(lines: Mapping[Place, int], place: Place) -> int | None:
-    """The line of the key, or of the innermost table around it that is written out."""
-    return next((lines[place[:size]] for size in range(len(place), 0, -1) if place[:size] in lines), None)
-
-
-def _explain(detail: ErrorDetails) -> str:
-    if detail["type"] == "value_error":
-        return str(detail["ctx"]["error"])
-    if detail["type"] == "model_type":
-        return f"this is a table, found {detail['input']!r}"
-    message = detail["msg"][:1].lower() + detail["msg"][1:]
-    return f"{message}, found {detail['input']!r}"
-
-
-def _keys_beside(place: Place) -> list[str]:
-    model: type[BaseModel] = NodeConfig
-    for part in place[:-1]:
-        if part == "peers":
-            model = PeerConfig
-        elif isinstance(part, str):
-            kind = model.model_fields[part].annotation
-            model = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else model
-    return list(model.model_fields)
-
-
-def _nearest(word: str, words: list[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, words, n=1, cutoff=0.8)), None)
-
-
 def _resolve(config: NodeConfig, folder: Path) -> NodeConfig:
     """Paths in the file are relative to the file; `/` keeps absolute ones as they are."""
 
-    def absolute(paths: _Section) -> dict[str, Path]:
+    def absolute(paths: Section) -> dict[str, Path]:
         return {key: folder / getattr(paths, key) for key in type(paths).model_fields}
 
     return config.model_copy(

@@ -20,9 +20,10 @@ import structlog
 from keeling.genesis import GenesisError
 from keeling.strict import FormatError
 from network.certificates import CertificateError
-from network.config import ConfigError, load_config
+from network.config import load_config
 from network.folders import FolderRefused, NodeFolder, locked
 from network.keys import KeyFileError, read_passphrase
+from network.settings import ConfigError
 from node.chain import ChainError
 from node.operate import OperatorError, backup_folder, rebuild_folder
 from node.ordering.contract import OrderingError

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from network.config import (
-    ConfigError,
     KeyPaths,
     Limits,
     NodeConfig,
@@ -23,6 +22,7 @@ from network.config import (
     parse_config,
 )
 from network.config_text import format_commented, format_tables, locate_keys
+from network.settings import ConfigError
 from network.trust import build_trust
 from tests.network.party import Party
 
