@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from keeling.engine_word import EngineEvidence, SignedWord
+from keeling.engine_word import SIGNED_WORD, EngineEvidence
 from network.channels import Channels, Pace
 from node.ordering.contract import (
     Appended,
@@ -133,9 +133,10 @@ class EmbeddedEngine:
         except OSError as error:
             raise LogUnreachable(f"{host} cannot open the log of epoch {which.epoch}: {error.strerror}") from error
 
-    def words(self) -> list[SignedWord]:
+    def words(self) -> list[bytes]:
         """The newest word of each remote log that was read, for others to compare."""
-        return [remote.newest_word for remote in self._remote.values() if remote.newest_word is not None]
+        newest = [remote.newest_word for remote in self._remote.values()]
+        return [SIGNED_WORD.encode(word) for word in newest if word is not None]
 
     def compare(self, data: bytes) -> None:
         """Compare a word that somebody else was given with what was shown here. What is no word is passed over."""
