@@ -1,0 +1,210 @@
+"""The driver of Puro: which calls are made for what. Sandbox and live differ in address and credentials alone.
+
+What is sent and what answers mean is in `mapping`; how a call can fail, in `adapters.web`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any, Final
+
+from adapters.capabilities import Capabilities, LookUp
+from adapters.contract import (
+    Adapter,
+    Answer,
+    Change,
+    Changes,
+    Driver,
+    Found,
+    Holding,
+    Holdings,
+    HoldingState,
+    Instruction,
+    NothingFound,
+    Question,
+    Refused,
+    Settings,
+    System,
+    Trouble,
+    WrongShape,
+)
+from adapters.puro import mapping
+from adapters.puro.basis import BASIS, CAPABILITIES
+from adapters.puro.mapping import Page, ShapeError, Transaction
+from adapters.web import Line, Reply, format_json, parse_json
+
+_PAGE: Final = 100
+_SKEW_MS: Final = 300_000
+"""How far the registry's clock may be off when a retirement is recognised by its serials."""
+
+
+class PuroAdapter:
+    """Puro through MyPuro (write) and the Registry API (read)."""
+
+    def __init__(self, driver: Driver, settings: Settings) -> None:
+        self._driver: Final = driver
+        self._settings: Final = settings
+        self._line: Final = Line(settings.base_url, settings.timeout_ms)
+
+    @property
+    def name(self) -> str:
+        return "puro"
+
+    @property
+    def driver(self) -> Driver:
+        return self._driver
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return CAPABILITIES
+
+    def compose(self, instruction: Instruction) -> bytes:
+        return mapping.compose(instruction)
+
+    def expects(self, instruction: Instruction, at_ms: int) -> int:
+        """Within the hour; nothing is stated."""
+        return at_ms + 3_600_000
+
+    async def instruct(self, instruction: Instruction) -> Answer:
+        body = self.compose(instruction)
+        headers = {**self._authorisation(), "Idempotency-Key": instruction.key}
+        reply = await self._line.write("/mypuro/transactions/retirement", body, headers=headers)
+        if not isinstance(reply, Reply):
+            return reply
+        if not reply.good:
+            return _read_refusal(reply)
+        try:
+            evidence = mapping.strip_private(_object(reply.json))
+            return mapping.read_report(mapping.read_transaction(reply.json), instruction, evidence)
+        except ShapeError as error:
+            return WrongShape(str(error), reply.body)
+
+    async def ask(self, question: Question) -> Found:
+        for reference in question.references:
+            reply = await self._line.read(f"/mypuro/transactions/{reference}", headers=self._authorisation())
+            if not isinstance(reply, Reply):
+                return reply
+            if reply.good:
+                return _read_found(reply.json, question, reply.body)
+        asked = {"sourceAccountNumber": question.instruction.account, "type": "Retirement"}
+        seen = hashlib.sha256()
+        for filters in ({"idempotencyKey": question.instruction.key}, asked):
+            offset: int | None = 0
+            while offset is not None:
+                page = await self._page("/mypuro/transactions", offset, filters)
+                if not isinstance(page, Page):
+                    return page
+                seen.update(format_json([mapping.strip_private(row).decode() for row in page.rows]))
+                for row in page.rows:
+                    try:
+                        if mapping.matches(mapping.read_transaction(row), question, _SKEW_MS):
+                            return _read_found(row, question, b"")
+                    except ShapeError as error:
+                        return WrongShape(str(error))
+                offset = page.next_offset if page.next_offset < page.total else None
+        by = {LookUp.KEY, LookUp.SERIAL} | ({LookUp.REFERENCE} if question.references else set())
+        evidence = format_json({"key": question.instruction.key, "looked_at": seen.hexdigest()})
+        return NothingFound(frozenset(by), evidence)
+
+    async def changes(self, cursor: str) -> Changes | Trouble:
+        """Cursor: how many transactions of the registry's list were read."""
+        offset = int(cursor) if cursor.isascii() and cursor.isdigit() else 0
+        page = await self._page("/registry/transactions", offset, {})
+        if not isinstance(page, Page):
+            return page
+        items: list[Change] = []
+        try:
+            for row in page.rows:
+                items += mapping.read_changes(mapping.read_transaction(row), mapping.strip_private(row))
+        except ShapeError as error:
+            return WrongShape(str(error))
+        at = page.next_offset
+        return Changes(tuple(items), str(at), at < page.total, items[-1].at_ms if items else 0)
+
+    async def snapshot(self, page: str = "") -> Holdings | Trouble:
+        """Active bundles first, then retirements; a page is "active:offset" or "retired:offset"."""
+        part, _, text = (page or "active:0").partition(":")
+        offset = int(text) if text.isascii() and text.isdigit() else 0
+        path = "/registry/certificates" if part == "active" else "/mypuro/transactions"
+        found = await self._page(path, offset, {} if part == "active" else {"type": "Retirement"})
+        if not isinstance(found, Page):
+            return found
+        try:
+            rows = [mapping.read_certificates(row) for row in found.rows] if part == "active" else []
+            for row in found.rows if part == "retired" else ():
+                rows += _retired(mapping.read_transaction(row))
+        except ShapeError as error:
+            return WrongShape(str(error))
+        more = found.next_offset < found.total
+        following = f"{part}:{found.next_offset}" if more else ("retired:0" if part == "active" else "")
+        return Holdings(tuple(rows), following, 0)
+
+    def read_notice(self, body: bytes) -> tuple[Change, ...] | WrongShape:
+        """Puro documents no notices; the sandbox pushes transactions as the registry lists them."""
+        try:
+            row = _object(_object(parse_json(body)).get("data"))
+            return tuple(mapping.read_changes(mapping.read_transaction(row), mapping.strip_private(row)))
+        except ValueError as error:
+            return WrongShape(str(error), body)
+
+    async def close(self) -> None:
+        await self._line.close()
+
+    async def _page(self, path: str, offset: int, filters: dict[str, str]) -> Page | Trouble:
+        asked = {**filters, "limit": str(_PAGE), "offset": str(offset)}
+        reply = await self._line.read(path, params=asked, headers=self._authorisation())
+        if not isinstance(reply, Reply):
+            return reply
+        if not reply.good:
+            return WrongShape(f"{path} answers {reply.status}", reply.body)
+        try:
+            page = mapping.read_page(reply.json)
+        except ShapeError as error:
+            return WrongShape(f"{path}: {error}", reply.body)
+        if page.offset != offset:
+            return WrongShape(f"{path}: asked from {offset}, answered from {page.offset}", reply.body)
+        return page
+
+    def _authorisation(self) -> dict[str, str]:
+        pair = f"{self._settings.secret('key-id')}:{self._settings.secret('key-secret')}"
+        return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+def _read_refusal(reply: Reply) -> Refused | WrongShape:
+    """4xx. Nothing happened; 400 and 422 are about this order, 403 and 404 about our rights."""
+    said = reply.json if isinstance(reply.json, dict) else {}
+    code = said.get("error") or said.get("title") or said.get("code")
+    if not isinstance(code, str):
+        return WrongShape(f"{reply.status} without a reason", reply.body)
+    detail = said.get("message") or said.get("detail")
+    reason = f"{code}: {detail}" if isinstance(detail, str) else code
+    final = reply.status == 400 and code not in ("INVALID_REQUEST", "INVALID_KEY")
+    return Refused(reason, final, reply.body)
+
+
+def _read_found(row: Any, question: Question, body: bytes) -> Found:
+    try:
+        evidence = mapping.strip_private(_object(row))
+        return mapping.read_report(mapping.read_transaction(row), question.instruction, evidence)
+    except ShapeError as error:
+        return WrongShape(str(error), body)
+
+
+def _retired(found: Transaction) -> list[Holding]:
+    if not found.done or found.status == "REVERSED":
+        return []
+    return [Holding(bundle, found.account, HoldingState.RETIRED, found.id) for bundle in found.bundles]
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ShapeError("it is no object")
+    return value
+
+
+def _open(driver: Driver, settings: Settings) -> Adapter:
+    return PuroAdapter(driver, settings)
+
+
+SYSTEM: Final = System("puro", "Puro.earth", (Driver.SANDBOX, Driver.LIVE), BASIS, ("key-id", "key-secret"), _open)

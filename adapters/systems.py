@@ -1,0 +1,39 @@
+"""Every outside system the hub can speak with, one line each. What is exchanged as files alone is in `registry`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from adapters import puro
+from adapters.contract import Adapter, Driver, Settings, System
+
+SYSTEMS: Final[Mapping[str, System]] = {
+    system.name: system
+    for system in (
+        puro.SYSTEM,
+    )
+}  # fmt: skip
+"""By the registry's key, as in `Link.registry` on the ledger."""
+
+
+class CannotOpenError(ValueError):
+    """The system cannot be opened so: the text says which of what it needs is missing."""
+
+
+def open_system(name: str, driver: Driver, settings: Settings) -> Adapter:
+    """Open an adapter; raises `CannotOpenError`. Live needs https and every credential; nothing is sent yet."""
+    system = SYSTEMS.get(name)
+    if system is None:
+        raise CannotOpenError(f"no system {name!r}; there are {', '.join(sorted(SYSTEMS))}")
+    if system.open is None or driver not in system.drivers:
+        raise CannotOpenError(f"{name} has no {driver} driver; it has {', '.join(system.drivers)}")
+    if driver is Driver.LIVE:
+        missing = [f"secret {each!r}" for each in system.secrets if not settings.secret(each)]
+        if not settings.base_url:
+            missing.insert(0, "base_url")
+        if missing:
+            raise CannotOpenError(f"{name} live is refused: missing {', '.join(missing)}")
+        if not settings.base_url.startswith("https://"):
+            raise CannotOpenError(f"{name} live is refused: {settings.base_url!r} is not https")
+    return system.open(driver, settings)

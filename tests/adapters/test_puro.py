@@ -1,0 +1,127 @@
+"""Puro: the contract, and what is its own: keys, bundles from their start, pending approvals, conflicting bodies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from adapters.contract import (
+    Adapter,
+    Driver,
+    NothingFound,
+    Refused,
+    Report,
+    Settings,
+    UnsendableError,
+)
+from adapters.puro import SYSTEM
+from adapters.sandbox.faults import Fault, FaultKind
+from adapters.sandbox.puro import ACCOUNTS, KEY_ID, KEY_SECRET, PuroSandbox
+from tests.adapters.exchange_stand import DAY_MS, Stand, ended_units
+from tests.adapters.exchange_suite import ExchangeSuite
+
+SECRETS = {"key-id": KEY_ID, "key-secret": KEY_SECRET}
+
+
+def open_puro(settings: Settings) -> Adapter:
+    assert SYSTEM.open is not None
+    return SYSTEM.open(Driver.SANDBOX, settings)
+
+
+@asynccontextmanager
+async def puro_stand(approval_ms: int = 0) -> AsyncIterator[Stand]:
+    sandbox = PuroSandbox(approval_ms=approval_ms)
+    units = sandbox.fill(10_000)
+    adapter = open_puro(Settings(await sandbox.start(), SECRETS.__getitem__))
+    try:
+        yield Stand(sandbox, adapter, ACCOUNTS[0], units, lambda: sandbox.clock.advance(DAY_MS))
+    finally:
+        await adapter.close()
+        await sandbox.stop()
+
+
+class TestPuro(ExchangeSuite):
+    """Decided at once."""
+
+    @asynccontextmanager
+    async def stand(self) -> AsyncIterator[Stand]:
+        async with puro_stand() as stand:
+            yield stand
+
+    def open_adapter(self, settings: Settings) -> Adapter:
+        return open_puro(settings)
+
+
+class TestPuroWithApproval(TestPuro):
+    """Pending until a person approves."""
+
+    @asynccontextmanager
+    async def stand(self) -> AsyncIterator[Stand]:
+        async with puro_stand(approval_ms=3_600_000) as stand:
+            yield stand
+
+
+@pytest.mark.parametrize("key", ['"quoted"', "k" * 65, "with space", "", "schlüssel"])
+def test_only_a_bare_key_of_64_is_sent(key: str) -> None:
+    async def trial() -> None:
+        async with puro_stand() as stand:
+            with pytest.raises(UnsendableError):
+                stand.adapter.compose(stand.instruction(key=key))
+
+    asyncio.run(trial())
+
+
+def test_a_key_with_another_body_is_not_the_same_instruction() -> None:
+    async def trial() -> None:
+        async with puro_stand() as stand:
+            assert isinstance(await stand.adapter.instruct(stand.instruction(10)), Report)
+            answer = await stand.adapter.instruct(stand.instruction(11))
+            assert isinstance(answer, Refused)
+            assert not answer.final
+            assert ended_units(stand) == 10
+
+    asyncio.run(trial())
+
+
+def test_units_come_from_the_start_of_the_bundle() -> None:
+    async def trial() -> None:
+        async with puro_stand() as stand:
+            answer = await stand.adapter.instruct(stand.instruction(10, skip=100))
+            assert isinstance(answer, Report)
+            assert [(r.first, r.last) for r in answer.done] == [(1, 10)]
+
+    asyncio.run(trial())
+
+
+def test_lagging_reads_find_nothing_yet() -> None:
+    async def trial() -> None:
+        async with puro_stand() as stand:
+            stand.sandbox.faults.add(Fault(FaultKind.STALE, "GET", times=-1, value=DAY_MS))
+            instruction = stand.instruction(10)
+            await stand.adapter.instruct(instruction)
+            assert isinstance(await stand.ask(instruction), NothingFound)
+            stand.settle()
+            assert isinstance(await stand.ask(instruction), Report)
+
+    asyncio.run(trial())
+
+
+def test_more_than_a_page_is_read_to_its_end() -> None:
+    async def trial() -> None:
+        async with puro_stand() as stand:
+            for number in range(120):
+                await stand.adapter.instruct(stand.instruction(1, f"{number:032x}", skip=number))
+            assert len({change.id for change in await stand.all_changes()}) == 121
+            first = await stand.ask(stand.instruction(1, f"{0:032x}"))
+            assert isinstance(first, Report)
+            nothing = await stand.ask(stand.instruction(7, "ff" * 16))
+            assert isinstance(nothing, NothingFound)
+
+    asyncio.run(trial())
+
+
+def test_the_marks_say_what_is_assumed() -> None:
+    assert SYSTEM.marks == "facts 11, assumed 6"
