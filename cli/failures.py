@@ -142,6 +142,7 @@ def explain(error: Exception) -> Failed | None:
     from keeling.serials import SerialError
     from keeling.strict import FormatError
     from keeling.submission import SubmissionError
+    from network.cards import CardRefused
     from network.certificates import CertificateError
     from network.files import FileRefused
     from network.folders import FolderRefused
@@ -154,7 +155,16 @@ def explain(error: Exception) -> Failed | None:
         return Failed(ExitCode.REFUSED, str(error), reason="FOLDER_IN_THE_WAY")
     if isinstance(error, SubmissionError):
         return Failed(ExitCode.USAGE, str(error), reason=error.reason.name, advice=MEANINGS[error.reason].advice)
-    usage = (FileError, UnknownRegistryError, GenesisError, SerialError, FormatError, CertificateError, ConfigError)
+    usage = (
+        CardRefused,
+        FileError,
+        UnknownRegistryError,
+        GenesisError,
+        SerialError,
+        FormatError,
+        CertificateError,
+        ConfigError,
+    )
     if isinstance(error, (*usage, FileRefused, KeyFileError, NameRefused, ProfileError)):
         return Failed(ExitCode.USAGE, str(error).replace("\n", "; "))
     if isinstance(error, OSError):

@@ -12,7 +12,8 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from keeling.reasons import MEANINGS, Reason
+from keeling.meanings import MEANINGS
+from keeling.reasons import Reason
 from node.core.refusal import Refusal
 
 DOMAIN: Final = "keeling"

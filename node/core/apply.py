@@ -28,6 +28,7 @@ from node.core import (
 from node.core.article6 import adjustments, authorizations, recognition
 from node.core.article6.following import follow
 from node.core.context import Context
+from node.core.governance import membership, motions, snapshots
 from node.core.limits import ID_WINDOW_MS, OPERATIONS_MAX
 from node.core.records import Decided
 from node.core.refusal import Refusal, Refused
@@ -41,9 +42,10 @@ def _nothing_static(op: Any) -> None:
 
 
 RULES: Final[dict[type, tuple[Check, Apply]]] = {
-    o.Admit: (members.check_admit_fields, members.apply_admit),
+    **motions.GOVERNED,
     o.RotateKey: (members.check_rotate_fields, members.apply_rotate_key),
-    o.SetRecord: (members.check_record_fields, members.apply_set_record),
+    o.Propose: (motions.check_propose_fields, motions.apply_propose),
+    o.Approve: (motions.check_approve_fields, motions.apply_approve),
     o.OpenAccount: (accounts.check_open_fields, accounts.apply_open),
     o.SetAccountPolicy: (accounts.check_set_policy_fields, accounts.apply_set_policy),
     o.CloseAccount: (_nothing_static, accounts.apply_close),
@@ -80,8 +82,10 @@ RULES: Final[dict[type, tuple[Check, Apply]]] = {
     o.Anchor: (news.check_anchor_fields, news.apply_anchor),
     o.IssueCash: (transfer.check_issue_cash_fields, transfer.apply_issue_cash),
     o.RedeemCash: (transfer.check_redeem_cash_fields, transfer.apply_redeem_cash),
+    o.AttestState: (snapshots.check_attest_fields, snapshots.apply_attest_state),
+    o.Ready: (membership.check_ready_fields, membership.apply_ready),
 }
-"""Each operation's static checks and its rule. What has a number but no rule yet is refused with that reason."""
+"""Each operation's static checks and its rule."""
 
 
 def apply_transaction(tx: Context, transaction: o.Transaction, digest: bytes) -> Refusal | None:
@@ -144,12 +148,7 @@ def check_static(transaction: o.Transaction) -> None:
     for operation in transaction.operations:
         if operation is None:
             raise Refused(Reason.MISSING_FIELD, "an operation is empty", field="operations")
-        rules = RULES.get(type(operation))
-        if rules is None:
-            name = type(operation).__name__
-            detail = f"{name} has number {o.NUMBERS[type(operation)]}; its rules are not active in this version"
-            raise Refused(Reason.NOT_YET_SUPPORTED, detail, operation=name)
-        rules[0](operation)
+        RULES[type(operation)][0](operation)
 
 
 def forget_ids(tx: Context, most: int) -> list[tuple[bytes, Decided]]:

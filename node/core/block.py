@@ -16,7 +16,6 @@ from keeling.block import (
     HEADER_LEAF,
     RECORD,
     RECORD_LEAF,
-    RULES,
     Header,
     Result,
     SubmissionRecord,
@@ -43,6 +42,10 @@ from keeling.units import Purpose
 from node.core import tables as t
 from node.core.apply import apply_transaction, forget_ids
 from node.core.context import Context, Signer
+from node.core.governance.records import PolicyInForce
+from node.core.governance.snapshots import count_work, is_work
+from node.core.governance.validators import policy_in_force
+from node.core.governance.versions import start_rules
 from node.core.holds import expire_holds
 from node.core.limits import SWEEP_MAX
 from node.core.records import Author, Decided, Key
@@ -90,8 +93,18 @@ class Executed(NamedTuple):
     participant: str
 
 
+class Decision(NamedTuple):
+    """The block decided a policy: the new file, and the header leaf's inclusion proof in the log after the block."""
+
+    policy: bytes
+    proof: tuple[bytes, ...]
+
+
 class Block(NamedTuple):
-    """An executed entry, neither final nor stored. `growth` is the log after it, `changes` the writes in key order."""
+    """An executed entry, neither final nor stored. `growth` is the log after it, `changes` the writes in key order.
+
+    `decision` is set where the blocks after this one are certified under another policy.
+    """
 
     header: Header
     header_leaf: bytes
@@ -101,6 +114,7 @@ class Block(NamedTuple):
     changes: tuple[tuple[bytes, bytes | None], ...]
     forgotten: tuple[tuple[bytes, Decided], ...]
     growth: Growth
+    decision: Decision | None = None
 
     @property
     def tip(self) -> Tip:
@@ -113,12 +127,14 @@ class Block(NamedTuple):
 def is_admissible(state: State, tip: Tip, entry: SignedEntry) -> bool:
     """Whether an entry makes a block: of this network, by a validator in force, numbered above its last (rule E1)."""
     author = state.get(t.AUTHORS, entry.entry.author)
-    return author is not None and entry.entry.network == tip.network and entry.entry.number > author.number
+    if author is None or not author.active:
+        return False
+    return entry.entry.network == tip.network and entry.entry.number > author.number
 
 
 def compute_time(state: State, previous_ms: int) -> int:
     """Ledger time: the (q-f)-th largest of the validators' newest clocks, never before the previous block (rule T1)."""
-    clocks = sorted((author.clock_ms for _, author in state.scan(t.AUTHORS)), reverse=True)
+    clocks = sorted((author.clock_ms for _, author in state.scan(t.AUTHORS) if author.active), reverse=True)
     quorum, faults = 2 * len(clocks) // 3 + 1, (len(clocks) - 1) // 3
     return max(previous_ms, clocks[quorum - faults - 1])
 
@@ -131,7 +147,10 @@ def execute(
     check: CheckSignature,
     parse: ParseSubmission = parse_submission,
 ) -> Block:
-    """Execute an admissible entry on the state after `tip`. Changes `state`; the caller stores or discards it."""
+    """Execute an admissible entry on the state after `tip`. Changes `state`; the caller stores or discards it.
+
+    Raises `UnknownRules` where the rules in force are of a later release.
+    """
     progress = state.get(t.PROGRESS)
     if progress is None or progress.height != tip.height:
         raise LookupError(f"the state is not the one after block {tip.height}")
@@ -140,6 +159,7 @@ def execute(
     height, time_ms = tip.height + 1, compute_time(state, progress.time_ms)
     events: list[Event] = []
     sweep = Context(state, height, time_ms, SWEEP, 0, "", ())
+    rules = start_rules(sweep)
     expire_holds(sweep, SWEEP_MAX)
     forgotten = forget_ids(sweep, SWEEP_MAX)
     events += sweep.events
@@ -150,10 +170,13 @@ def execute(
         done = _execute_submission(state, tip, height, time_ms, len(submissions), ordinal, raw, check, parse, events)
         submissions.append(done)
         ordinal += len(done.answers)
-    latest = state.get(t.PROGRESS) or progress
-    state.put(t.PROGRESS, latest._replace(height=height, time_ms=time_ms))
+    latest = (state.get(t.PROGRESS) or progress)._replace(height=height, time_ms=time_ms)
+    worked = any(is_work(answer.transaction) for done in submissions for answer in done.answers)
+    state.put(t.PROGRESS, count_work(state, latest, worked))
+    policy = policy_in_force(state)
     changes = state.finish_block(height)
-    return _close(tip, entry, place, time_ms, tuple(submissions), sweeps, events, changes, forgotten)
+    executed = (tuple(submissions), sweeps, events, changes, forgotten)
+    return _close(tip, entry, place, time_ms, rules, policy, *executed)
 
 
 def _close(
@@ -161,6 +184,8 @@ def _close(
     entry: SignedEntry,
     place: Place,
     time_ms: int,
+    rules: int,
+    next_policy: PolicyInForce,
     submissions: tuple[Executed, ...],
     sweeps: tuple[bytes, ...],
     events: Sequence[Event],
@@ -170,10 +195,10 @@ def _close(
     header = Header(
         kind=HEADER_LEAF,
         format=FORMAT,
-        rules=RULES,
+        rules=rules,
         network=tip.network,
         policy=tip.policy,
-        next_policy=tip.policy,
+        next_policy=next_policy.hash,
         epoch=place.epoch,
         position=place.position,
         height=tip.height + 1,
@@ -190,7 +215,12 @@ def _close(
     leaf = format_header(header)
     hashes = [hash_leaf(done.leaf) for done in submissions] + [hash_leaf(leaf)]
     growth = tip.frontier.extend(hashes)
-    return Block(header, leaf, submissions, sweeps, tuple(events), tuple(changes), tuple(forgotten), growth)
+    decision = None
+    if next_policy.hash != tip.policy:
+        before = tip.frontier.extend(hashes[:-1]).frontier
+        # The last leaf's siblings are all complete subtrees before it, the smallest first.
+        decision = Decision(next_policy.file, tuple(reversed(before.peaks)))
+    return Block(header, leaf, submissions, sweeps, tuple(events), tuple(changes), tuple(forgotten), growth, decision)
 
 
 def _execute_submission(

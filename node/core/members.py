@@ -1,6 +1,6 @@
 """Participants, their keys, and governed records: what the electorate and administrators decide.
 
-Changes of the validator set and its policy are network governance and are refused here until a network can do them.
+What follows for the validators in force and their policy is in `node.core.governance`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from keeling.operations import (
     LevyRounding,
     Programme,
     ProgrammeTransferRule,
+    Replace,
     RotateKey,
     SetRecord,
 )
@@ -26,6 +27,16 @@ from node.core.article6.governed import check_governed_fields, keep_governed
 from node.core.authority import check_electorate, check_participant
 from node.core.context import Context
 from node.core.fields import GRADES, check_name, check_text, check_when
+from node.core.governance.membership import check_contact_fields, describe_node, set_contact
+from node.core.governance.snapshots import INTERVAL_MAX, INTERVAL_RECORD, parse_interval
+from node.core.governance.validators import (
+    add_candidate,
+    check_electorate_can_act,
+    check_node_fields,
+    is_validator,
+    replace_node_keys,
+    retire_key,
+)
 from node.core.records import Key, Participant, RecordVersion
 from node.core.refusal import Refused
 
@@ -68,12 +79,14 @@ def check_admit_fields(op: Admit) -> None:
         raise Refused(Reason.MISSING_FIELD, "a participant comes with a key", field="keys")
     for grant in op.keys:
         check_key_grant(grant)
-    if op.validator:
-        raise Refused(Reason.NOT_YET_SUPPORTED, "the validator set is fixed by the genesis file", field="validator")
+    if op.node is not None and not op.validator:
+        raise Refused(Reason.BAD_FIELD, "only a validator's node has keys on the ledger", field="node")
+    check_node_fields(op.node, whole=op.validator)
+    check_contact_fields(op.contact)
 
 
 def apply_admit(tx: Context, op: Admit) -> None:
-    """A new participant, with its first keys; it manages the others itself."""
+    """A new participant, with its first keys; it manages the others itself. Its node observes until it is `Ready`."""
     if tx.state.get(t.PARTICIPANTS, op.participant) is not None:
         raise Refused(
             Reason.PARTICIPANT_EXISTS, f"a participant is called {op.participant}", participant=op.participant
@@ -85,16 +98,22 @@ def apply_admit(tx: Context, op: Admit) -> None:
     tx.state.put(t.PARTICIPANTS, Participant(op.name, roles, False, False), op.participant)
     for grant in op.keys:
         add_key(tx, op.participant, grant)
-    tx.emit(EventKind.ADMITTED, op.participant, facts={"name": op.name, "roles": " ".join(roles)})
+    if op.node is not None:
+        add_candidate(tx, op.participant, op.node)
+    facts = describe_node(op.node) | set_contact(tx, op.participant, op.contact)
+    tx.emit(EventKind.ADMITTED, op.participant, facts={"name": op.name, "roles": " ".join(roles), **facts})
 
 
 def check_rotate_fields(op: RotateKey) -> None:
-    if not op.retire and op.add is None:
-        raise Refused(Reason.MISSING_FIELD, "name a key to retire, one to add, or both", field="retire, add")
+    if not op.retire and op.add is None and op.node is None and op.contact is None:
+        detail = "name a key to retire, one to add, keys of the node, or a contact"
+        raise Refused(Reason.MISSING_FIELD, detail, field="retire, add, node, contact")
     if op.retire and len(op.retire) != 32:
         raise Refused(Reason.BAD_FIELD, "a key has 32 bytes", field="retire")
     if op.add is not None:
         check_key_grant(op.add)
+    check_node_fields(op.node, whole=False)
+    check_contact_fields(op.contact)
 
 
 def apply_rotate_key(tx: Context, op: RotateKey) -> None:
@@ -106,7 +125,7 @@ def apply_rotate_key(tx: Context, op: RotateKey) -> None:
         check_new_key(tx, op.add)
     itself = old is not None and op.retire in [signer.key for signer in tx.signers]
     alike = old is not None and op.add is not None and (op.add.person, op.add.purposes) == (old.person, old.purposes)
-    if not (itself and alike):
+    if not (itself and alike) or op.node is not None or op.contact is not None:
         check_participant(tx, tx.participant, Purpose.ADMIN)
     if op.add is not None:
         add_key(tx, tx.participant, op.add)
@@ -114,8 +133,52 @@ def apply_rotate_key(tx: Context, op: RotateKey) -> None:
         tx.state.put(t.KEYS, old._replace(retired=tx.height), op.retire)
         if old.purposes & Purpose.ADMIN and not _has_administrator(tx):
             raise Refused(Reason.POLICY_LOCKS_OUT, f"{tx.participant} would be left without an administrator")
+        if old.purposes & Purpose.GOVERN and is_validator(tx.state, tx.participant):
+            check_electorate_can_act(tx.state)
     added = op.add.key.hex() if op.add is not None else ""
-    tx.emit(EventKind.KEY_ROTATED, tx.participant, facts={"retired": op.retire.hex(), "added": added})
+    facts = describe_node(op.node) | set_contact(tx, tx.participant, op.contact)
+    tx.emit(EventKind.KEY_ROTATED, tx.participant, facts={"retired": op.retire.hex(), "added": added, **facts})
+    if op.node is not None:
+        replace_node_keys(tx, tx.participant, op.node)
+
+
+def check_replace_fields(op: Replace) -> None:
+    check_name(op.participant, "participant")
+    if not op.keys and op.node is None and op.contact is None:
+        raise Refused(Reason.MISSING_FIELD, "name keys of its people, keys of its node, or a contact", field="keys")
+    for grant in op.keys:
+        check_key_grant(grant)
+    if op.keys and not any(grant.purposes & Purpose.ADMIN for grant in op.keys):
+        raise Refused(Reason.POLICY_LOCKS_OUT, f"{op.participant} would be left without an administrator")
+    check_node_fields(op.node, whole=False)
+    check_contact_fields(op.contact)
+
+
+def apply_replace(tx: Context, op: Replace) -> None:
+    """The electorate gives a participant other keys: of its people, all; of its node, those named."""
+    tx.member(op.participant)
+    for grant in op.keys:
+        check_new_key(tx, grant)
+    check_electorate(tx)
+    if op.keys:
+        for public in [t.KEYS.parts(at)[0] for at, key in tx.state.scan(t.KEYS) if _is_of_people(key, op.participant)]:
+            retire_key(tx.state, public, tx.height)
+        for grant in op.keys:
+            add_key(tx, op.participant, grant)
+        if is_validator(tx.state, op.participant):
+            check_electorate_can_act(tx.state)
+    facts = describe_node(op.node) | set_contact(tx, op.participant, op.contact)
+    added = " ".join(grant.key.hex() for grant in op.keys)
+    tx.emit(EventKind.REPLACED, op.participant, facts={"added": added, **facts})
+    if op.node is not None and tx.state.get(t.VALIDATORS, op.participant) is None:
+        check_node_fields(op.node, whole=True)
+        add_candidate(tx, op.participant, op.node)
+    elif op.node is not None:
+        replace_node_keys(tx, op.participant, op.node)
+
+
+def _is_of_people(key: Key, participant: str) -> bool:
+    return key.participant == participant and bool(key.purposes)
 
 
 def _has_administrator(tx: Context) -> bool:
@@ -144,6 +207,9 @@ def check_record_fields(op: SetRecord) -> None:
             raise Refused(Reason.BAD_FIELD, "the record of a registry is called registry:NAME", field="id")
         if version.registry.capture_grade not in tuple(GRADES):
             raise Refused(Reason.BAD_FIELD, "capture_grade is A, B, C or D", field="registry.capture_grade")
+    if op.id == INTERVAL_RECORD and (version.rule is None or parse_interval(version.rule.value) is None):
+        detail = f"{INTERVAL_RECORD} is a number of blocks, 1 to {INTERVAL_MAX}"
+        raise Refused(Reason.BAD_FIELD, detail, field="rule.value")
 
 
 def _check_programme(programme: Programme) -> None:

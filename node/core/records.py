@@ -307,19 +307,27 @@ class Attested(NamedTuple):
 
 
 class Author(NamedTuple):
-    """A validator's newest entry: numbers only grow, and its clock feeds ledger time."""
+    """An entry key's newest entry: numbers only grow, and the clocks of validators in force feed ledger time.
+
+    The row of one that left stays, inactive, so that what it once signed can never make a block again.
+    """
 
     number: int
     clock_ms: int
+    active: bool = True
 
 
 class Progress(NamedTuple):
-    """The single row of totals: height, ledger time, how many accounts and batches there are."""
+    """The single row of totals: height, ledger time, how many accounts and batches there are.
+
+    `worked` counts the blocks with work in them since the last one whose state is to be attested.
+    """
 
     height: int
     time_ms: int
     accounts: int
     batches: int
+    worked: int = 0
 
 
 _TEXTS: Final = listing(e.TEXT)
@@ -372,8 +380,8 @@ DISCREPANCY: Final = record(Discrepancy, _PIECE, e.TEXT, e.TEXT, e.TEXT, e.REF)
 PROPOSAL: Final = record(Proposal, e.U64, e.TEXT, e.TEXT, e.TEXT, e.U8, e.REF, e.REF)
 ANCHORED: Final = record(Anchored, e.BYTES, e.TEXT, e.REF)
 ATTESTED: Final = record(Attested, e.TEXT, e.BYTES, e.REF)
-AUTHOR: Final = record(Author, e.U64, e.U64)
-PROGRESS: Final = record(Progress, e.U64, e.U64, e.U32, e.U32)
+AUTHOR: Final = record(Author, e.U64, e.U64, e.BOOL)
+PROGRESS: Final = record(Progress, e.U64, e.U64, e.U32, e.U32, e.U32)
 NUMBER: Final[Codec[int]] = e.U32
 AMOUNT: Final[Codec[int]] = e.U64
 EMPTY: Final[Codec[bytes]] = e.BYTES

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from keeling.reasons import MEANINGS, Reason
+from keeling.meanings import MEANINGS
+from keeling.reasons import Reason
 
 
 class Refusal(NamedTuple):

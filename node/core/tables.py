@@ -15,6 +15,7 @@ from keeling import encoding as e
 from keeling.encoding import Codec
 from node.core import records as r
 from node.core.article6 import records as a6
+from node.core.governance import records as g
 
 V = TypeVar("V")
 
@@ -143,5 +144,12 @@ ACTIONS_OF: Final = Table(b"9", a6.EMPTY, e.U64, e.U32, e.U32, ordered=True)
 ADJUSTMENTS: Final = Table(b"x", a6.ADJUSTMENT, e.TEXT, e.U16, e.U8, e.U64, e.U32, ordered=True)
 PARTY_YEARS: Final = Table(b"y", a6.PARTY_YEAR, e.TEXT, e.U16, ordered=True)
 REPORTS: Final = Table(b"z", a6.REPORT, e.TEXT, e.U16, ordered=True)
+
+VALIDATORS: Final = Table(b"V", g.VALIDATOR, e.TEXT, ordered=True)
+CONTACTS: Final = Table(b"D", g.CONTACT, e.TEXT, ordered=True)
+POLICY: Final = Table(b"P", g.POLICY)
+SCHEDULE: Final = Table(b"R", g.SCHEDULE)
+MOTIONS: Final = Table(b"Q", g.MOTION, e.TEXT, ordered=True)
+ATTESTED: Final = Table(b"S", g.ATTESTED, e.U64, ordered=True)
 
 ALL: Final[tuple[Table[Any], ...]] = tuple(value for value in globals().values() if isinstance(value, Table))

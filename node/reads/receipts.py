@@ -7,7 +7,8 @@ from typing import Final
 
 from keeling.encoding import Ref
 from keeling.events import EVENT
-from keeling.reasons import MEANINGS, Reason
+from keeling.meanings import MEANINGS
+from keeling.reasons import Reason
 from keeling.v1 import ledger_pb2 as pb
 from node.archive import ArchivedAnswer, ArchivedBlock, ArchivedSubmission
 from node.reads.messages import PrintSerials, convert_event

@@ -17,6 +17,9 @@ from keeling.merkle import compute_root, hash_leaf
 
 FORMAT: Final = 1
 RULES: Final = 1
+"""The version of the rules a network begins with."""
+RULES_KNOWN: Final = (1,)
+"""The versions that this release can execute and verify."""
 RECORD_LEAF: Final = 1
 _LENGTH: Final = struct.Struct(">I").pack
 HEADER_LEAF: Final = 2

@@ -26,8 +26,14 @@ class EventKind(IntEnum):
     """What happened. Operations share their number; what a block does by itself follows from 200."""
 
     ADMITTED = 1
+    SUSPENDED = 2
+    REPLACED = 3
     KEY_ROTATED = 4
+    VALIDATORS_SET = 5
     RECORD_SET = 6
+    VERSION_DECIDED = 7
+    MOTION_OPENED = 8
+    MOTION_APPROVED = 9
     ACCOUNT_OPENED = 10
     POLICY_SET = 11
     ACCOUNT_CLOSED = 12
@@ -64,6 +70,8 @@ class EventKind(IntEnum):
     ANCHORED = 72
     CASH_ISSUED = 80
     CASH_REDEEMED = 81
+    STATE_ATTESTED = 90
+    READY = 91
     HOLD_EXPIRED = 200
     DISCREPANCY = 201
     LEVIED = 202
@@ -72,6 +80,9 @@ class EventKind(IntEnum):
     ADJUSTED = 211
     ACTION_WITHDRAWN = 212
     AUTHORIZATION_EXHAUSTED = 213
+    POLICY_CHANGED = 220
+    VERSION_ACTIVATED = 221
+    SNAPSHOT = 222
 
 
 class Move(NamedTuple):

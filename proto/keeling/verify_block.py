@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from keeling.block import FORMAT, RULES, Header, compute_header_hash, parse_header
+from keeling.block import FORMAT, RULES_KNOWN, Header, compute_header_hash, parse_header
 from keeling.bundle import BundleError, Failure, PartInfo, expect
 from keeling.bundle_parts import Place, Selection
 from keeling.ed25519 import check_signature
@@ -70,7 +70,9 @@ def check_header(leaf: bytes, trust: Trust, place: Place) -> Header:
     except EncodingError as error:
         raise BundleError(place, "header leaf", "a header in canonical form", str(error)) from error
     expect(place, "format of the header", FORMAT, header.format)
-    expect(place, "version of the rules (a later release knows later ones)", RULES, header.rules)
+    if header.rules not in RULES_KNOWN:
+        known = ", ".join(map(str, RULES_KNOWN))
+        raise BundleError(place, "version of the rules (a later release knows later ones)", known, header.rules)
     expect(place, "network in the header", trust.network, header.network)
     reign = find_reign(trust.reigns, header.height)
     expect(place, "policy in the header", reign.hash, header.policy)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keeling.reasons import MEANINGS, Reason, pins
+from keeling.meanings import MEANINGS
+from keeling.reasons import Reason, pins
 
 PAGE = Path(__file__).parents[2] / "docs" / "reasons.md"
 GROUPS = {

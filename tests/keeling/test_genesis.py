@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from keeling import ed25519
-from keeling.genesis import Founder, GenesisError, Validator, format_genesis, parse_genesis
-from keeling.operations import KeyGrant
+from keeling.genesis import Founder, GenesisError, Succession, Validator, format_genesis, parse_genesis
+from keeling.operations import Contact, KeyGrant
 from keeling.policy import format_policy
 from keeling.v1 import operations_pb2 as op
 from node.core.opening import open_ledger
@@ -84,7 +84,9 @@ def test_what_is_not_described_is_refused(data: bytes, where: str) -> None:
         ({"founders": [FOUNDERS[0]._replace(keys=(*FOUNDERS[0].keys, *FOUNDERS[0].keys))]}, "KEY_EXISTS"),
         ({"records": [op.SetRecord(id="x", version=1, source="", rule=op.Rule(value="1"))]}, "MISSING_FIELD"),
         ({"records": [op.SetRecord(id="x", version=2, source="s", rule=op.Rule(value="1"))]}, "RECORD_VERSION"),
-        ({"validators": [Validator("reg", NODE), Validator("reg", NODE)]}, "same entry key"),
+        ({"validators": [Validator("reg", NODE), Validator("reg", NODE)]}, "in one order"),
+        ({"validators": [Validator("reg", FOUNDERS[0].keys[0].key)]}, "KEY_EXISTS"),
+        ({"founders": [FOUNDERS[0]._replace(contact=Contact("nowhere"))]}, "BAD_FIELD"),
     ],
 )
 def test_a_file_that_breaks_a_rule_opens_no_ledger(fields: dict[str, Any], rule: str) -> None:
@@ -99,3 +101,12 @@ def test_the_opened_state_is_a_function_of_the_file() -> None:
     assert (first, changes) == (second, again)
     assert first.writes != other.writes
     assert first.header_hash == first.network == hashlib.sha256(make()).digest()
+
+
+def test_contacts_and_the_network_before_are_kept() -> None:
+    contact = Contact("reg.example:7451", (b"\x30\x03abc",))
+    before = Succession(b"\x01" * 32, b"certificate", 7, b"\x02" * 32)
+    found = parse_genesis(make(founders=[FOUNDERS[0]._replace(contact=contact)], succeeds=before))
+    assert found.founders[0].contact == contact
+    assert found.succeeds == before
+    assert parse_genesis(make()).succeeds is None

@@ -2,7 +2,8 @@
 
 import pytest
 
-from keeling.reasons import MEANINGS, Reason, pins
+from keeling.meanings import MEANINGS
+from keeling.reasons import Reason, pins
 from tests.keeling.reasons_page import GROUPS, PAGE, render
 
 

@@ -1,9 +1,7 @@
 """Tables for participants, keys and records, in the order of their checks."""
 
-from keeling.operations import NUMBERS
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
-from node.core.apply import RULES
 from tests.fakes.world import Person
 from tests.node.core.sample import Case, programme
 
@@ -38,6 +36,9 @@ def levy(**fields: object) -> op.Levy:
 
 BAD_KEY = op.KeyGrant(key=b"\x01" + bytes(31), person="ops", purposes=1)
 
+SUBMITTER = op.KeyGrant(key=NEW.key, person="ops", purposes=1)
+TAKEN = op.KeyGrant(key=ADMINISTRATOR, person="ops", purposes=7)
+
 ADMIT = [
     Case("name with a space", R.BAD_FIELD, "reg", admit(participant="new comer")),
     Case("no full name", R.MISSING_FIELD, "reg", admit(name="")),
@@ -48,7 +49,8 @@ ADMIT = [
     Case("key of small order", R.BAD_FIELD, "reg", admit(keys=[BAD_KEY])),
     Case("key of nobody", R.MISSING_FIELD, "reg", admit(keys=[op.KeyGrant(key=NEW.key, purposes=1)])),
     Case("purposes unknown", R.BAD_FIELD, "reg", admit(keys=[op.KeyGrant(key=NEW.key, person="p", purposes=64)])),
-    Case("a validator", R.NOT_YET_SUPPORTED, "reg", admit(validator=True)),
+    Case("a validator without a node", R.MISSING_FIELD, "reg", admit(validator=True)),
+    Case("a node of no validator", R.BAD_FIELD, "reg", admit(node=op.NodeKeys())),
     Case("known participant", R.PARTICIPANT_EXISTS, "reg", admit(participant="bob")),
     Case("known key", R.KEY_EXISTS, "mallory", admit(keys=[op.KeyGrant(key=ADMINISTRATOR, person="p", purposes=1)])),
     Case("key twice", R.KEY_EXISTS, "reg", admit(keys=[KEY, KEY])),
@@ -96,10 +98,15 @@ RECORD = [
     Case("a registry", None, "reg", record(id="registry:x", registry=op.RegistryPolicy(capture_grade="B"))),
 ]
 
-LATER = [
-    Case(kind.__name__, R.NOT_YET_SUPPORTED, "reg", getattr(op, kind.__name__)())
-    for kind in NUMBERS
-    if kind not in RULES
+REPLACE = [
+    Case("name with a space", R.BAD_FIELD, "reg", op.Replace(participant="b ob", keys=[KEY])),
+    Case("nothing", R.MISSING_FIELD, "reg", op.Replace(participant="bob")),
+    Case("key of small order", R.BAD_FIELD, "reg", op.Replace(participant="bob", keys=[BAD_KEY])),
+    Case("no administrator", R.POLICY_LOCKS_OUT, "reg", op.Replace(participant="bob", keys=[SUBMITTER])),
+    Case("nobody", R.PARTICIPANT_NOT_FOUND, "reg", op.Replace(participant="nobody", keys=[KEY])),
+    Case("known key", R.KEY_EXISTS, "reg", op.Replace(participant="bob", keys=[TAKEN])),
+    Case("not the electorate", R.NOT_PERMITTED, "mallory", op.Replace(participant="bob", keys=[KEY])),
+    Case("replaced", None, "reg", op.Replace(participant="bob", keys=[KEY])),
 ]
 
-CASES = {"Admit": ADMIT, "RotateKey": ROTATE, "SetRecord": RECORD, "later": LATER}
+CASES = {"Admit": ADMIT, "RotateKey": ROTATE, "SetRecord": RECORD, "Replace": REPLACE}

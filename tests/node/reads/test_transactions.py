@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from keeling.encoding import U64
-from keeling.reasons import MEANINGS, Reason
+from keeling.meanings import MEANINGS
+from keeling.reasons import Reason
 from keeling.v1 import ledger_pb2 as pb
 from node.core.limits import ID_WINDOW_MS
 from node.reads import get_transaction
