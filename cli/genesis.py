@@ -105,7 +105,7 @@ def init(
     if saved_as in load_profiles(home).by_name and not folder.exists():
         text = f"a profile is called {saved_as!r} already"
         raise Failed(ExitCode.REFUSED, text, reason="PROFILE_EXISTS", advice="choose another with --save-profile")
-    roles = tuple(role or ("registry", "authority", "bank"))
+    roles = check_roles(role or ["registry", "authority", "bank"])
     where = origin or f"{own_id}.keeling.local/ledger"
     identity, made = _found(Founding(folder, own_id, name, roles, others, where, listen, metrics), passphrase)
     save_profile(home, saved_as, profile_of(NodeFolder(folder), identity))
@@ -115,14 +115,15 @@ def init(
 def _found(founding: Founding, passphrase: str | None) -> tuple[NodeIdentity, list[Path]]:
     """Make the node folder and the key files of the others: all of them, or none."""
     from network.folders import create_node_folder
+    from network.founding import FoundingNode, build_genesis
 
     now = datetime.now(UTC)
     keys = founding.folder.with_name(f"{founding.folder.name}-keys")
     made: list[Path] = []
 
     def write(identity: NodeIdentity) -> bytes:
-        own = own_founder(identity, founding.name, founding.roles)
-        return build_genesis(identity, [own, *_make_founders(list(founding.others), keys, passphrase, made)], now)
+        own = FoundingNode(identity, founding.name, founding.roles)
+        return build_genesis([own], _make_founders(list(founding.others), keys, passphrase, made), now)
 
     try:
         identity = create_node_folder(
@@ -159,19 +160,14 @@ def parse_wanted(text: str) -> Wanted:
     return Wanted(check_participant(participant), roles, name or participant)
 
 
-def own_founder(identity: NodeIdentity, name: str, roles: tuple[str, ...]) -> Founder:
-    """The founding participant: its submission key may do everything a person may, and its entry key runs the node."""
-    from keeling.genesis import Founder
-    from keeling.operations import KeyGrant
-    from keeling.units import ROLES, Purpose
-    from network.keys import Role
+def check_roles(roles: list[str]) -> tuple[str, ...]:
+    """The roles as given, none of them misspelt."""
+    from keeling.units import ROLES
 
     unknown = [word for word in roles if word not in ROLES]
     if unknown:
         raise misused(f"{unknown[0]!r} is no role", f"roles are {', '.join(ROLES)}")
-    purposes = Purpose.SUBMIT | Purpose.APPROVE | Purpose.ADMIN | Purpose.GOVERN | Purpose.ATTEST
-    grant = KeyGrant(identity.keys[Role.SUBMISSION], "operator-1", int(purposes))
-    return Founder(identity.participant, name, roles, (grant,))
+    return tuple(roles)
 
 
 def _make_founders(wanted: list[Wanted], folder: Path, passphrase: str | None, made: list[Path]) -> list[Founder]:
@@ -196,33 +192,6 @@ def _make_founders(wanted: list[Wanted], folder: Path, passphrase: str | None, m
         grant = KeyGrant(signer.public_key, "operator-1", purposes)
         founders.append(Founder(each.participant, each.name, each.roles, (grant,)))
     return founders
-
-
-def build_genesis(identity: NodeIdentity, founders: list[Founder], now: datetime) -> bytes:
-    """The genesis file of a network with this node as its only validator."""
-    from cli.quantities import milliseconds
-    from keeling.genesis import Validator, format_genesis
-    from keeling.note import KeyType, NoteKey
-    from keeling.policy import Policy, format_policy
-    from keeling.policy import Validator as PolicyValidator
-    from network.keys import Role
-    from network.standard_records import build_standard_records
-
-    own = identity.participant
-    validator = PolicyValidator(
-        own,
-        NoteKey(identity.origin, KeyType.PLAIN, identity.keys[Role.LOG]),
-        NoteKey(f"{identity.origin}/{own}", KeyType.COSIGNATURE, identity.keys[Role.COSIGNER]),
-        identity.keys[Role.VOTE],
-    )
-    return format_genesis(
-        identity.origin,
-        milliseconds(now),
-        format_policy(Policy(identity.origin, (validator,))),
-        founders,
-        [Validator(own, identity.keys[Role.ENTRY])],
-        build_standard_records(own),
-    )
 
 
 _KEY_USES = {

@@ -29,6 +29,7 @@ from cli import (
     log,
     lot,
     marks,
+    network,
     news,
     node,
     participant,
@@ -79,7 +80,14 @@ def build_app() -> typer.Typer:
     for module in (genesis, status, available, issue, transfer, endings, marks, news, imports, events, backup):
         app.add_typer(module.app)
     app.add_typer(hold.ending)
-    groups = {"node": node, "account": claims, "participant": participant, "key": key, "record": record}
+    groups = {
+        "node": node,
+        "network": network,
+        "account": claims,
+        "participant": participant,
+        "key": key,
+        "record": record,
+    }
     groups |= {"proposal": proposal, "discrepancy": discrepancy, "run": runs}
     groups |= {"project": project, "batch": batch, "lot": lot, "hold": hold, "cash": cash, "tx": tx, "log": log}
     for name, module in groups.items():

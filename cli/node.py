@@ -1,15 +1,100 @@
-"""`keeling node`: run a node. The node itself lives in `node`; this only hands over to it."""
+"""`keeling node`: prepare a node, give it its network, run it. The node itself lives in `node`."""
 
 from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Run a node from its folder.", no_args_is_help=True, rich_markup_mode=None)
+from cli.command import works
+from cli.output import Answer
+
+app = typer.Typer(help="Prepare a node, give it its network, run it.", no_args_is_help=True, rich_markup_mode=None)
+
+_FOLDER = Annotated[Path, typer.Argument(metavar="FOLDER", help="The node folder.")]
+
+
+@works(app, "prepare")
+def prepare(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The node folder to make.")],
+    origin: Annotated[str, typer.Option("--origin", help="The network's name, as all its operators agreed.")],
+    participant: Annotated[str, typer.Option("--participant", metavar="ID", help="Your id on the network.")],
+    listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where the others reach your node.")],
+    metrics: Annotated[str, typer.Option("--metrics", metavar="HOST:PORT", help="Where Prometheus reads.")] = "",
+) -> Answer:
+    """Make a node with its own keys that belongs to no network yet, and its card for those who found or admit it.
+
+    The card holds public keys only. Read its digest to the others over another channel.
+
+    \b
+    Example:
+      keeling node prepare acme --origin ledger.example/main --participant acme --listen node.acme.example:7451
+    """
+    from network.cards import compute_card_digest
+    from network.founding import prepare_node
+    from network.keys import read_passphrase
+
+    prepare_node(folder, origin, participant, listen, metrics, datetime.now(UTC), read_passphrase())
+    card = folder / "card.json"
+    digest = compute_card_digest(card.read_bytes())
+    lines = [
+        f"node of {participant} for {origin} in {folder}; its secrets stay there",
+        f"card {card}, digest {digest}",
+        "give the card to the others, and read them the digest over another channel",
+        f"next, when the genesis file is there: keeling node join {folder} --genesis FILE --card CARD ...",
+    ]
+    return Answer({"folder": str(folder), "card": str(card), "digest": digest}, lines)
+
+
+@works(app, "join")
+def join(
+    folder: _FOLDER,
+    genesis: Annotated[Path, typer.Option("--genesis", help="The network's genesis file.")],
+    card: Annotated[list[Path] | None, typer.Option("--card", help="Another node's card; may be repeated.")] = None,
+) -> Answer:
+    """Give a prepared node its network: the genesis file, and the cards of the nodes it connects to.
+
+    Compare the network id that is printed with the others over another channel: it is the root of all trust here.
+
+    \b
+    Example:
+      keeling node join acme --genesis genesis --card natreg.json --card power.json
+    """
+    import hashlib
+
+    from cli.exits import misused
+    from keeling.genesis import parse_genesis
+    from network.cards import parse_card
+    from network.config import load_config
+    from network.folders import NodeFolder, install_genesis
+    from network.founding import FoundingNode, list_peers
+    from network.profiles import find_home, load_profiles, profile_of, save_profile
+
+    raw = genesis.read_bytes()
+    origin = parse_genesis(raw).origin
+    own = parse_card((folder / "card.json").read_bytes())
+    others = [parse_card(path.read_bytes()) for path in card or ()]
+    foreign = [each.participant for each in (own, *others) if each.origin != origin]
+    if foreign:
+        text = f"the card of {foreign[0]} is for another network than {origin}"
+        raise misused(text, "ask its operator for the right one")
+    install_genesis(NodeFolder(folder), raw, list_peers([FoundingNode(each, "", ()) for each in others]))
+    home = find_home()
+    if own.participant not in load_profiles(home).by_name:
+        save_profile(home, own.participant, profile_of(NodeFolder(folder), own))
+    number = hashlib.sha256(raw).hexdigest()
+    peers = [peer.participant for peer in load_config(NodeFolder(folder).config).peers]
+    lines = [
+        f"network {origin}",
+        f"network id {number}: compare it with the others over another channel",
+        f"connects to {', '.join(peers) or 'nobody yet'}",
+        f"next: keeling node run {folder}",
+    ]
+    return Answer({"origin": origin, "network": number, "peers": peers}, lines)
 
 
 @app.command("run")

@@ -18,16 +18,16 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from network.certificates import create_tls_key, encode_public_key, issue_certificate
-from network.config import NodeConfig
+from network.config import NodeConfig, PeerConfig, parse_config
 from network.config_text import format_commented
-from network.files import PRIVATE_FILE, PRIVATE_FOLDER, sync_folder, write_new_file
+from network.files import PRIVATE_FILE, PRIVATE_FOLDER, replace_file, sync_folder, write_new_file
 from network.keys import DEFAULT_COST, NODE_ROLES, KdfCost, Role, create_key_file
 from network.names import check_origin, check_participant, parse_address
 from network.trust import PinnedKey
@@ -89,7 +89,7 @@ def create_node_folder(
     *,
     origin: str,
     participant: str,
-    genesis: Callable[[NodeIdentity], bytes],
+    genesis: Callable[[NodeIdentity], bytes] | None,
     now: datetime,
     listen: str = "127.0.0.1:7451",
     metrics: str = "127.0.0.1:7452",
@@ -98,6 +98,7 @@ def create_node_folder(
 ) -> NodeIdentity:
     """Make the folder of a new node with fresh keys, certificate and configuration, and what `genesis` returns.
 
+    Without `genesis` the node belongs to no network yet: it is given one by `install_genesis`.
     All of it is there when this returns, durably, or nothing is. Nothing that exists is touched: raises `FolderRefused`
     and names it. Raises `NameRefused` for names that can be none. With a passphrase every secret is encrypted.
     """
@@ -119,6 +120,26 @@ def create_node_folder(
         raise
     sync_folder(root.parent)
     return identity
+
+
+def install_genesis(folder: NodeFolder, genesis: bytes, peers: Sequence[PeerConfig]) -> None:
+    """Give a prepared node its network: the genesis file, and the peers it connects to in its configuration.
+
+    Once only: raises `FolderRefused` if there is another genesis. The same again changes nothing but the peers.
+    """
+    config = parse_config(folder.config.read_text("utf-8"), {}, name=str(folder.config))
+    if not folder.genesis.exists():
+        write_new_file(folder.genesis, genesis)
+    elif folder.genesis.read_bytes() != genesis:
+        raise FolderRefused(f"{folder.root} belongs to another network already: {folder.genesis} says another genesis")
+    others = tuple(peer for peer in peers if peer.participant != config.participant)
+    replace_file(folder.config, _format_config(config.model_copy(update={"peers": others})))
+    sync_folder(folder.root)
+
+
+def _format_config(config: NodeConfig) -> bytes:
+    about = f"The configuration of the node of {config.participant} on {config.origin}."
+    return format_commented(config, f"{about} Paths are relative to this file's folder.").encode("utf-8")
 
 
 @contextmanager
@@ -155,7 +176,7 @@ def _refuse_existing(root: Path) -> None:
 def _fill(
     folder: NodeFolder,
     config: NodeConfig,
-    genesis: Callable[[NodeIdentity], bytes],
+    genesis: Callable[[NodeIdentity], bytes] | None,
     now: datetime,
     passphrase: str | None,
     cost: KdfCost,
@@ -174,8 +195,8 @@ def _fill(
     write_new_file(folder.tls_certificate, certificate)
     tls = PinnedKey(owner, encode_public_key(tls_key))
     identity = NodeIdentity(config.origin, owner, config.listen, keys, tls)
-    write_new_file(folder.genesis, genesis(identity))
-    heading = f"The configuration of the node of {owner} on {config.origin}. Paths are relative to this file's folder."
-    write_new_file(folder.config, format_commented(config, heading).encode("utf-8"))
+    if genesis is not None:
+        write_new_file(folder.genesis, genesis(identity))
+    write_new_file(folder.config, _format_config(config))
     sync_folder(folder.root)
     return identity
