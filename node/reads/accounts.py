@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from keeling.operations import LinkStateState
 from keeling.v1 import ledger_pb2 as pb
 from node.core import tables as t
@@ -59,6 +61,7 @@ def convert_account(state: ReadState, number: int, account: Account) -> pb.Accou
     if account.link is not None:
         message.link.CopyFrom(convert_link(account.name, account.link))
         message.link_state = _describe_link(state, account.name, account.link.registry)
+        message.link_windows.extend(_find_windows(state, account.name, account.link.registry))
     for key, amount in state.scan_prefix(t.CASH, number):
         currency = t.CASH.parts(key)[1]
         issued = state.get(t.CURRENCIES, currency)
@@ -66,6 +69,20 @@ def convert_account(state: ReadState, number: int, account: Account) -> pb.Accou
     for key, mandate in state.scan_prefix(t.MANDATES, number):
         message.mandates.append(convert_mandate(account.name, t.MANDATES.parts(key)[1], mandate))
     return message
+
+
+def _find_windows(state: ReadState, account: str, registry: str) -> Iterator[pb.LinkWindow]:
+    """The stops of the link and of the registry behind it, in force or announced."""
+    for subject in (f"account:{account}", f"registry:{registry}"):
+        for key, condition in state.scan_prefix(t.CONDITIONS, subject):
+            if not condition.until_ms or condition.until_ms > state.time_ms:
+                yield pb.LinkWindow(
+                    state=t.CONDITIONS.parts(key)[1],
+                    from_ms=condition.from_ms,
+                    until_ms=condition.until_ms,
+                    reason=condition.reason,
+                    whole_registry=subject.startswith("registry:"),
+                )
 
 
 def _describe_link(state: ReadState, account: str, registry: str) -> str:

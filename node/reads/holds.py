@@ -72,6 +72,7 @@ def _holds_of(
 def convert_hold(state: ReadState, hold_id: bytes, hold: Hold) -> pb.HoldInfo:
     """The hold with names; `ranges` are what it still holds."""
     ranges = [op.Range(batch=state.batch(p.batch).name, first=p.first, units=p.units) for p in hold.pieces]
+    use = None if hold.use is None else op.Purposeful(**hold.use._asdict())
     return pb.HoldInfo(
         hold=hold_id,
         account=state.account(hold.account).name,
@@ -90,4 +91,8 @@ def convert_hold(state: ReadState, hold_id: bytes, hold: Hold) -> pb.HoldInfo:
         dispatched_ms=hold.dispatched_ms,
         opened=convert_place(hold.opened),
         height=state.height,
+        instruction=hold.instruction,
+        registry=hold.registry,
+        beneficiary=hold.beneficiary,
+        use=use,
     )

@@ -635,6 +635,40 @@ class GetAccountRequest(_message.Message):
 Global___GetAccountRequest: _TypeAlias = GetAccountRequest  # noqa: Y015
 
 @_typing.final
+class LinkWindow(_message.Message):
+    """Why a link does not work, or will not: `from_ms` may lie ahead. 0: without limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    FROM_MS_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    WHOLE_REGISTRY_FIELD_NUMBER: _builtins.int
+    state: _operations_pb2.LinkState.State.ValueType
+    from_ms: _builtins.int
+    until_ms: _builtins.int
+    reason: _builtins.str
+    whole_registry: _builtins.bool
+    """said by the registry of all links to it"""
+    def __init__(
+        self,
+        *,
+        state: _operations_pb2.LinkState.State.ValueType = ...,
+        from_ms: _builtins.int = ...,
+        until_ms: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        whole_registry: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_ms", b"from_ms", "reason", b"reason", "state", b"state", "until_ms", b"until_ms", "whole_registry", b"whole_registry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkWindow: _TypeAlias = LinkWindow  # noqa: Y015
+
+@_typing.final
 class CashBalance(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -675,6 +709,7 @@ class Account(_message.Message):
     CASH_FIELD_NUMBER: _builtins.int
     MANDATES_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
+    LINK_WINDOWS_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     owner: _builtins.str
     parent: _builtins.str
@@ -692,6 +727,10 @@ class Account(_message.Message):
     def cash(self) -> _containers.RepeatedCompositeFieldContainer[Global___CashBalance]: ...
     @_builtins.property
     def mandates(self) -> _containers.RepeatedCompositeFieldContainer[_operations_pb2.GrantMandate]: ...
+    @_builtins.property
+    def link_windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkWindow]:
+        """now and announced, without those that are over"""
+
     def __init__(
         self,
         *,
@@ -707,10 +746,11 @@ class Account(_message.Message):
         cash: _abc.Iterable[Global___CashBalance] | None = ...,
         mandates: _abc.Iterable[_operations_pb2.GrantMandate] | None = ...,
         height: _builtins.int = ...,
+        link_windows: _abc.Iterable[Global___LinkWindow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "next_policy", b"next_policy", "policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cash", b"cash", "closed", b"closed", "height", b"height", "link", b"link", "link_state", b"link_state", "mandates", b"mandates", "next_policy", b"next_policy", "next_policy_from_ms", b"next_policy_from_ms", "owner", b"owner", "parent", b"parent", "policy", b"policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cash", b"cash", "closed", b"closed", "height", b"height", "link", b"link", "link_state", b"link_state", "link_windows", b"link_windows", "mandates", b"mandates", "next_policy", b"next_policy", "next_policy_from_ms", b"next_policy_from_ms", "owner", b"owner", "parent", b"parent", "policy", b"policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1207,6 +1247,10 @@ class HoldInfo(_message.Message):
     DISPATCHED_MS_FIELD_NUMBER: _builtins.int
     OPENED_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
+    INSTRUCTION_FIELD_NUMBER: _builtins.int
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    BENEFICIARY_FIELD_NUMBER: _builtins.int
+    USE_FIELD_NUMBER: _builtins.int
     hold: _builtins.bytes
     account: _builtins.str
     holder: _builtins.str
@@ -1222,10 +1266,20 @@ class HoldInfo(_message.Message):
     hub: _builtins.str
     dispatched_ms: _builtins.int
     height: _builtins.int
+    instruction: _builtins.bytes
+    """SHA-256 of what the dispatched attempt sends"""
+    registry: _builtins.str
+    """of record, for all units of the hold"""
+    beneficiary: _builtins.bytes
+    """salted hash"""
     @_builtins.property
     def ranges(self) -> _containers.RepeatedCompositeFieldContainer[_operations_pb2.Range]: ...
     @_builtins.property
     def opened(self) -> Global___Place: ...
+    @_builtins.property
+    def use(self) -> _operations_pb2.Purposeful:
+        """FOR_USE"""
+
     def __init__(
         self,
         *,
@@ -1246,10 +1300,14 @@ class HoldInfo(_message.Message):
         dispatched_ms: _builtins.int = ...,
         opened: Global___Place | None = ...,
         height: _builtins.int = ...,
+        instruction: _builtins.bytes = ...,
+        registry: _builtins.str = ...,
+        beneficiary: _builtins.bytes = ...,
+        use: _operations_pb2.Purposeful | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["opened", b"opened"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["opened", b"opened", "use", b"use"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attempt", b"attempt", "buyer", b"buyer", "captured", b"captured", "dispatched_ms", b"dispatched_ms", "expires_ms", b"expires_ms", "height", b"height", "hold", b"hold", "holder", b"holder", "hub", b"hub", "opened", b"opened", "phase", b"phase", "purpose", b"purpose", "ranges", b"ranges", "released", b"released", "to_account", b"to_account", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attempt", b"attempt", "beneficiary", b"beneficiary", "buyer", b"buyer", "captured", b"captured", "dispatched_ms", b"dispatched_ms", "expires_ms", b"expires_ms", "height", b"height", "hold", b"hold", "holder", b"holder", "hub", b"hub", "instruction", b"instruction", "opened", b"opened", "phase", b"phase", "purpose", b"purpose", "ranges", b"ranges", "registry", b"registry", "released", b"released", "to_account", b"to_account", "units", b"units", "use", b"use"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
