@@ -46,6 +46,15 @@ class Callers:
             await abort(context, code_pb2.PERMISSION_DENIED, "NOT_A_MEMBER", text)
         return participant
 
+    def is_member(self, context: Any) -> bool:
+        """Whether the caller is a validator or observer in force."""
+        try:
+            participant = peer_identity(context, self._trust()).participant
+        except NotTrusted:
+            return False
+        members = self._members()
+        return participant in members.validators or participant in members.observers
+
     async def check_network(self, context: Any, network: bytes) -> None:
         """End a call that is meant for another network."""
         if network != self.network:

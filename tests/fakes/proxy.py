@@ -16,6 +16,8 @@ class Proxy:
         self.cut_off = False
         self.answers_lost = False
         """While set, what the target says does not arrive, and nobody notices."""
+        self.calls_lost = False
+        """While set, what is said to the target does not arrive."""
 
     @property
     def address(self) -> str:
@@ -43,7 +45,7 @@ class Proxy:
 
     def heal(self) -> None:
         """Take connections again."""
-        self.cut_off = self.answers_lost = False
+        self.cut_off = self.answers_lost = self.calls_lost = False
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.cut_off:
@@ -64,7 +66,7 @@ class Proxy:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, answers: bool) -> None:
         try:
             while data := await source.read(65_536):
-                if not (answers and self.answers_lost):
+                if not (self.answers_lost if answers else self.calls_lost):
                     sink.write(data)
                     await sink.drain()
         except OSError as error:

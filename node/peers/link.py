@@ -1,0 +1,152 @@
+"""One open link between two nodes: a bounded queue out, messages in, and a watch on both being alive.
+
+The same on both ends, whoever opened it; opening, choosing and closing links is in `links` and `service`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
+
+from keeling.v1 import peers_pb2 as pb
+from node.peers.contract import Message, TipMessage
+from node.peers.wire import WORDS_MAX, BadMessage, format_message, parse_message
+
+QUEUE_MESSAGES_MAX: Final = 512
+QUEUE_BYTES_MAX: Final = 8 << 20
+PING_S: Final = 5.0
+SILENCE_S: Final = 15.0
+
+
+class LinkSilent(Exception):
+    """The other end said nothing for too long, or broke off. The text says which."""
+
+
+class Outbox:
+    """What waits to be sent to one node. When it is full the oldest goes: it is said again if it still matters."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Message, pb.PeerMessage, int]] = deque()
+        self._bytes = 0
+        self._filled = asyncio.Event()
+        self.dropped = 0
+        """Messages that were never sent, for metrics."""
+
+    def put(self, message: Message) -> None:
+        """Queue a message; a newer tip takes the place of an older one."""
+        raw = format_message(message)
+        if isinstance(message, TipMessage):
+            self._drop(lambda waiting: isinstance(waiting, TipMessage))
+        self._waiting.append((message, raw, raw.ByteSize()))
+        self._bytes += raw.ByteSize()
+        while len(self._waiting) > QUEUE_MESSAGES_MAX or self._bytes > QUEUE_BYTES_MAX:
+            self._bytes -= self._waiting.popleft()[2]
+            self.dropped += 1
+        self._filled.set()
+
+    async def take(self, timeout_s: float) -> pb.PeerMessage | None:
+        """The oldest message, or None when there was none for that long."""
+        if not self._waiting:
+            self._filled.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._filled.wait(), timeout_s)
+        if not self._waiting:
+            return None
+        _, raw, size = self._waiting.popleft()
+        self._bytes -= size
+        return raw
+
+    def _drop(self, unwanted: Callable[[Message], bool]) -> None:
+        kept = [item for item in self._waiting if not unwanted(item[0])]
+        self._bytes = sum(size for _, _, size in kept)
+        self._waiting = deque(kept)
+
+
+class Hooks(NamedTuple):
+    """What a link does with what it hears, and says when there is nothing to say."""
+
+    on_message: Callable[[str, Message], None]
+    words: Callable[[], list[bytes]]
+    """The newest words of hosts of ordering logs, for the other end to compare."""
+    on_words: Callable[[str, list[bytes]], None]
+
+
+class Link:
+    """One link to `participant`, from Hello to its end."""
+
+    def __init__(self, participant: str, hooks: Hooks) -> None:
+        self.participant = participant
+        self.outbox = Outbox()
+        self.refused = 0
+        """Messages from the other end that were none, for metrics."""
+        self._hooks = hooks
+        self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def end(self, why: str) -> None:
+        """Have `run` end."""
+        if not self._ended.done():
+            self._ended.set_result(why)
+
+    async def run(
+        self, read: Callable[[], Awaitable[pb.PeerMessage | None]], write: Callable[[pb.PeerMessage], Awaitable[None]]
+    ) -> None:
+        """Send and take messages until the link ends. `read` gives None at the end. Raises `LinkSilent`, and whatever
+        `read` and `write` raise."""
+        sending = asyncio.create_task(self._send(write))
+        taking = asyncio.create_task(self._take(read))
+        try:
+            ends: list[asyncio.Future[Any]] = [sending, taking, self._ended]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in (taking, sending):
+                if task.done():
+                    task.result()
+            if self._ended.done():
+                raise LinkSilent(self._ended.result())
+        finally:
+            for task in (sending, taking):
+                task.add_done_callback(_look_at)  # a server's read ends only with its call, so nobody waits for it here
+                task.cancel()
+
+    async def _send(self, write: Callable[[pb.PeerMessage], Awaitable[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        ping_at = loop.time()
+        while True:
+            if loop.time() >= ping_at:
+                await write(pb.PeerMessage(ping=pb.Ping(words=self._hooks.words()[:WORDS_MAX])))
+                ping_at = loop.time() + PING_S
+            raw = await self.outbox.take(ping_at - loop.time())
+            if raw is not None:
+                await write(raw)
+
+    async def _take(self, read: Callable[[], Awaitable[pb.PeerMessage | None]]) -> None:
+        while True:
+            reading = asyncio.ensure_future(read())
+            try:
+                await asyncio.wait([reading], timeout=SILENCE_S)
+            finally:
+                if not reading.done():
+                    reading.add_done_callback(_look_at)
+                    reading.cancel()
+            if not reading.done():
+                raise LinkSilent(f"nothing heard for {SILENCE_S:.0f} seconds")
+            raw = reading.result()
+            if raw is None:
+                raise LinkSilent("the other end closed the link")
+            try:
+                message = parse_message(raw)
+            except BadMessage:
+                self.refused += 1
+                continue
+            if isinstance(message, pb.Ping):
+                self._hooks.on_words(self.participant, list(message.words)[:WORDS_MAX])
+            else:
+                self._hooks.on_message(self.participant, message)
+
+
+def _look_at(ended: asyncio.Future[Any]) -> None:
+    """Take note of how an abandoned task ended: its error is that of a link that is over."""
+    if not ended.cancelled():
+        ended.exception()
