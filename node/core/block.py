@@ -17,7 +17,6 @@ from keeling.block import (
     RECORD,
     RECORD_LEAF,
     Header,
-    Result,
     SubmissionRecord,
     chain_writes,
     compute_header_hash,
@@ -48,7 +47,7 @@ from node.core.governance.validators import policy_in_force
 from node.core.governance.versions import start_rules
 from node.core.holds import expire_holds
 from node.core.limits import SWEEP_MAX
-from node.core.records import Author, Decided, Key
+from node.core.records import Author, Decided, make
 from node.core.refusal import Refusal
 from node.core.state import State
 
@@ -240,12 +239,10 @@ def _execute_submission(
     answers: list[Answer] = []
     if submission is not None:
         _prefetch_ids(state, submission, participant)
-        submitter = _Submitter(submission.key, participant)
         for item in submission.transactions:
             place = (height, time_ms, ordinal + len(answers), len(events))
-            answers.append(_execute_transaction(state, tip, place, submitter, item, check, events))
-    results = [Result(a.digest, a.refusal.reason if a.refusal else 0, compute_events_digest(a.events)) for a in answers]
-    root = compute_results_root(results)
+            answers.append(_execute_transaction(state, tip, place, submission.key, participant, item, check, events))
+    root = compute_results_root([(a[0], a[1].reason if a[1] else 0, compute_events_digest(a[2])) for a in answers])
     digest = submission.digest if submission is not None else sha256(raw).digest()
     key = submission.key if submission is not None else bytes(32)
     record = SubmissionRecord(RECORD_LEAF, height, number, digest, key, len(answers), root)
@@ -270,6 +267,14 @@ def _authenticate(
 
 def check_submitter(state: State, public: bytes) -> Refusal | None:
     """Why this key may not hand in submissions; None when it may. The door asks the same question."""
+    may = state.concluded["submitter"]
+    if public not in may:
+        may[public] = _check_submitter(state, public)
+    found: Refusal | None = may[public]
+    return found
+
+
+def _check_submitter(state: State, public: bytes) -> Refusal | None:
     key = state.get(t.KEYS, public)
     if key is None:
         return Refusal(Reason.UNKNOWN_KEY, f"key {public.hex()[:16]} is not on this ledger")
@@ -293,23 +298,12 @@ def _prefetch_ids(state: State, submission: Submission, participant: str) -> Non
     state.prefetch(t.IDS, [t.IDS.whole_key(number, participant) for number in ids])
 
 
-class _Submitter:
-    """Who handed the submission in, resolved once while their key stays as it is: few transactions need others."""
-
-    __slots__ = ("key", "participant", "row", "signers")
-
-    def __init__(self, key: bytes, participant: str) -> None:
-        self.key = key
-        self.participant = participant
-        self.row: Key | None = None
-        self.signers: tuple[Signer, ...] = ()
-
-
 def _execute_transaction(
     state: State,
     tip: Tip,
     place: tuple[int, int, int, int],
-    submitter: _Submitter,
+    submitter: bytes,
+    participant: str,
     item: Approved,
     check: CheckSignature,
     events: list[Event],
@@ -318,40 +312,43 @@ def _execute_transaction(
         transaction = parse_transaction(item.raw)
     except SubmissionError as error:
         return Answer(item.digest, Refusal(error.reason, str(error)), (), None)
-    participant = submitter.participant
     if transaction.participant != participant:
         detail = f"the transaction names {transaction.participant!r}, the key belongs to {participant!r}"
         return Answer(item.digest, Refusal(Reason.NOT_THE_SUBMITTER, detail), (), transaction)
-    signers = _resolve_signers(state, tip, submitter, item, check)
+    signers = _resolve_signers(state, tip, submitter, participant, item, check)
     if isinstance(signers, Refusal):
         return Answer(item.digest, signers, (), transaction)
     tx = Context(state, *place, participant, signers)
     refusal = apply_transaction(tx, transaction, item.digest)
-    events += tx.events
-    return Answer(item.digest, refusal, tuple([EVENT.encode(event) for event in tx.events]), transaction)
+    caused = tx.events
+    events += caused
+    encoded = (EVENT.encode(caused[0]),) if len(caused) == 1 else tuple([EVENT.encode(event) for event in caused])
+    return make(Answer, (item.digest, refusal, encoded, transaction))
 
 
 def _resolve_signers(
-    state: State, tip: Tip, submitter: _Submitter, item: Approved, check: CheckSignature
+    state: State, tip: Tip, submitter: bytes, participant: str, item: Approved, check: CheckSignature
 ) -> tuple[Signer, ...] | Refusal:
     """The submitter and every approver, each with what their key may do; refuses a signature that does not verify."""
-    row = state.get(t.KEYS, submitter.key)
-    if not item.approvals and row is not None and row is submitter.row:
-        return submitter.signers
+    alone = state.concluded["signer alone"]
+    if not item.approvals and submitter in alone:
+        known: tuple[Signer, ...] = alone[submitter]
+        return known
     found = []
-    for public in (submitter.key, *(key for key, _ in item.approvals)):
+    for public in (submitter, *(key for key, _ in item.approvals)):
         key = state.get(t.KEYS, public) if len(public) == 32 else None
         if key is None:
             return Refusal(Reason.BAD_APPROVAL, f"approval by {public.hex()[:16]}, which is not on this ledger")
         if key.retired:
             return Refusal(Reason.KEY_NOT_ACTIVE, f"approval by {public.hex()[:16]}, which was retired")
-        if key.participant != submitter.participant and is_suspended(state, key.participant):
+        if key.participant != participant and is_suspended(state, key.participant):
             return Refusal(Reason.PARTICIPANT_SUSPENDED, f"approval by {key.participant}, which is suspended")
         found.append(Signer(public, key.participant, key.person, key.purposes))
     message = approval_message(tip.network, item.digest) if item.approvals else b""
     for public, signature in item.approvals:
         if not check(public, signature, message):
             return Refusal(Reason.BAD_APPROVAL, f"the approval by {public.hex()[:16]} does not verify")
+    signers = tuple(found)
     if not item.approvals:
-        submitter.row, submitter.signers = row, tuple(found)
-    return tuple(found)
+        alone[submitter] = signers
+    return signers

@@ -15,7 +15,7 @@ from keeling.operations import Programme, RegistryPolicy, When, WhenPrecision
 from keeling.reasons import Reason
 from keeling.units import Purpose
 from node.core import tables as t
-from node.core.records import Account, Batch, Condition, Participant, RecordVersion
+from node.core.records import Account, Batch, Condition, Participant, RecordVersion, make
 from node.core.refusal import Refused
 from node.core.state import State
 
@@ -69,7 +69,7 @@ class Context:
     @property
     def next_ref(self) -> Ref:
         """The place the next event will have."""
-        return Ref(self.height, self._first_event + len(self.events))
+        return make(Ref, (self.height, self._first_event + len(self.events)))
 
     def emit(
         self,
@@ -93,10 +93,14 @@ class Context:
 
     def account(self, name: str) -> tuple[int, Account]:
         """The open account called `name` and its number."""
-        number = self.state.get(t.ACCOUNT_NUMBERS, name)
-        account = None if number is None else self.state.get(t.ACCOUNTS, number)
-        if number is None or account is None:
-            raise Refused(Reason.ACCOUNT_NOT_FOUND, f"no account is called {name!r}", account=name)
+        opened = self.state.concluded["open account"]
+        found: tuple[int, Account] | None = opened.get(name)
+        if found is None:
+            found = opened[name] = self._open_account(name)
+        return found
+
+    def _open_account(self, name: str) -> tuple[int, Account]:
+        number, account = self.any_account(name)
         if account.closed:
             raise Refused(Reason.ACCOUNT_CLOSED, f"account {name} is closed", account=name)
         if not account.owner:
@@ -117,6 +121,14 @@ class Context:
             raise LookupError(f"account number {number} is not in the state")
         return found
 
+    def account_name(self, number: int) -> str:
+        """What the account with a number that is in the state is called."""
+        names = self.state.concluded["account name"]
+        name: str | None = names.get(number)
+        if name is None:
+            name = names[number] = self.account_number(number).name
+        return name
+
     def batch(self, name: str) -> tuple[int, Batch]:
         """The batch called `name` and its number."""
         number = self.find_batch(name)
@@ -124,15 +136,22 @@ class Context:
 
     def find_batch(self, name: str) -> int:
         """The number of the batch called `name`."""
-        number = self.state.get(t.BATCH_NUMBERS, name)
+        numbers = self.state.concluded["batch number"]
+        number: int | None = numbers.get(name)
         if number is None:
-            raise Refused(Reason.BATCH_NOT_FOUND, f"no batch is called {name!r}", batch=name)
+            number = self.state.get(t.BATCH_NUMBERS, name)
+            if number is None:
+                raise Refused(Reason.BATCH_NOT_FOUND, f"no batch is called {name!r}", batch=name)
+            numbers[name] = number
         return number
 
     def batch_number(self, number: int) -> Batch:
-        found = self.state.get(t.BATCHES, number)
+        batches = self.state.concluded["batch"]
+        found: Batch | None = batches.get(number)
         if found is None:
-            raise LookupError(f"batch number {number} is not in the state")
+            found = batches[number] = self.state.get(t.BATCHES, number)
+            if found is None:
+                raise LookupError(f"batch number {number} is not in the state")
         return found
 
     def member(self, name: str) -> Participant:
@@ -157,6 +176,13 @@ class Context:
 
     def version(self, record: str) -> RecordVersion | None:
         """The newest version of a record that is in force at ledger time; None where there never was a record."""
+        in_force = self.state.concluded["version"]
+        found: RecordVersion | None = in_force.get((record, self.time_ms))
+        if found is None:
+            found = in_force[record, self.time_ms] = self._find_version(record)
+        return found
+
+    def _find_version(self, record: str) -> RecordVersion | None:
         versions: tuple[RecordVersion, ...] = self.state.get(t.RECORDS, record) or ()
         for version in reversed(versions):
             ends = version.effective_to_ms

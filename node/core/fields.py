@@ -82,6 +82,8 @@ def check_ranges(ranges: Sequence[Range], field: str) -> None:
     """Ranges are not empty, lie within what positions can be, and name no unit twice."""
     if len(ranges) > LOTS_MAX:
         raise Refused(Reason.TOO_MANY_RANGES, f"{len(ranges)} ranges; {LOTS_MAX} are allowed", field=field)
+    if not ranges:
+        return
     total = 0
     for item in ranges:
         if not item.units:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from keeling.encoding import Ref
 from keeling.events import NOWHERE, Move
@@ -19,11 +19,14 @@ from node.core import tables as t
 from node.core.context import Context
 from node.core.intervals import find_restriction, overlaps, restricted_ranges
 from node.core.limits import LOTS_MAX, LOTS_TOUCHED_MAX, UNITS_MAX
-from node.core.records import NO_HOLD, Batch, Holding, Lot, Piece, Total
+from node.core.records import NO_HOLD, Batch, Holding, Lot, Piece, Total, make
 from node.core.refusal import Refused
 from node.core.state import State
 
 _NO_TOTAL: Final = Total(0, 0)
+_lot_key: Final = t.LOTS.whole_key
+_holding_key: Final = t.HOLDINGS.whole_key
+_total_key: Final = t.TOTALS.whole_key
 
 
 def find_lot(state: State, batch: int, position: int) -> tuple[int, Lot] | None:
@@ -57,7 +60,7 @@ def find_lots(state: State, batch: int, first: int, units: int) -> list[tuple[in
 
 def touch_lots(tx: Context, batch: int, first: int, units: int) -> list[tuple[int, Lot]]:
     """`find_lots` inside a transaction, counted against what one transaction may touch."""
-    whole = tx.state.get(t.LOTS, batch, first)
+    whole = tx.state.get_key(t.LOTS, _lot_key(batch, first))
     # One lot that begins there and is large enough: what most transfers name.
     found = [(first, whole)] if whole is not None and whole.units >= units else find_lots(tx.state, batch, first, units)
     tx.lots_touched += len(found)
@@ -91,23 +94,25 @@ thousands of pieces between two accounts writes each total once."""
 
 
 def _add(counts: Counts, account: int, unit_state: int, batch: int, units: int, lots: int) -> None:
-    known_units, known_lots = counts.get((account, unit_state, batch), (0, 0))
-    counts[account, unit_state, batch] = (known_units + units, known_lots + lots)
+    parts = (account, unit_state, batch)
+    known = counts.get(parts)
+    counts[parts] = (units, lots) if known is None else (known[0] + units, known[1] + lots)
 
 
 def _write_totals(state: State, counts: Counts) -> None:
     for parts, (units, lots) in counts.items():
         if units or lots:
-            key = t.TOTALS.whole_key(*parts)
+            key = _total_key(*parts)
             total = state.get_key(t.TOTALS, key) or _NO_TOTAL
-            changed = Total(total.units + units, total.lots + lots)
-            state.put_key(t.TOTALS, key, changed if changed.lots else None)
+            left = total.lots + lots
+            state.put_key(t.TOTALS, key, make(Total, (total.units + units, left)) if left else None)
 
 
 def _put(state: State, counts: Counts, batch: int, first: int, lot: Lot) -> None:
     units, account, unit_state, height, ordinal, _ = lot
-    state.put(t.LOTS, lot, batch, first)
-    state.put(t.HOLDINGS, Holding(units, height, ordinal), account, unit_state, batch, first)
+    state.put_key(t.LOTS, _lot_key(batch, first), lot)
+    held = make(Holding, (units, height, ordinal))
+    state.put_key(t.HOLDINGS, _holding_key(account, unit_state, batch, first), held)
     _add(counts, account, unit_state, batch, units, 1)
 
 
@@ -119,7 +124,7 @@ def create(
     counts: Counts = {}
     _put(tx.state, counts, number, piece.first, lot)
     _write_totals(tx.state, counts)
-    name = tx.account_number(account).name
+    name = tx.account_name(account)
     return Move(batch.name, piece.first, piece.units, "", UnitState.NONE, NOWHERE, name, unit_state)
 
 
@@ -139,48 +144,50 @@ def move_all(
     """
     moves: list[Move] = []
     counts: Counts = {}
-    to_name = tx.account_number(to_account).name
+    taker = _Taker(to_account, tx.account_name(to_account), to_state, cause, hold)
     for piece in pieces:
-        moved = _move_piece(tx, counts, piece, to_account, to_name, to_state, cause, hold)
-        if sum([one.units for one in moved]) != piece.units:
-            raise AssertionError(f"moving {piece.units} positions of batch {piece.batch} found only some of them")
-        moves += moved
+        _move_piece(tx, counts, piece, taker, moves)
     _write_totals(tx.state, counts)
     return moves
 
 
-def _move_piece(
-    tx: Context,
-    counts: Counts,
-    piece: Piece,
-    to_account: int,
-    to_name: str,
-    to_state: UnitState,
-    cause: Ref,
-    hold: bytes,
-) -> list[Move]:
+class _Taker(NamedTuple):
+    """Where the pieces of one movement go."""
+
+    account: int
+    name: str
+    state: int
+    cause: Ref
+    hold: bytes
+
+
+def _move_piece(tx: Context, counts: Counts, piece: Piece, taker: _Taker, moves: list[Move]) -> None:
     state = tx.state
     number, start, units = piece
-    end = start + units
+    end, missing = start + units, units
     batch_name = tx.batch_number(number).name
-    moves: list[Move] = []
+    to_account, to_name, to_state, cause, hold = taker
     for first, lot in touch_lots(tx, number, start, units):
         size, account, unit_state, height, ordinal, held = lot
         stop = first + size
-        state.delete(t.HOLDINGS, account, unit_state, number, first)
+        state.put_key(t.HOLDINGS, _holding_key(account, unit_state, number, first), None)
         _add(counts, account, unit_state, number, -size, -1)
         if first < start:
-            _put(state, counts, number, first, Lot(start - first, account, unit_state, height, ordinal, held))
+            rest = make(Lot, (start - first, account, unit_state, height, ordinal, held))
+            _put(state, counts, number, first, rest)
         elif first > start:
             state.delete(t.LOTS, number, first)
         if stop > end:
-            _put(state, counts, number, end, Lot(stop - end, account, unit_state, height, ordinal, held))
+            rest = make(Lot, (stop - end, account, unit_state, height, ordinal, held))
+            _put(state, counts, number, end, rest)
         at = max(first, start)
-        giver = tx.account_number(account).name
-        before = Ref(height, ordinal)
-        moves.append(Move(batch_name, at, min(stop, end) - at, giver, unit_state, before, to_name, to_state))
-    _put(state, counts, number, start, Lot(units, to_account, to_state, cause.height, cause.ordinal, hold))
-    return moves
+        found = min(stop, end) - at
+        missing -= found
+        before, giver = make(Ref, (height, ordinal)), tx.account_name(account)
+        moves.append(make(Move, (batch_name, at, found, giver, unit_state, before, to_name, to_state)))
+    if missing:
+        raise AssertionError(f"moving {units} positions of batch {number} found only {units - missing} of them")
+    _put(state, counts, number, start, make(Lot, (units, to_account, to_state, *cause, hold)))
 
 
 def renumber(tx: Context, number: int, old: int, new: int, cause: Ref) -> None:

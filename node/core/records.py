@@ -6,8 +6,9 @@ outside and by small numbers (given in order of opening) inside, so that a lot i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from keeling import encoding as e
 from keeling.encoding import Codec, Ref, listing, optional, record
@@ -21,6 +22,10 @@ from keeling.operations import (
     Rule,
     When,
 )
+
+_T = TypeVar("_T")
+make: Final[Callable[[type[_T], tuple[Any, ...]], _T]] = tuple.__new__  # type: ignore[assignment]
+"""A NamedTuple from all its fields in order, at half the price of calling it. For what every transaction makes."""
 
 NO_HOLD: Final = bytes(16)
 WHEN: Final = record(When, e.I64, e.U8)

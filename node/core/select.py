@@ -5,7 +5,7 @@ A choice depends only on state, so every node chooses the same. It is refused ab
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from keeling.operations import Range, Selection, SelectionStrategy
@@ -17,7 +17,7 @@ from node.core.fields import check_ranges
 from node.core.intervals import overlaps, restricted_ranges
 from node.core.limits import LOTS_MAX, UNITS_MAX
 from node.core.lots import check_available
-from node.core.records import Account, Piece
+from node.core.records import Account, Holding, Piece, make
 from node.core.refusal import Refused
 
 NO_SELECTION: Final = Selection()
@@ -75,69 +75,78 @@ def choose(tx: Context, number: int, account: Account, selection: Selection) -> 
 def _choose_units(tx: Context, number: int, account: Account, selection: Selection) -> list[Piece]:
     candidates = _free_lots(tx, number, account, selection)
     if selection.strategy == SelectionStrategy.OLDEST_ACQUIRED:
-        ordered = sorted(candidates, key=lambda lot: lot[1])
-        pieces, left = _take_in_order((piece for piece, _ in ordered), selection.units)
+        pieces, left = _take_in_order(sorted(candidates, key=lambda lot: lot[3:]), selection.units)
     elif selection.strategy == SelectionStrategy.LOWEST:
-        pieces, left = _take_in_order((piece for piece, _ in candidates), selection.units)
+        pieces, left = _take_in_order(candidates, selection.units)
     else:
-        pieces, left = _take_whole_first((piece for piece, _ in candidates), selection.units)
+        pieces, left = _take_whole_first(candidates, selection.units)
     if left:
         have = selection.units - left
         detail = f"account {account.name} has {have} free units of the {selection.units} asked"
         raise Refused(Reason.INSUFFICIENT_UNITS, detail, account=account.name, have=have, asked=selection.units)
-    return sorted(pieces)
+    return sorted(pieces) if len(pieces) > 1 else pieces
 
 
-def _free_lots(
-    tx: Context, number: int, account: Account, selection: Selection
-) -> Iterator[tuple[Piece, tuple[int, int]]]:
-    """FREE unrestricted lots by batch and position, each with when it was acquired."""
-    parts = (number, UnitState.FREE)
-    if selection.batch:
-        parts = (*parts, tx.find_batch(selection.batch))  # type: ignore[assignment]
+_Free = tuple[int, int, int, int, int]
+"""A lot that may be chosen: batch, first position, units, and the (height, ordinal) at which it was acquired."""
+_holding_parts: Final = t.HOLDINGS.parts
+
+
+def _free_lots(tx: Context, number: int, account: Account, selection: Selection) -> Iterator[_Free]:
+    """FREE unrestricted lots by batch and position."""
+    if not selection.batch:
+        return _fitting_lots(tx, tx.state.scan(t.HOLDINGS, number, UnitState.FREE), selection)
+    batch = tx.find_batch(selection.batch)
+    held = tx.state.scan(t.HOLDINGS, number, UnitState.FREE, batch)
+    if selection.programme or tx.batch_number(batch).restrictions:
+        return _fitting_lots(tx, held, selection)
+    return ((batch, _holding_parts(key)[3], *holding) for key, holding in held)
+
+
+def _fitting_lots(tx: Context, held: Iterable[tuple[bytes, Holding]], selection: Selection) -> Iterator[_Free]:
     fits: dict[int, bool] = {}
     stopped: dict[int, list[tuple[int, int]]] = {}
-    for key, holding in tx.state.scan(t.HOLDINGS, *parts):
-        _, _, batch, first = t.HOLDINGS.parts(key)
+    for key, holding in held:
+        _, _, batch, first = _holding_parts(key)
         if batch not in fits:
             found = tx.batch_number(batch)
             fits[batch] = not selection.programme or found.programme == selection.programme
             stopped[batch] = restricted_ranges(tx.state, batch, found)
         if not fits[batch] or (stopped[batch] and overlaps(stopped[batch], first, holding.units)):
             continue
-        yield Piece(batch, first, holding.units), (holding.height, holding.ordinal)
+        yield (batch, first, *holding)
 
 
-def _take_in_order(lots: Iterator[Piece], units: int) -> tuple[list[Piece], int]:
+def _take_in_order(lots: Iterable[_Free], units: int) -> tuple[list[Piece], int]:
     """Lots in the given order, the last one cut."""
     taken: list[Piece] = []
-    for lot in lots:
-        part = min(lot.units, units)
+    for batch, first, size, _, _ in lots:
+        part = min(size, units)
         _check_room(taken)
-        taken.append(lot._replace(units=part))
+        taken.append(make(Piece, (batch, first, part)))
         units -= part
         if not units:
             break
     return taken, units
 
 
-def _take_whole_first(lots: Iterator[Piece], units: int) -> tuple[list[Piece], int]:
+def _take_whole_first(lots: Iterable[_Free], units: int) -> tuple[list[Piece], int]:
     """Whole lots that fit, in order; then the rest from the smallest lot that was too large."""
     taken: list[Piece] = []
-    smallest: Piece | None = None
-    for lot in lots:
-        if lot.units > units:
-            if smallest is None or lot.units < smallest.units:
-                smallest = lot
+    smallest: tuple[int, int, int] | None = None
+    for batch, first, size, _, _ in lots:
+        if size > units:
+            if smallest is None or size < smallest[2]:
+                smallest = (batch, first, size)
             continue
         _check_room(taken)
-        taken.append(lot)
-        units -= lot.units
+        taken.append(make(Piece, (batch, first, size)))
+        units -= size
         if not units:
             return taken, 0
     if smallest is not None:
         _check_room(taken)
-        taken.append(Piece(smallest.batch, smallest.first, units))
+        taken.append(make(Piece, (smallest[0], smallest[1], units)))
         return taken, 0
     return taken, units
 

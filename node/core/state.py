@@ -10,12 +10,14 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, Final, Protocol, TypeVar
 
 from node.core.tables import Table, after
 
 V = TypeVar("V")
 _MISSING: Final[Any] = object()
+_key: Final = itemgetter(0)
 CACHED_VALUES_MAX: Final = 200_000
 """Decoded values kept between blocks; more would cost memory, fewer decoding. At 41-byte lots about 60 MB."""
 GROUP_MAX: Final = 4_096
@@ -120,14 +122,13 @@ class State:
 
     def _group(self, table: Table[Any], prefix: bytes) -> list[bytes] | None:
         """The keys of all rows of a group in order, kept so by every write; None where they are too many to keep."""
-        known: list[bytes] | Any | None = self._groups.get(prefix, _MISSING)
-        if known is not _MISSING:
-            return known  # type: ignore[no-any-return]
-        keys: list[bytes] | None = []
+        if prefix in self._groups:
+            return self._groups[prefix]
+        keys: list[bytes] = []
         for key, value in self._merge(table, prefix, after(prefix), False):
             if len(keys) == GROUP_MAX:
-                keys = None
-                break
+                self._groups[prefix] = None
+                return None
             self._values[key] = value
             keys.append(key)
         self._groups[prefix] = keys
@@ -207,10 +208,10 @@ class State:
     def finish_block(self, height: int) -> list[tuple[bytes, bytes | None]]:
         """The block's net changes in key order, encoded; they stay visible here until `settle(height)`."""
         values, tables = self._values, self._block
-        changes: list[tuple[bytes, bytes | None]] = []
-        for key in sorted(tables):
-            value = values[key]
-            changes.append((key, None if value is None else tables[key].value.encode(value)))
+        changes = [
+            (key, None if (value := values[key]) is None else table.encode(value)) for key, table in tables.items()
+        ]
+        changes.sort(key=_key)
         self._unsettled.append((height, tables))
         self._block = {}
         self._undo.clear()

@@ -21,7 +21,13 @@ V = TypeVar("V")
 
 
 NAMES_CACHED_MAX: Final = 16_384
-"""Keys of names kept ready per table: a few megabytes for reading an account or a batch in half the time."""
+NAME_MAX: Final = 64
+_encode_short: Final = lru_cache(NAMES_CACHED_MAX)(e.TEXT.encode)
+
+
+def encode_name(name: str) -> bytes:
+    """A text as it stands in keys. The same names come again and again, so theirs are kept: a few megabytes."""
+    return _encode_short(name) if len(name) <= NAME_MAX else e.TEXT.encode(name)
 
 
 class Table(Generic[V]):
@@ -42,6 +48,7 @@ class Table(Generic[V]):
     ) -> None:
         self.prefix: Final = prefix
         self.value: Final = value
+        self.encode: Final = value.encode
         self.ordered: Final = ordered
         self._keys = keys
         forms = [getattr(codec, "form", None) for codec in keys]
@@ -64,14 +71,8 @@ class Table(Generic[V]):
         fixed = self._prefixes[len(self._keys) - 1]
         if fixed is None or self._keys[-1] is not e.TEXT:
             return self.key
-        pack = partial(struct.Struct(f"{fixed.format}I").pack, self.prefix)
-
-        def with_text_last(*parts: Any) -> bytes:
-            raw = parts[-1].encode("utf-8")
-            return pack(*parts[:-1], len(raw)) + raw  # type: ignore[no-any-return]
-
-        # Names come again and again; ids and the like do not.
-        return lru_cache(NAMES_CACHED_MAX)(with_text_last) if len(self._keys) == 1 else with_text_last
+        pack = partial(fixed.pack, self.prefix)
+        return lambda *parts: pack(*parts[:-1]) + encode_name(parts[-1])
 
     def key(self, *parts: Any) -> bytes:
         """The key with these parts; with fewer than the table has, the prefix that all such keys share."""

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from keeling.events import CashMove, EventKind, Move
-from keeling.operations import CashLeg, IssueCash, RedeemCash, Transfer
+from keeling.operations import CashLeg, IssueCash, RedeemCash, Transfer, UnitLeg
 from keeling.reasons import Reason
 from keeling.units import UnitState
 from node.core import tables as t
@@ -68,8 +68,9 @@ class _Giver:
 def apply_transfer(tx: Context, op: Transfer) -> None:
     """All sides approve what they give; then the units are chosen, checked and moved, then the cash."""
     accounts: dict[str, tuple[int, Account]] = {}
-    for pair in _pairs(op):
-        for name in pair:
+    legs: tuple[UnitLeg | CashLeg, ...] = (*op.units, *op.cash)
+    for leg in legs:
+        for name in (leg.from_account, leg.to_account):
             if name not in accounts:
                 accounts[name] = tx.account(name)
     for cash in op.cash:
@@ -77,9 +78,9 @@ def apply_transfer(tx: Context, op: Transfer) -> None:
     givers = _check_authority(tx, op, accounts)
     moves: list[Move] = []
     cause = tx.next_ref
-    for leg in op.units:
-        (giver_number, giver_account), (taker_number, taker) = accounts[leg.from_account], accounts[leg.to_account]
-        pieces = choose(tx, giver_number, giver_account, leg.selection or NO_SELECTION)
+    for part in op.units:
+        (giver_number, giver_account), (taker_number, taker) = accounts[part.from_account], accounts[part.to_account]
+        pieces = choose(tx, giver_number, giver_account, part.selection or NO_SELECTION)
         for batch in batches_of(tx, pieces):
             check_transfer(tx, batch, giver_account, taker, op.settlement_reference)
         moves += move_all(tx, pieces, taker_number, UnitState.FREE, cause)
@@ -91,12 +92,8 @@ def apply_transfer(tx: Context, op: Transfer) -> None:
     cash_moves = [_move_cash(tx, leg, accounts) for leg in op.cash]
     subject = op.units[0].to_account if op.units else op.cash[0].to_account
     reference = op.settlement_reference
-    tx.emit(EventKind.TRANSFERRED, subject, op.effective, moves, cash_moves, {"settlement_reference": reference})
-
-
-def _pairs(op: Transfer) -> list[tuple[str, str]]:
-    """(giver, taker) of every leg, units first."""
-    return [leg[:2] for leg in op.units] + [leg[:2] for leg in op.cash]
+    facts = {"settlement_reference": reference} if reference else None
+    tx.emit(EventKind.TRANSFERRED, subject, op.effective, moves, cash_moves, facts)
 
 
 def _check_authority(tx: Context, op: Transfer, accounts: dict[str, tuple[int, Account]]) -> list[_Giver]:

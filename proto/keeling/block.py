@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from keeling.encoding import BYTES, BYTES32, U8, U16, U32, U64, EncodingError, record
-from keeling.merkle import compute_root, hash_leaf
+from keeling.merkle import LEAF_PREFIX, compute_root, hash_leaf
 
 FORMAT: Final = 1
 RULES: Final = 1
@@ -22,6 +23,8 @@ RULES_KNOWN: Final = (1,)
 """The versions that this release can execute and verify."""
 RECORD_LEAF: Final = 1
 _LENGTH: Final = struct.Struct(">I").pack
+_length: Final = lru_cache(1024)(_LENGTH)
+_ABSENT: Final = b"\xff\xff\xff\xff"
 HEADER_LEAF: Final = 2
 
 
@@ -111,9 +114,10 @@ def parse_record(leaf: bytes) -> SubmissionRecord:
     return found
 
 
-def compute_results_root(results: Sequence[Result]) -> bytes:
-    """The RFC 6962 root over the results of one submission, in its order."""
-    return compute_root([hash_leaf(RESULT.encode(result)) for result in results])
+def compute_results_root(results: Sequence[tuple[bytes, int, bytes]]) -> bytes:
+    """The RFC 6962 root over the results of one submission (each a `Result`, or its fields), in its order."""
+    encode, digest = RESULT.encode, hashlib.sha256
+    return compute_root([digest(LEAF_PREFIX + encode(result)).digest() for result in results])  # type: ignore[arg-type]
 
 
 def hash_sweeps(encoded: Sequence[bytes]) -> list[bytes]:
@@ -139,7 +143,7 @@ def chain_writes(previous: bytes, changes: Sequence[tuple[bytes, bytes | None]])
     parts = [previous]
     for key, value in changes:
         if value is None:
-            parts += (_LENGTH(len(key)), key, b"\xff\xff\xff\xff")
+            parts += (_length(len(key)), key, _ABSENT)
         else:
-            parts += (_LENGTH(len(key)), key, _LENGTH(len(value)), value)
+            parts += (_length(len(key)), key, _length(len(value)), value)
     return hashlib.sha256(b"".join(parts)).digest()

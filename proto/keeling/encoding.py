@@ -211,6 +211,7 @@ class _Packed(Codec[T]):
         self._sizes = tuple((i, f.size) for i, f in enumerate(fields) if isinstance(f, _Fixed))
         self._checks = tuple((i, f) for i, f in enumerate(fields) if not isinstance(f, _Integer))
         self._struct = struct.Struct(">" + "".join(f.form for f in fields))
+        self._pack = self._struct.pack
         self.size: Final = self._struct.size
 
     def encode(self, value: T) -> bytes:
@@ -218,7 +219,7 @@ class _Packed(Codec[T]):
             if len(value[i]) != size:  # type: ignore[index]
                 raise EncodingError(f"expected {size} bytes, got {len(value[i])}")  # type: ignore[index]
         try:
-            return self._struct.pack(*value)  # type: ignore[misc]
+            return self._pack(*value)  # type: ignore[misc]
         except struct.error as error:
             raise EncodingError(f"{value!r} does not fit its record") from error
 
