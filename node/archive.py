@@ -15,6 +15,7 @@ from keeling.block import parse_header
 from keeling.encoding import BYTES, BYTES32, TEXT, U8, U16, U64, Codec, listing, record
 from keeling.merkle import Growth, Subtree
 from node.core.block import Block
+from node.handovers import put_handover
 from node.store.contract import Batch, Family, Reads
 
 
@@ -77,7 +78,7 @@ ARCHIVED_BLOCK: Final = record(ArchivedBlock, U64, listing(_SUBMISSION), listing
 
 
 def height_key(kind: bytes, height: int) -> bytes:
-    """Key in BLOCKS: `h` header leaf, `c` certificate, `k` published checkpoint note."""
+    """Key in BLOCKS: `h` header leaf, `c` certificate, `k` published checkpoint note, `p` handover."""
     return kind + U64.encode(height)
 
 
@@ -107,7 +108,7 @@ def archive_block(block: Block) -> ArchivedBlock:
 
 
 def put_block(batch: Batch, block: Block, entry: bytes, certificate: bytes, checkpoint: bytes) -> ArchivedBlock:
-    """Add a final block to an atomic batch: log, header, certificate, checkpoint, entry, answers and state."""
+    """Add a final block to an atomic batch: log, header, certificate, checkpoint, handover, entry, answers, state."""
     height = block.header.height
     batch.put(Family.BLOCKS, height_key(b"h", height), block.header_leaf)
     batch.put(Family.BLOCKS, height_key(b"c", height), certificate)
@@ -117,6 +118,7 @@ def put_block(batch: Batch, block: Block, entry: bytes, certificate: bytes, chec
     for offset, leaf in enumerate(leaves):
         batch.put(Family.LEAVES, leaf_key(block.header.first_leaf + offset), leaf)
     put_growth(batch, block.growth)
+    put_handover(batch, block, certificate)
     archived = archive_block(block)
     batch.put(Family.EVENTS, U64.encode(height), ARCHIVED_BLOCK.encode(archived))
     batch.update(Family.STATE, block.changes)

@@ -47,6 +47,7 @@ from keeling.merkle import EMPTY_FRONTIER, Subtree, hash_leaf, prove_inclusion
 from keeling.submission import Approved, SubmissionError, parse_submission, parse_transaction
 from node.archive import ArchivedAnswer, ArchivedBlock, ArchivedSubmission, height_key, read_archive, read_subtrees
 from node.core import tables
+from node.handovers import read_handovers
 from node.store.contract import Family, Reads
 
 _SPOOL_BYTES: Final = 8 << 20
@@ -102,7 +103,7 @@ def _read_fixed(reads: Reads, height: int) -> list[bytes]:
     certificate = reads.get(Family.BLOCKS, height_key(b"c", height))
     if checkpoint is None or certificate is None:
         raise ExportError(f"height {height} has no certificate here; ask for a height from 1 to the newest final one")
-    return [checkpoint, certificate, HANDOVERS.encode(())]
+    return [checkpoint, certificate, HANDOVERS.encode(read_handovers(reads, height))]
 
 
 def _read_block(reads: Reads, height: int) -> _Stored:

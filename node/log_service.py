@@ -14,6 +14,7 @@ from google.rpc import code_pb2
 
 from keeling.block import parse_header
 from keeling.genesis import Genesis
+from keeling.handover import HANDOVER
 from keeling.merkle import prove_consistency, prove_inclusion
 from keeling.v1 import log_pb2 as pb
 from keeling.v1 import log_pb2_grpc as rpc
@@ -21,6 +22,7 @@ from node.archive import height_key, leaf_key, read_size, read_subtrees
 from node.chain import read_height
 from node.errors import abort
 from node.export import ExportError, export_cut, export_whole
+from node.handovers import read_handovers, read_policy_file, read_reign
 from node.proofs import prove_transaction
 from node.reads.errors import ReadRefused
 from node.store.contract import Family, Reads, Store
@@ -147,6 +149,19 @@ class LogService(rpc.LogServicer):
             return export_whole(view, self._genesis, to_height)
         account, until_ms = request.account or None, request.until_ms or None
         return export_cut(view, self._genesis, account, request.from_ms or None, until_ms, to_height)
+
+    async def GetPolicy(self, request: pb.GetPolicyRequest, context: Context) -> pb.PolicyInForce:
+        def read(view: Reads) -> pb.PolicyInForce:
+            following = read_height(view) + 1
+            if request.height > following:
+                raise _NotThere(f"no policy of height {request.height} is decided; known are 1 to {following}")
+            height = request.height or following
+            reign = read_reign(view, self._genesis, height)
+            handovers = [HANDOVER.encode(handover) for handover in read_handovers(view, height)]
+            policy = read_policy_file(view, self._genesis, height)
+            return pb.PolicyInForce(since=reign.since, policy=policy, handovers=handovers)
+
+        return await self._read(context, read)
 
     async def GetGenesis(self, request: pb.GetGenesisRequest, context: Context) -> pb.Chunk:
         return pb.Chunk(data=self._genesis_file, total=len(self._genesis_file))

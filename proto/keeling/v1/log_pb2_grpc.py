@@ -69,6 +69,11 @@ class LogStub:
                 request_serializer=keeling_dot_v1_dot_log__pb2.ExportRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_log__pb2.Chunk.FromString,
                 _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/keeling.v1.Log/GetPolicy',
+                request_serializer=keeling_dot_v1_dot_log__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_log__pb2.PolicyInForce.FromString,
+                _registered_method=True)
         self.GetGenesis = channel.unary_unary(
                 '/keeling.v1.Log/GetGenesis',
                 request_serializer=keeling_dot_v1_dot_log__pb2.GetGenesisRequest.SerializeToString,
@@ -129,6 +134,14 @@ class LogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPolicy(self, request, context):
+        """The policy that certifies the block at a height (0: the next one), and every handover that leads to it from genesis.
+        OUT_OF_RANGE: no such height is known here yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetGenesis(self, request, context):
         """The exact bytes of the genesis file.
         """
@@ -173,6 +186,11 @@ def add_LogServicer_to_server(servicer, server):
                     servicer.Export,
                     request_deserializer=keeling_dot_v1_dot_log__pb2.ExportRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_log__pb2.Chunk.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=keeling_dot_v1_dot_log__pb2.GetPolicyRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_log__pb2.PolicyInForce.SerializeToString,
             ),
             'GetGenesis': grpc.unary_unary_rpc_method_handler(
                     servicer.GetGenesis,
@@ -369,6 +387,33 @@ class Log:
             '/keeling.v1.Log/Export',
             keeling_dot_v1_dot_log__pb2.ExportRequest.SerializeToString,
             keeling_dot_v1_dot_log__pb2.Chunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Log/GetPolicy',
+            keeling_dot_v1_dot_log__pb2.GetPolicyRequest.SerializeToString,
+            keeling_dot_v1_dot_log__pb2.PolicyInForce.FromString,
             options,
             channel_credentials,
             insecure,

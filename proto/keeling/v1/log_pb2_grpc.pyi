@@ -50,6 +50,10 @@ class LogStub:
     """The proof file (`.tlog-proof`) of a transaction's record leaf, and what ties the transaction to the leaf."""
     Export: _grpc.UnaryStreamMultiCallable[_log_pb2.ExportRequest, _log_pb2.Chunk]
     """A bundle to verify offline, whole or cut to an account and a period, in pieces. NOT_FOUND: no such account."""
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_log_pb2.GetPolicyRequest, _log_pb2.PolicyInForce]
+    """The policy that certifies the block at a height (0: the next one), and every handover that leads to it from genesis.
+    OUT_OF_RANGE: no such height is known here yet.
+    """
     GetGenesis: _grpc.UnaryUnaryMultiCallable[_log_pb2.GetGenesisRequest, _log_pb2.Chunk]
     """The exact bytes of the genesis file."""
 
@@ -72,6 +76,10 @@ class LogAsyncStub(LogStub):
     """The proof file (`.tlog-proof`) of a transaction's record leaf, and what ties the transaction to the leaf."""
     Export: _aio.UnaryStreamMultiCallable[_log_pb2.ExportRequest, _log_pb2.Chunk]  # type: ignore[assignment]
     """A bundle to verify offline, whole or cut to an account and a period, in pieces. NOT_FOUND: no such account."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_log_pb2.GetPolicyRequest, _log_pb2.PolicyInForce]  # type: ignore[assignment]
+    """The policy that certifies the block at a height (0: the next one), and every handover that leads to it from genesis.
+    OUT_OF_RANGE: no such height is known here yet.
+    """
     GetGenesis: _aio.UnaryUnaryMultiCallable[_log_pb2.GetGenesisRequest, _log_pb2.Chunk]  # type: ignore[assignment]
     """The exact bytes of the genesis file."""
 
@@ -133,6 +141,16 @@ class LogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_log_pb2.Chunk], _abc.AsyncIterator[_log_pb2.Chunk]]:
         """A bundle to verify offline, whole or cut to an account and a period, in pieces. NOT_FOUND: no such account."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _log_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_log_pb2.PolicyInForce, _abc.Awaitable[_log_pb2.PolicyInForce]]:
+        """The policy that certifies the block at a height (0: the next one), and every handover that leads to it from genesis.
+        OUT_OF_RANGE: no such height is known here yet.
+        """
 
     @_abc_1.abstractmethod
     def GetGenesis(

@@ -15,8 +15,8 @@ from node.core import tables as t
 from node.core.block import is_admissible
 from node.core.governance.records import Standing
 from node.core.governance.validators import build_policy, read_validators
+from tests.fakes.electorate import ORIGIN, Electorate, motion, node_keys, node_message
 from tests.fakes.world import Person
-from tests.node.core.governance.electorate import ORIGIN, Electorate, motion, node_keys, node_message
 
 FOUR = ("v1", "v2", "v3", "v4")
 QUORUM = ("v2", "v3")
