@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from cli.command import works
-from cli.output import Answer
+from cli.exits import ExitCode
+from cli.output import Answer, Grid
 
 app = typer.Typer(help="Prepare a node, give it its network, run it.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -112,3 +113,43 @@ def run(
     """
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "node", str(folder)])
+
+
+@works(app, "renew")
+def renew(folder: _FOLDER) -> Answer:
+    """Give a node a new certificate for the same key. A running node takes it up by itself; nobody else does anything.
+
+    \b
+    Example:
+      keeling node renew acme
+    """
+    from network.certificates import format_time
+    from network.folders import NodeFolder
+    from network.folders import renew as renew_folder
+    from network.keys import read_passphrase
+
+    until = renew_folder(NodeFolder(folder), read_passphrase(), datetime.now(UTC))
+    return Answer({"until": format_time(until)}, [f"the certificate is good until {format_time(until)}"])
+
+
+@works(app, "doctor")
+def doctor(folder: _FOLDER) -> Answer:
+    """Look a node folder over: configuration, genesis, keys, certificate, disk, process, and every peer.
+
+    Changes nothing. Exit code 4 if something is wrong.
+
+    \b
+    Example:
+      keeling node doctor acme
+    """
+    from network.checkup import Mark, examine
+    from network.folders import NodeFolder
+    from network.keys import read_passphrase
+
+    findings = list(examine(NodeFolder(folder), read_passphrase(), datetime.now(UTC)))
+    rows = [(each.mark.value, each.what, each.text + (f" ({each.advice})" if each.advice else "")) for each in findings]
+    wrong = [each for each in findings if each.mark is Mark.WRONG]
+    facts = {"findings": [each._asdict() | {"mark": each.mark.value} for each in findings], "wrong": len(wrong)}
+    complaint = f"{len(wrong)} things are wrong" if wrong else ""
+    code = ExitCode.VERIFICATION_FAILED if wrong else ExitCode.DONE
+    return Answer(facts, [Grid(("", "what", ""), rows)], code, complaint)

@@ -24,10 +24,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from network.certificates import create_tls_key, encode_public_key, issue_certificate
+from network.certificates import (
+    create_tls_key,
+    encode_public_key,
+    issue_certificate,
+    parse_certificate,
+    parse_tls_key,
+    renew_certificate,
+)
 from network.config import NodeConfig, PeerConfig, parse_config
 from network.config_text import format_commented
-from network.files import PRIVATE_FILE, PRIVATE_FOLDER, replace_file, sync_folder, write_new_file
+from network.files import PRIVATE_FILE, PRIVATE_FOLDER, read_private_file, replace_file, sync_folder, write_new_file
 from network.keys import DEFAULT_COST, NODE_ROLES, KdfCost, Role, create_key_file
 from network.names import check_origin, check_participant, parse_address
 from network.trust import PinnedKey
@@ -135,6 +142,17 @@ def install_genesis(folder: NodeFolder, genesis: bytes, peers: Sequence[PeerConf
     others = tuple(peer for peer in peers if peer.participant != config.participant)
     replace_file(folder.config, _format_config(config.model_copy(update={"peers": others})))
     sync_folder(folder.root)
+
+
+def renew(folder: NodeFolder, passphrase: str | None, now: datetime) -> datetime:
+    """Give the node a new certificate for the same TLS key; a running node takes it up by itself. Returns its end."""
+    config = parse_config(folder.config.read_text("utf-8"), {}, name=str(folder.config))
+    key_path, certificate_path = folder.root / config.tls.key, folder.root / config.tls.certificate
+    key = parse_tls_key(read_private_file(key_path, "TLS key"), passphrase, name=f"the TLS key {key_path}")
+    old = parse_certificate(certificate_path.read_bytes(), name=f"the certificate {certificate_path}")
+    pem = renew_certificate(old, key, now=now)
+    replace_file(certificate_path, pem, 0o644)
+    return parse_certificate(pem).not_valid_after_utc
 
 
 def _format_config(config: NodeConfig) -> bytes:
