@@ -37,8 +37,8 @@ proto: install  ## generate proto/keeling/v1 from the .proto files
 	@$(BIN)/ruff format --quiet proto/keeling/operations.py proto/keeling/decoding.py
 
 lock:  ## resolve the pinned requirements again (needs uv)
-	uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --no-annotate -q -o requirements/dev.lock
-	uv pip compile pyproject.toml --extra dev --extra bench --generate-hashes --no-header --no-annotate -q -o requirements/bench.lock
+	uv pip compile pyproject.toml --extra dev --extra jetstream --generate-hashes --no-header --no-annotate -q -o requirements/dev.lock
+	uv pip compile pyproject.toml --extra dev --extra jetstream --extra bench --generate-hashes --no-header --no-annotate -q -o requirements/bench.lock
 
 bench: install  ## figures, beside the limits of the machine they ran on
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
