@@ -39,7 +39,7 @@ def issue_cash(
     minor = _minor(amount, scale)
     operation = op.IssueCash(account=account, currency=currency, amount=minor, scale=scale)
     told = f"{format_amount(minor, scale)} {currency} credited to {account}"
-    return Change([operation], lambda _: [told], scales={currency: scale})
+    return Change([operation], lambda _: [told])
 
 
 @writes(app, "redeem")
@@ -56,7 +56,7 @@ def redeem_cash(session: Session, account: _ACCOUNT, amount: _AMOUNT, currency: 
     minor = _minor(amount, scale)
     operation = op.RedeemCash(account=account, currency=currency, amount=minor)
     told = f"{format_amount(minor, scale)} {currency} paid out of {account}"
-    return Change([operation], lambda _: [told], scales={currency: scale})
+    return Change([operation], lambda _: [told])
 
 
 def _minor(amount: str, scale: int) -> int:

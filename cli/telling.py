@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.identifiers import format_id
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from keeling.v1 import ledger_pb2 as pb
     from keeling.v1 import operations_pb2 as op
 
+_STATES_ITS_EXTENT = ("ISSUED", "EXTENDED")
+"""Events whose ranges are the extent of a batch: what they moved says more."""
 MOVES_SHOWN_MAX = 20
 """More moves of one transaction are counted, not listed; `--json` has them all."""
 
@@ -58,9 +60,9 @@ def facts_of_event(event: pb.Event) -> dict[str, Any]:
     return facts
 
 
-def tell_events(events: Iterable[pb.Event], scales: Mapping[str, int]) -> list[str | Grid]:
-    """The moves of events, for people; `scales` are the decimals of currencies, where they are known."""
-    rows = [row for event in events for row in _rows(event, scales)]
+def tell_events(events: Iterable[pb.Event]) -> list[str | Grid]:
+    """What events moved, and which units they were about, for people."""
+    rows = [row for event in events for row in _rows(event)]
     if not rows:
         return []
     rest = len(rows) - MOVES_SHOWN_MAX
@@ -68,7 +70,7 @@ def tell_events(events: Iterable[pb.Event], scales: Mapping[str, int]) -> list[s
     return [*shown, f"and {rest} more"] if rest > 0 else shown
 
 
-def _rows(event: pb.Event, scales: Mapping[str, int]) -> list[Sequence[str]]:
+def _rows(event: pb.Event) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
     for move in event.moves:
         here = f"{move.from_account} {move.from_state}".strip()
@@ -76,9 +78,12 @@ def _rows(event: pb.Event, scales: Mapping[str, int]) -> list[Sequence[str]]:
         which = move.serials or format_range(move.range)
         rows.append((event.kind, format_units(move.range.units), which, here, there))
     for cash in event.cash:
-        scale = scales.get(cash.currency)
-        amount = f"{format_units(cash.amount)} minor units" if scale is None else format_amount(cash.amount, scale)
+        amount = format_amount(cash.amount, cash.scale)
         rows.append((event.kind, amount, cash.currency, cash.from_account, cash.to_account))
+    if event.kind not in _STATES_ITS_EXTENT:
+        for about in event.ranges:
+            which = about.serials or format_range(about.range)
+            rows.append((event.kind, format_units(about.range.units), which, "", ""))
     return rows
 
 
@@ -89,6 +94,10 @@ def tell_event(event: pb.Event) -> str:
     if effective:
         parts.append(f"effective {effective}")
     parts += [f"{fact.name}={fact.value}" for fact in event.facts if fact.value]
-    for _, amount, which, here, there in _rows(event, {})[:MOVES_SHOWN_MAX]:
-        parts.append(f"[{amount} of {which}: {here} -> {there}]")
+    rows = _rows(event)
+    for _, amount, which, here, there in rows[:MOVES_SHOWN_MAX]:
+        way = f": {here} -> {there}" if here or there else ""
+        parts.append(f"[{amount} of {which}{way}]")
+    if len(rows) > MOVES_SHOWN_MAX:
+        parts.append(f"[and {len(rows) - MOVES_SHOWN_MAX} more]")
     return "  ".join(parts)

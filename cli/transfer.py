@@ -74,17 +74,16 @@ def transfer(
         mandate=mandate,
         effective=build_when(effective),
     )
-    scales: dict[str, int] = {}
     if cash is not None:
         amount, currency = cash
-        scales[currency] = scale = find_scale(session, currency, (taker, giver))
+        scale = find_scale(session, currency, (taker, giver))
         try:
             minor = parse_amount(amount, scale)
         except ValueError as error:
             raise misused(str(error)) from error
         operation.cash.add(from_account=taker, to_account=giver, currency=currency, amount=minor)
     how = "as named" if selection.ranges else f"chosen {strategy.value}"
-    return Change([operation], lambda result: _tell(result, giver, taker, how), {"strategy": strategy.name}, scales)
+    return Change([operation], lambda result: _tell(result, giver, taker, how), {"strategy": strategy.name})
 
 
 def find_scale(session: Session, currency: str, accounts: tuple[str, ...]) -> int:

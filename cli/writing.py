@@ -5,7 +5,7 @@ What a change consists of is decided by the command; whether it is allowed, by t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,8 +28,6 @@ class Change(NamedTuple):
     operations: Sequence[Any]
     tell: Tell | None = None
     facts: dict[str, Any] | None = None
-    scales: Mapping[str, int] = {}
-    """Decimals of the currencies in it, as far as they are known."""
 
 
 class Handing(NamedTuple):
@@ -168,4 +166,4 @@ def answer_result(
     if result.duplicate:
         lead += " (the first receipt again: this id and content were decided before)"
     told = change.tell(result) if change is not None and change.tell is not None else []
-    return Answer(facts, [lead, *told, *tell_events(result.events, change.scales if change is not None else {})])
+    return Answer(facts, [lead, *told, *tell_events(result.events)])

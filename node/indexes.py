@@ -1,4 +1,5 @@
-"""Rows in INDEX that readers need and the rules do not: what touched an account when, and where old ids were decided.
+"""Rows in INDEX that readers need and the rules do not: what touched an account when, how a batch's extent and
+restrictions came to be, and where old ids were decided.
 
 Everything here is made from events alone, in the batch that makes the block final, and can be made again from the
 archive: `rebuild_indexes` gives the same rows. Consensus state is in `node.core.tables`; how rows become answers is in
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 from keeling.encoding import BYTES16, I64, TEXT, U8, U32, U64, listing, record
@@ -50,6 +52,36 @@ class Touched(NamedTuple):
     deltas: tuple[Delta, ...]
 
 
+class Grown(NamedTuple):
+    """The extent of a batch since an event, in units, and how many of them the event showed for the first time."""
+
+    since_ms: int
+    extent: int
+    shown: int
+
+
+class Change(IntEnum):
+    """What can happen to restrictions; numbers are in rows."""
+
+    BEGUN = 1
+    ENDED = 2
+    RENUMBERED = 3
+    """No restriction in particular: the unit at position `first` is known to be the one at position `to`."""
+
+
+class Limited(NamedTuple):
+    """A restriction that began, or ended, on positions of a batch."""
+
+    since_ms: int
+    change: int
+    restriction: str
+    first: int
+    units: int
+    to: int = 0
+
+
+_GROWN: Final = listing(record(Grown, I64, U64, U64))
+_LIMITED: Final = listing(record(Limited, I64, U8, TEXT, U64, U64, U64))
 _TOUCHED: Final = record(Touched, listing(U32), listing(record(Delta, TEXT, U8, I64, I64)))
 _DELTA_TAIL: Final = struct.Struct(">Bqq")
 _COUNT: Final = struct.Struct(">I")
@@ -67,6 +99,10 @@ _ABOUT_ACCOUNT: Final = frozenset(
 """Kinds whose subject is an account that need not be in any of their moves."""
 _ABOUT_HOLD: Final = frozenset({EventKind.DISPATCHED, EventKind.CAPTURED, EventKind.RELEASED, EventKind.HOLD_EXPIRED})
 _LINK_OF: Final = "account:"
+RENUMBERED: Final = "renumbered"
+"""Fact of an EXTENDED event: "100 0" says that the unit at position 100 has been the one at position 0 all along."""
+_EXTENDS: Final = frozenset({EventKind.ISSUED, EventKind.EXTENDED})
+_LIMITS: Final = frozenset({EventKind.RESTRICTED, EventKind.UNRESTRICTED})
 
 
 # -- keys
@@ -81,6 +117,17 @@ def account_key(account: str, height: int | None = None) -> bytes:
 def batch_key(batch: str) -> bytes:
     """Key of the newest height at which units of a batch moved."""
     return b"b" + TEXT.encode(batch)
+
+
+def extent_key(batch: str = "", height: int | None = None) -> bytes:
+    """Key of how a block changed what is known of a batch; without a height, the prefix of its rows, or of all."""
+    prefix = b"e" + TEXT.encode(batch) if batch else b"e"
+    return prefix if height is None else prefix + U64.encode(height)
+
+
+def restriction_key(batch: str, height: int) -> bytes:
+    """Key of the restrictions that began or ended in a block on positions of a batch."""
+    return b"r" + TEXT.encode(batch) + U64.encode(height)
 
 
 def hold_key(account: str, hold: bytes = b"") -> bytes:
@@ -121,11 +168,11 @@ def put_events(batch: Batch, height: int, events: Sequence[Event], account_of_ho
     touched: dict[str, list[int]] = {}
     units: dict[tuple[str, str, int, int], int] = {}
     batches: dict[str, None] = {}
+    about: list[Event] = []
     for ordinal, event in enumerate(events):
         moves = event.moves
         if moves:
-            when = event.effective
-            since = when.ms - when.ms % DAY_MS if when.precision == WhenPrecision.DATE else when.ms
+            since = since_ms(event)
             for name, _, count, giver, from_state, _, taker, to_state in moves:
                 if giver:
                     source = (giver, name, from_state, since)
@@ -143,6 +190,8 @@ def put_events(batch: Batch, height: int, events: Sequence[Event], account_of_ho
                 elif known[-1] != ordinal:
                     known.append(ordinal)
                 batches[name] = None
+        if event.ranges:
+            about.append(event)
         if event.kind != EventKind.TRANSFERRED or event.cash:
             for account in _other_accounts(event, account_of_hold):
                 known = touched.setdefault(account, [])
@@ -153,6 +202,40 @@ def put_events(batch: Batch, height: int, events: Sequence[Event], account_of_ho
     _put_touched(batch, height, touched, units)
     for name in batches:
         batch.put(Family.INDEX, batch_key(name), U64.encode(height))
+    if about:
+        _put_ranges(batch, height, about)
+
+
+def _put_ranges(batch: Batch, height: int, events: Sequence[Event]) -> None:
+    """Rows of what happened to extents and restrictions, in the order of the events."""
+    grown: dict[str, list[Grown]] = {}
+    limited: dict[str, list[Limited]] = {}
+    for event in events:
+        since = since_ms(event)
+        if event.kind in _EXTENDS:
+            for name, _, size in event.ranges:
+                shown = sum(move.units for move in event.moves if not move.from_account)
+                grown.setdefault(name, []).append(Grown(since, size, shown))
+            renumbered = event.fact(RENUMBERED)
+            if renumbered:
+                old, new = renumbered.split(" ")
+                limited.setdefault(event.subject, []).append(
+                    Limited(since, Change.RENUMBERED, "", int(old), 1, int(new))
+                )
+        elif event.kind in _LIMITS:
+            change = Change.BEGUN if event.kind == EventKind.RESTRICTED else Change.ENDED
+            for name, first, size in event.ranges:
+                limited.setdefault(name, []).append(Limited(since, change, event.subject, first, size))
+    for name, extents in grown.items():
+        batch.put(Family.INDEX, extent_key(name, height), _GROWN.encode(tuple(extents)))
+    for name, changes in limited.items():
+        batch.put(Family.INDEX, restriction_key(name, height), _LIMITED.encode(tuple(changes)))
+
+
+def since_ms(event: Event) -> int:
+    """The moment from which an event counts by its source: a day counts from its start in UTC."""
+    when = event.effective
+    return when.ms - when.ms % DAY_MS if when.precision == WhenPrecision.DATE else when.ms
 
 
 def _other_accounts(event: Event, account_of_hold: AccountOfHold) -> Iterator[str]:
@@ -277,6 +360,22 @@ def scan_accounts(reads: Reads, start: bytes, last: int) -> Iterator[tuple[str, 
         height = U64.decode(key[-8:])
         if height <= last:
             yield TEXT.decode(key[1:-8]), height, _TOUCHED.decode(raw)
+
+
+def scan_extents(reads: Reads, last: int, batch: str = "") -> Iterator[tuple[str, Grown]]:
+    """How the extent of a batch, or of all of them batch by batch, came to be up to a height."""
+    prefix = extent_key(batch)
+    for key, raw in reads.scan(Family.INDEX, prefix, after(prefix)):
+        if U64.decode(key[-8:]) <= last:
+            name = batch or TEXT.decode(key[1:-8])
+            for grown in _GROWN.decode(raw):
+                yield name, grown
+
+
+def scan_restrictions(reads: Reads, batch: str, last: int) -> Iterator[Limited]:
+    """What restrictions began and ended on a batch up to a height, in order."""
+    for _, raw in reads.scan(Family.INDEX, restriction_key(batch, 0), restriction_key(batch, last + 1)):
+        yield from _LIMITED.decode(raw)
 
 
 def read_last_touched(reads: Reads, account: str) -> int:

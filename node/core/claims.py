@@ -17,9 +17,9 @@ from keeling.units import TERMINAL, UnitState, unassigned_account
 from node.core import tables as t
 from node.core.authority import check_attestors
 from node.core.context import Context
-from node.core.intervals import MarkKind, count_restrictions, erase, paint
+from node.core.intervals import MarkKind, count_restrictions, erase, name_ranges, paint
 from node.core.lots import check_unrestricted, move, touch_lots
-from node.core.observe import DISCREPANCY_RESTRICTION
+from node.core.observe import DISCREPANCY_RESTRICTION, restrict_contested
 from node.core.records import Batch, Discrepancy, Lot, Piece
 from node.core.refusal import Refused
 
@@ -120,10 +120,6 @@ def _contest(tx: Context, claimant: Claimant, piece: Piece, lot: Lot) -> None:
     source = claimant.evidence.reference if claimant.evidence else ""
     tx.state.put(t.DISCREPANCIES, Discrepancy(piece, here, said, source, lot.cause), place.height, place.ordinal)
     paint(tx.state, piece.batch, MarkKind.CLAIM, name, piece.first, piece.units, claimant.account, place)
-    if lot.state not in TERMINAL:
-        kind = MarkKind.RESTRICTION
-        paint(tx.state, piece.batch, kind, name, piece.first, piece.units, f"also {said}", place)
-        tx.state.put(t.BATCHES, batch._replace(restrictions=batch.restrictions + 1), piece.batch)
     facts = {
         "serials": f"{batch.base + piece.first}..{batch.base + piece.first + piece.units - 1}",
         "ledger": here,
@@ -132,13 +128,19 @@ def _contest(tx: Context, claimant: Claimant, piece: Piece, lot: Lot) -> None:
         "source": source,
         "grade": claimant.evidence.grade if claimant.evidence else "",
     }
-    tx.emit(EventKind.DISCREPANCY, batch.name, facts=facts)
+    tx.emit(EventKind.DISCREPANCY, batch.name, facts=facts, ranges=name_ranges([(batch, piece)]))
+    if lot.state not in TERMINAL:
+        restrict_contested(tx, piece, place, f"also {said}")
 
 
 def _settle(tx: Context, decided: Sequence[tuple[Piece, Lot, str]]) -> None:
+    by_name: dict[str, list[tuple[Batch, Piece]]] = {}
     for piece, _, name in decided:
         erase(tx.state, piece.batch, MarkKind.CLAIM, name, piece.first, piece.units)
         erase(tx.state, piece.batch, MarkKind.RESTRICTION, name, piece.first, piece.units)
+        by_name.setdefault(name, []).append((tx.batch_number(piece.batch), piece))
+    for name, pieces in sorted(by_name.items()):
+        tx.emit(EventKind.UNRESTRICTED, name, facts={"reason": "the claim was decided"}, ranges=name_ranges(pieces))
     for number in sorted({piece.batch for piece, _, _ in decided}):
         batch = tx.batch_number(number)
         tx.state.put(t.BATCHES, batch._replace(restrictions=count_restrictions(tx.state, number)), number)

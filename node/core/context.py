@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from keeling.encoding import Ref
 from keeling.events import CashMove, Event, EventKind, Move
-from keeling.operations import Programme, RegistryPolicy, When, WhenPrecision
+from keeling.operations import Programme, Range, RegistryPolicy, When, WhenPrecision
 from keeling.reasons import Reason
 from keeling.units import Purpose
 from node.core import tables as t
@@ -79,6 +79,7 @@ class Context:
         moves: Iterable[Move] = (),
         cash: Iterable[CashMove] = (),
         facts: Mapping[str, object] | None = None,
+        ranges: Iterable[Range] = (),
     ) -> Ref:
         """Record an event; without an effective time it is the block's own. Returns its place."""
         place = self.next_ref
@@ -86,7 +87,7 @@ class Context:
         stated = (
             tuple([(name, str(value)) for name, value in facts.items() if value not in ("", None)]) if facts else ()
         )
-        self.events.append(Event(kind, self.ordinal, subject, when, tuple(moves), tuple(cash), stated))
+        self.events.append(Event(kind, self.ordinal, subject, when, tuple(moves), tuple(cash), stated, tuple(ranges)))
         return place
 
     # -- things that must exist -------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 
 from keeling.encoding import Ref
+from keeling.operations import Range
 from node.core import tables as t
 from node.core.limits import UNITS_MAX
-from node.core.records import Batch, Mark
+from node.core.records import Batch, Mark, Piece
 from node.core.state import State
 
 
@@ -92,6 +93,14 @@ def join_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((first, units))
     return joined
+
+
+def name_ranges(pieces: Iterable[tuple[Batch, Piece]]) -> list[Range]:
+    """The pieces as an event states them: by name of their batch, joined where they touch."""
+    by_batch: dict[str, list[tuple[int, int]]] = {}
+    for batch, piece in pieces:
+        by_batch.setdefault(batch.name, []).append((piece.first, piece.units))
+    return [Range(name, *part) for name, parts in sorted(by_batch.items()) for part in join_ranges(parts)]
 
 
 def covers(state: State, batch: int, kind: int, name: str, first: int, units: int, value: str) -> bool:

@@ -10,7 +10,17 @@ import re
 from typing import Final
 
 from keeling.events import EventKind, Move
-from keeling.operations import ExtendBatch, Issue, IssueExtent, Levy, LevyRounding, Programme, RegisterProject, When
+from keeling.operations import (
+    ExtendBatch,
+    Issue,
+    IssueExtent,
+    Levy,
+    LevyRounding,
+    Programme,
+    Range,
+    RegisterProject,
+    When,
+)
 from keeling.reasons import Reason
 from keeling.units import NATIVE, Purpose, UnitState, unassigned_account
 from node.core import tables as t
@@ -99,9 +109,8 @@ def apply_issue(tx: Context, op: Issue) -> None:
     batch_number, batch = _create_batch(tx, op, programme, project)
     if op.extent == IssueExtent.AT_LEAST:
         grade = op.evidence.grade if op.evidence else ""
-        tx.emit(
-            EventKind.ISSUED, op.batch, op.effective, facts={"extent": "AT_LEAST", "space": op.space, "grade": grade}
-        )
+        facts = {"extent": "AT_LEAST", "space": op.space, "grade": grade}
+        tx.emit(EventKind.ISSUED, op.batch, op.effective, facts=facts, ranges=[_extent(batch)])
         observe(tx, batch_number, op.observations, op.evidence, op.evidence.reference if op.evidence else "")
     else:
         levied = find_levies(op, programme, project, compute_levies)
@@ -224,7 +233,11 @@ def _issue_whole(
             position += units
     rest = Piece(number, position, batch.high - position + 1)
     moves.append(create(tx, number, batch, rest, account, UnitState.FREE, cause))
-    tx.emit(EventKind.ISSUED, op.batch, op.effective, moves, facts=stated)
+    tx.emit(EventKind.ISSUED, op.batch, op.effective, moves, facts=stated, ranges=[_extent(batch)])
+
+
+def _extent(batch: Batch) -> Range:
+    return Range(batch.name, batch.low, batch.high - batch.low + 1)
 
 
 def compute_levies(levies: tuple[Levy, ...], units: int) -> list[int]:

@@ -13,7 +13,7 @@ from node.core import tables as t
 from node.core.authority import check_registry
 from node.core.context import Context
 from node.core.fields import check_evidence, check_length, check_ranges, check_text, check_when
-from node.core.intervals import MarkKind, count_restrictions, erase, paint
+from node.core.intervals import MarkKind, count_restrictions, erase, name_ranges, paint
 from node.core.observe import DISCREPANCY_RESTRICTION
 from node.core.proposals import PROPOSAL_KIND, apply_decline
 from node.core.records import Batch, Piece
@@ -78,18 +78,13 @@ def _check_issuing_registry(tx: Context, batches: Sequence[Batch]) -> None:
             check_registry(tx, batch.registry, (*policy.importers, *policy.attestors))
 
 
-def _summary(pieces: Sequence[tuple[Batch, Piece]]) -> str:
-    shown = [f"{b.name} {b.base + p.first}..{b.base + p.first + p.units - 1}" for b, p in pieces[:20]]
-    return "; ".join(shown) + (f"; and {len(pieces) - 20} more" if len(pieces) > 20 else "")
-
-
 def apply_mark(tx: Context, op: Mark) -> None:
     """Lay a label over ranges: seen or not, whoever holds them."""
     pieces = _pieces(tx, op.ranges)
     _check_issuing_registry(tx, [batch for batch, _ in pieces])
     for _, piece in pieces:
         paint(tx.state, piece.batch, MarkKind.LABEL, op.label, piece.first, piece.units, op.value, tx.next_ref)
-    tx.emit(EventKind.MARKED, op.label, facts={"value": op.value, "ranges": _summary(pieces)})
+    tx.emit(EventKind.MARKED, op.label, facts={"value": op.value}, ranges=name_ranges(pieces))
 
 
 def apply_unmark(tx: Context, op: Unmark) -> None:
@@ -98,7 +93,7 @@ def apply_unmark(tx: Context, op: Unmark) -> None:
     _check_issuing_registry(tx, [batch for batch, _ in pieces])
     for _, piece in pieces:
         erase(tx.state, piece.batch, MarkKind.LABEL, op.label, piece.first, piece.units)
-    tx.emit(EventKind.UNMARKED, op.label, facts={"ranges": _summary(pieces)})
+    tx.emit(EventKind.UNMARKED, op.label, ranges=name_ranges(pieces))
 
 
 def _check_restrictor(tx: Context, batches: Sequence[Batch]) -> None:
@@ -123,7 +118,7 @@ def apply_restrict(tx: Context, op: Restrict) -> None:
         kind = MarkKind.RESTRICTION
         paint(tx.state, piece.batch, kind, op.restriction, piece.first, piece.units, op.reason, tx.next_ref)
     _recount(tx, pieces)
-    tx.emit(EventKind.RESTRICTED, op.restriction, facts={"reason": op.reason, "ranges": _summary(pieces)})
+    tx.emit(EventKind.RESTRICTED, op.restriction, facts={"reason": op.reason}, ranges=name_ranges(pieces))
 
 
 def apply_unrestrict(tx: Context, op: Unrestrict) -> None:
@@ -141,7 +136,7 @@ def apply_unrestrict(tx: Context, op: Unrestrict) -> None:
         detail = f"no restriction {op.restriction!r} on these units"
         raise Refused(Reason.RESTRICTION_NOT_FOUND, detail, restriction=op.restriction)
     _recount(tx, pieces)
-    tx.emit(EventKind.UNRESTRICTED, op.restriction, facts={"reason": op.reason, "ranges": _summary(pieces)})
+    tx.emit(EventKind.UNRESTRICTED, op.restriction, facts={"reason": op.reason}, ranges=name_ranges(pieces))
 
 
 def apply_notice(tx: Context, op: Notice) -> None:
@@ -164,6 +159,6 @@ def apply_notice(tx: Context, op: Notice) -> None:
         tx.state.put(t.NOTICES, known._replace(open=False), op.notice)
     else:
         tx.state.put(t.NOTICES, r.Notice(op.kind, allowed[0], op.due, True), op.notice)
-    facts = {"kind": op.kind, "closed": "yes" if op.close else "", "ranges": _summary(pieces)}
+    facts = {"kind": op.kind, "closed": "yes" if op.close else ""}
     due = {"due_ms": op.due.ms} if op.due else {}
-    tx.emit(EventKind.NOTICE, op.notice, facts={**facts, **due})
+    tx.emit(EventKind.NOTICE, op.notice, facts={**facts, **due}, ranges=name_ranges(pieces))

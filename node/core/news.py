@@ -49,9 +49,10 @@ def apply_attest(tx: Context, op: Attest) -> None:
     if item.first < batch.low or item.first + item.units - 1 > batch.high:
         detail = f"{batch.name} has positions {batch.low}..{batch.high}"
         raise Refused(Reason.OUTSIDE_EXTENT, detail, batch=batch.name)
-    facts = {"registry": op.registry, "grade": op.evidence.grade, "reference": op.evidence.reference}
     said = STATES[op.status]  # type: ignore[index]
-    place = tx.emit(EventKind.ATTESTED, op.attestation, op.effective, facts={**facts, "status": said.name})
+    facts = {"registry": op.registry, "grade": op.evidence.grade, "reference": op.evidence.reference}
+    facts["status"] = said.name
+    place = tx.emit(EventKind.ATTESTED, op.attestation, op.effective, facts=facts, ranges=[item])
     by = voucher or tx.participant
     tx.state.put(t.ATTESTATIONS, Attested(by, op.evidence.digest, place), op.registry, op.attestation)
     if op.registry == batch.registry and voucher:

@@ -12,13 +12,13 @@ from typing import Final, NamedTuple
 
 from keeling.encoding import Ref
 from keeling.events import EventKind, Move
-from keeling.operations import Evidence, Observation, ObservationStatus, When
+from keeling.operations import Evidence, Observation, ObservationStatus, Range, When
 from keeling.reasons import Reason
 from keeling.units import TERMINAL, UnitState, unassigned_account
 from node.core import tables as t
 from node.core.context import Context
 from node.core.fields import check_text, check_when
-from node.core.intervals import MarkKind, covers, erase, join_ranges, paint
+from node.core.intervals import MarkKind, covers, erase, join_ranges, name_ranges, paint
 from node.core.limits import LOTS_MAX, TEXT_MAX
 from node.core.lots import create, move_all, touch_lots
 from node.core.proposals import open_proposals
@@ -164,7 +164,8 @@ def _create_unseen(tx: Context, number: int, batch: Batch, seen: Sequence[Seen],
             created += piece.units
         for first, units in join_ranges([piece[1:] for piece in pieces]):
             paint(tx.state, number, MarkKind.GRADE, "", first, units, grade, cause)
-        tx.emit(EventKind.EXTENDED, batch.name, issued, moves, facts={"run": run, "grade": grade})
+        extent = [Range(batch.name, batch.low, batch.high - batch.low + 1)]
+        tx.emit(EventKind.EXTENDED, batch.name, issued, moves, facts={"run": run, "grade": grade}, ranges=extent)
     if created:
         tx.state.put(t.BATCHES, tx.batch_number(number)._replace(seen=batch.seen + created), number)
 
@@ -248,15 +249,23 @@ def _already_open(tx: Context, number: int, first: int, units: int, said: str) -
 def open_discrepancy(tx: Context, number: int, piece: Piece, lot: Lot, said: str, source: str) -> Ref:
     """Record that registry and ledger disagree; live units are restricted until somebody resolves it."""
     batch = tx.batch_number(number)
+    ranges = name_ranges([(batch, piece)])
     here = f"{UnitState(lot.state).name} in {tx.account_number(lot.account).name}"
     place = tx.next_ref
     paint(tx.state, number, MarkKind.REGISTRY_STATE, "", piece.first, piece.units, said, place)
     tx.state.put(t.DISCREPANCIES, Discrepancy(piece, here, said, source, lot.cause), place.height, place.ordinal)
-    if lot.state not in TERMINAL:
-        name = f"{DISCREPANCY_RESTRICTION}{place.height}.{place.ordinal}"
-        paint(tx.state, number, MarkKind.RESTRICTION, name, piece.first, piece.units, f"registry says {said}", place)
-        tx.state.put(t.BATCHES, batch._replace(restrictions=batch.restrictions + 1), number)
     serials = f"{batch.base + piece.first}..{batch.base + piece.first + piece.units - 1}"
     since = f"{lot.height}.{lot.ordinal}"
     facts = {"serials": serials, "ledger": here, "since": since, "registry": said, "source": source}
-    return tx.emit(EventKind.DISCREPANCY, batch.name, facts=facts)
+    tx.emit(EventKind.DISCREPANCY, batch.name, facts=facts, ranges=ranges)
+    if lot.state not in TERMINAL:
+        restrict_contested(tx, piece, place, f"registry says {said}")
+    return place
+
+
+def restrict_contested(tx: Context, piece: Piece, place: Ref, reason: str) -> None:
+    """Restrict what the discrepancy at a place is about, until somebody resolves it."""
+    batch, name = tx.batch_number(piece.batch), f"{DISCREPANCY_RESTRICTION}{place.height}.{place.ordinal}"
+    paint(tx.state, piece.batch, MarkKind.RESTRICTION, name, piece.first, piece.units, reason, place)
+    tx.state.put(t.BATCHES, batch._replace(restrictions=batch.restrictions + 1), piece.batch)
+    tx.emit(EventKind.RESTRICTED, name, facts={"reason": reason}, ranges=name_ranges([(batch, piece)]))

@@ -139,7 +139,7 @@ def _move_cash(tx: Context, leg: CashLeg, accounts: dict[str, tuple[int, Account
     _take_cash(tx, giver, leg.from_account, leg.currency, leg.amount, currency.scale)
     has = tx.state.get(t.CASH, taker, leg.currency) or 0
     tx.state.put(t.CASH, has + leg.amount, taker, leg.currency)
-    return CashMove(leg.from_account, leg.to_account, leg.currency, leg.amount)
+    return CashMove(leg.from_account, leg.to_account, leg.currency, leg.amount, currency.scale)
 
 
 def _take_cash(tx: Context, number: int, name: str, currency: str, amount: int, scale: int) -> None:
@@ -167,7 +167,8 @@ def apply_issue_cash(tx: Context, op: IssueCash) -> None:
         raise Refused(Reason.AMOUNT_OVERFLOWS, f"more than {AMOUNT_MAX} {op.currency} in all")
     tx.state.put(t.CURRENCIES, currency._replace(issued=currency.issued + op.amount), op.currency)
     tx.state.put(t.CASH, (tx.state.get(t.CASH, number, op.currency) or 0) + op.amount, number, op.currency)
-    tx.emit(EventKind.CASH_ISSUED, account.name, cash=[CashMove("", account.name, op.currency, op.amount)])
+    paid = CashMove("", account.name, op.currency, op.amount, currency.scale)
+    tx.emit(EventKind.CASH_ISSUED, account.name, cash=[paid])
 
 
 def apply_redeem_cash(tx: Context, op: RedeemCash) -> None:
@@ -179,7 +180,8 @@ def apply_redeem_cash(tx: Context, op: RedeemCash) -> None:
     check_participant(tx, bank)
     _take_cash(tx, number, account.name, op.currency, op.amount, currency.scale)
     tx.state.put(t.CURRENCIES, currency._replace(issued=currency.issued - op.amount), op.currency)
-    tx.emit(EventKind.CASH_REDEEMED, account.name, cash=[CashMove(account.name, "", op.currency, op.amount)])
+    paid = CashMove(account.name, "", op.currency, op.amount, currency.scale)
+    tx.emit(EventKind.CASH_REDEEMED, account.name, cash=[paid])
 
 
 def _find_bank(tx: Context, currency: str) -> str:

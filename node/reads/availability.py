@@ -1,13 +1,14 @@
 """How many units an account has of each batch, by what can be done with them: now, at a height, or as of a date.
 
 The two clocks of the ledger (units and rules §5): a height answers what was known then, a date what was effective then
-by the words of whoever reported it. Now is read from totals in the state, the past is summed from `node.indexes`.
+by the words of whoever reported it. Now is read from totals in the state; the past is summed from `node.indexes`, and
+what was restricted or unseen then is worked out in `node.reads.past`.
 Units of different grains are never added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -23,6 +24,7 @@ from node.indexes import DAY_MS, account_key, scan_account, scan_accounts
 from node.reads.batches import count_unseen
 from node.reads.lots import lots_between
 from node.reads.pages import Page, open_page
+from node.reads.past import Moment, count_restricted_then, sum_unseen
 from node.reads.view import ReadState
 from node.store.contract import Reads
 
@@ -49,16 +51,18 @@ def get_availability(view: Reads, request: pb.GetAvailabilityRequest) -> pb.Avai
     state = ReadState(view)
     past = bool(request.at_height) or request.HasField("as_of")
     height = request.at_height or state.height
-    until = _last_moment(request.as_of) if request.HasField("as_of") else None
-    arguments = (request.account, request.batch, str(request.at_height), str(until))
+    moment = Moment(height, _last_moment(request.as_of) if request.HasField("as_of") else None)
+    arguments = (request.account, request.batch, str(request.at_height), str(moment.until_ms))
     page = open_page(state.height, request.page_size, request.page_token, "availability", *arguments)
     if past:
         state.check_kept(height)
     account = state.account_named(request.account)[0] if request.account else None
     batch = state.batch_named(request.batch)[0] if request.batch else None
-    response = pb.Availability(height=height, time_ms=state.time_at(height), basis=_explain(height, until, past))
+    response = pb.Availability(height=height, time_ms=state.time_at(height), basis=_explain(moment, past))
     if past:
-        _add_past(state, response, request, page, height, until)
+        _add_past(state, response, request, page, moment)
+        if not page.after:
+            _add_unseen_then(state, response, request, moment)
     else:
         _add_now(state, response, page, account, batch)
         if not page.after:
@@ -132,10 +136,15 @@ def _add_unseen(state: ReadState, response: pb.Availability, account: int | None
         batches = [state.batch(number) for number in held]
     else:
         batches = [found for _, found in state.scan_prefix(t.BATCHES)]
-    unseen: dict[str, int] = {}
-    for found in batches:
-        unseen[found.grain] = unseen.get(found.grain, 0) + count_unseen(found)
-    for grain, units in sorted(unseen.items()):
+    _show_unseen(response, ((found.grain, count_unseen(found)) for found in batches))
+
+
+def _show_unseen(response: pb.Availability, unseen: Iterable[tuple[str, int]]) -> None:
+    """Positions by grain, added up."""
+    sums: dict[str, int] = {}
+    for grain, units in unseen:
+        sums[grain] = sums.get(grain, 0) + units
+    for grain, units in sorted(sums.items()):
         if units:
             response.unseen.add(grain=grain, units=units)
 
@@ -144,41 +153,56 @@ def _add_unseen(state: ReadState, response: pb.Availability, account: int | None
 
 
 def _add_past(
-    state: ReadState,
-    response: pb.Availability,
-    request: pb.GetAvailabilityRequest,
-    page: Page,
-    height: int,
-    until: int | None,
+    state: ReadState, response: pb.Availability, request: pb.GetAvailabilityRequest, page: Page, moment: Moment
 ) -> None:
-    """Lines from what each block up to `height` did, as far as it was effective by `until`."""
-    for name, sums in _sums(state.view, request.account, page, height, until):
+    """Lines from what the blocks did that the moment includes."""
+    restricted: dict[str, dict[str, int]] = {}
+    for name, sums in _sums(state.view, request.account, page, moment):
         if len(response.lines) >= page.size:
             response.next_page_token = page.token(account_key(name))
             return
         for batch, units_of in sorted(sums.items()):
-            if request.batch in ("", batch) and any(units_of.values()):
-                response.lines.append(_line(name, state.batch_named(batch)[1], units_of, 0))
+            if request.batch not in ("", batch) or not any(units_of.values()):
+                continue
+            number, found = state.batch_named(batch)
+            if batch not in restricted:
+                restricted[batch] = count_restricted_then(state, number, found, moment)
+            response.lines.append(_line(name, found, units_of, restricted[batch].get(name, 0)))
 
 
-def _sums(view: Reads, account: str, page: Page, height: int, until: int | None) -> Iterator[tuple[str, Sums]]:
+def _sums(view: Reads, account: str, page: Page, moment: Moment) -> Iterator[tuple[str, Sums]]:
     """Units by account: of one, or of all from the page's start on."""
     if account:
-        rows = ((account, touched) for _, touched in scan_account(view, account, 1, height))
+        rows = ((account, touched) for _, touched in scan_account(view, account, 1, moment.height))
     else:
-        rows = ((name, touched) for name, _, touched in scan_accounts(view, page.after, height))
+        rows = ((name, touched) for name, _, touched in scan_accounts(view, page.after, moment.height))
     current, sums = "", Sums()
     for name, touched in rows:
         if name != current and current:
             yield current, sums
             sums = {}
         current = name
-        for batch, unit_state, since_ms, units in touched.deltas:
-            if until is None or since_ms <= until:
+        for batch, unit_state, since, units in touched.deltas:
+            if moment.covers(since):
                 of = sums.setdefault(batch, {})
                 of[unit_state] = of.get(unit_state, 0) + units
     if current:
         yield current, sums
+
+
+def _add_unseen_then(
+    state: ReadState, response: pb.Availability, request: pb.GetAvailabilityRequest, moment: Moment
+) -> None:
+    """The same positions as `_add_unseen`, of the moment."""
+    if request.batch:
+        batches = [request.batch]
+    elif request.account:
+        sums = next((of for _, of in _sums(state.view, request.account, Page(1, b"", 0, b""), moment)), Sums())
+        batches = [name for name, units_of in sums.items() if any(units_of.values())]
+    else:
+        batches = [""]
+    found = (row for name in batches for row in sum_unseen(state.view, moment, name))
+    _show_unseen(response, ((state.batch_named(name)[1].grain, units) for name, units in found))
 
 
 def _last_moment(when: op.When) -> int:
@@ -188,16 +212,16 @@ def _last_moment(when: op.When) -> int:
     return when.ms
 
 
-def _explain(height: int, until: int | None, past: bool) -> str:
-    known = f"known at height {height}"
+def _explain(moment: Moment, past: bool) -> str:
+    known = f"known at height {moment.height}"
     if not past:
         return f"{known}: all that this ledger has recorded"
-    left_out = "restricted units count as free, and unseen ones are not counted"
+    until = moment.until_ms
     if until is None:
-        return f"{known}: what this ledger had recorded by then, whenever it took effect; {left_out}"
-    moment = _EPOCH + timedelta(milliseconds=until)
-    said = f"by the end of {moment:%Y-%m-%d} UTC" if until % DAY_MS == DAY_MS - 1 else f"at {moment.isoformat()}"
-    return f"effective {said} by the dates of those who reported it, as {known}; {left_out}"
+        return f"{known}: what this ledger had recorded by then, whenever it took effect"
+    at = _EPOCH + timedelta(milliseconds=until)
+    said = f"by the end of {at:%Y-%m-%d} UTC" if until % DAY_MS == DAY_MS - 1 else f"at {at.isoformat()}"
+    return f"effective {said} by the dates of those who reported it, as {known}"
 
 
 # -- both

@@ -7,6 +7,7 @@ an index. Events come from the archive.
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Final
 
 from keeling.encoding import Ref
@@ -31,10 +32,11 @@ BLOCKS_KEPT: Final = 8
 class Archive:
     """Events by place, for one request."""
 
-    def __init__(self, view: Reads) -> None:
+    def __init__(self, view: Reads, endless: bool = False) -> None:
+        """Reads `BLOCKS_READ_MAX` blocks at most, or as many as it takes."""
         self._view = view
         self._blocks: dict[int, tuple[int, list[bytes]]] = {}
-        self._left = BLOCKS_READ_MAX
+        self._left: float = math.inf if endless else BLOCKS_READ_MAX
 
     def has_room(self, height: int) -> bool:
         """Whether this request may still read the block."""

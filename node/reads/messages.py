@@ -51,11 +51,14 @@ def convert_event(event: Event, place: Ref, time_ms: int, serials: PrintSerials 
         if serials is not None:
             move.serials = serials(batch, first, units)
     for cash in event.cash:
-        message.cash.add(
-            from_account=cash.from_account, to_account=cash.to_account, currency=cash.currency, amount=cash.amount
-        )
+        message.cash.add(**cash._asdict())
     for name, value in event.facts:
         message.facts.add(name=name, value=value)
+    for batch, first, units in event.ranges:
+        about = message.ranges.add()
+        about.range.batch, about.range.first, about.range.units = batch, first, units
+        if serials is not None:
+            about.serials = serials(batch, first, units)
     return message
 
 

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from keeling.encoding import I64, REF, TEXT, U8, U32, U64, Codec, Ref, listing, record
-from keeling.operations import When
+from keeling.operations import Range, When
 
 SWEEP: Final = 0xFFFFFFFF
 """The transaction number of events that no transaction caused: expiries at the start of a block."""
@@ -99,16 +99,21 @@ class Move(NamedTuple):
 
 
 class CashMove(NamedTuple):
-    """Minor units of a currency; an empty account is the bank that owes it."""
+    """Minor units of a currency, of which one has 10 ** `scale`; an empty account is the bank that owes it."""
 
     from_account: str
     to_account: str
     currency: str
     amount: int
+    scale: int
 
 
 class Event(NamedTuple):
-    """One thing that happened. `effective` is what its source claims; height and ledger time are the block's."""
+    """One thing that happened. `effective` is what its source claims; height and ledger time are the block's.
+
+    `ranges` are positions that it is about without moving them: what a mark, a restriction or a notice was laid on or
+    taken from, joined where they touch; of ISSUED and EXTENDED the whole extent that the batch has since.
+    """
 
     kind: int
     transaction: int
@@ -117,6 +122,7 @@ class Event(NamedTuple):
     moves: tuple[Move, ...] = ()
     cash: tuple[CashMove, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+    ranges: tuple[Range, ...] = ()
 
     def fact(self, name: str) -> str:
         """The value of the fact `name`, or the empty text."""
@@ -156,10 +162,12 @@ class _MoveCodec(Codec[Move]):
 
 
 _LENGTH: Final = struct.Struct(">I").pack
+_THREE_EMPTY: Final = _LENGTH(0) * 3
 _STATE: Final = [bytes([state]) for state in range(256)]
 
 MOVE: Final = _MoveCodec()
-CASH_MOVE: Final = record(CashMove, TEXT, TEXT, TEXT, U64)
+CASH_MOVE: Final = record(CashMove, TEXT, TEXT, TEXT, U64, U8)
+_RANGE: Final = record(Range, TEXT, U64, U64)
 WHEN: Final = record(When, I64, U8)
 
 
@@ -167,13 +175,14 @@ class _EventCodec(Codec[Event]):
     """`record(Event, ...)` written without a call per field: every transaction encodes one at least."""
 
     _PLAIN: Final = record(
-        Event, U8, U32, TEXT, WHEN, listing(MOVE), listing(CASH_MOVE), listing(record(_Fact, TEXT, TEXT))
+        Event,
+        *(U8, U32, TEXT, WHEN, listing(MOVE), listing(CASH_MOVE), listing(record(_Fact, TEXT, TEXT)), listing(_RANGE)),
     )
     _HEAD: Final = struct.Struct(">BII")
     _WHEN: Final = struct.Struct(">qBI")
 
     def write(self, out: bytearray, value: Event) -> None:
-        kind, transaction, subject, effective, moves, cash, facts = value
+        kind, transaction, subject, effective, moves, cash, facts, ranges = value
         before = len(out)
         try:
             raw = subject.encode()
@@ -182,6 +191,9 @@ class _EventCodec(Codec[Event]):
             out += self._WHEN.pack(effective[0], effective[1], len(moves))
             for move in moves:
                 MOVE.write(out, move)
+            if not (cash or facts or ranges):
+                out += _THREE_EMPTY
+                return
             out += _LENGTH(len(cash))
             for paid in cash:
                 CASH_MOVE.write(out, paid)
@@ -189,6 +201,9 @@ class _EventCodec(Codec[Event]):
             for name, stated in facts:
                 TEXT.write(out, name)
                 TEXT.write(out, stated)
+            out += _LENGTH(len(ranges))
+            for about in ranges:
+                _RANGE.write(out, about)
         except (struct.error, UnicodeEncodeError):
             del out[before:]
             self._PLAIN.write(out, value)

@@ -27,7 +27,7 @@ from keeling.block import (
 from keeling.encoding import EncodingError, Ref
 from keeling.events import EVENT, EVENTS, NOWHERE, CashMove, Event, EventKind, Move, compute_events_digest
 from keeling.merkle import compute_root, hash_leaf
-from keeling.operations import NUMBERS, When
+from keeling.operations import NUMBERS, Range, When
 from keeling.units import NATIVE, TERMINAL, UnitState, unassigned_account
 
 HASH = b"\x05" * 32
@@ -79,8 +79,9 @@ EVENTFUL = Event(
     subject="B",
     effective=When(1, 2),
     moves=(Move("b", 0, 5, "A", UnitState.FREE, Ref(3, 1), "B", UnitState.FREE),),
-    cash=(CashMove("B", "A", "INR@bank", 100),),
+    cash=(CashMove("B", "A", "INR@bank", 100, 2),),
     facts=(("reference", "r"),),
+    ranges=(Range("b", 2, 3), Range("c", 0, 1)),
 )
 
 

@@ -29,7 +29,8 @@ from node.core.article6.stretches import read_stretches
 from node.core.article6.terms import First, Purpose, check_authorization_id, check_terms
 from node.core.context import Context
 from node.core.fields import check_evidence, check_text, check_when
-from node.core.intervals import MarkKind, count_restrictions, paint
+from node.core.intervals import MarkKind, count_restrictions, name_ranges, paint
+from node.core.limits import LOTS_MAX
 from node.core.refusal import Refused
 
 _SEPARATOR: Final = "; "
@@ -135,18 +136,26 @@ def apply_revoke(tx: Context, op: RevokeAuthorization) -> None:
         "version": known.version,
         "reason": op.reason,
         "spared": known.transferred,
-        "restricted": restricted,
+        "restricted": sum(piece.units for _, piece in restricted),
         "notice": notice,
         "document": op.evidence.digest.hex() if op.evidence else "",
     }
     tx.emit(EventKind.AUTHORIZATION_REVOKED, op.authorization, cause.effective, facts=facts)
+    ranges, said = name_ranges(restricted), {"reason": op.reason}
+    for at in range(0, len(ranges), LOTS_MAX):
+        part = ranges[at : at + LOTS_MAX]
+        tx.emit(EventKind.RESTRICTED, _restriction_of(op), cause.effective, facts=said, ranges=part)
     due = {"due_ms": op.due.ms} if op.due else {}
     tx.emit(EventKind.NOTICE, notice, facts={"kind": "AUTHORIZATION_REVOKED", "reason": op.reason, **due})
 
 
-def _restrict_rest(tx: Context, op: RevokeAuthorization) -> int:
-    """By positions, not lots: however the units were cut, a revocation is never too large."""
-    name, restricted = f"authorization/{op.authorization}", 0
+def _restriction_of(op: RevokeAuthorization) -> str:
+    return f"authorization/{op.authorization}"
+
+
+def _restrict_rest(tx: Context, op: RevokeAuthorization) -> list[tuple[r.Batch, r.Piece]]:
+    """By positions, not lots: however the units were cut, a revocation is never too large. Returns what it took."""
+    name, restricted = _restriction_of(op), list[tuple[r.Batch, r.Piece]]()
     for key, _ in list(tx.state.scan(t.COVERED, op.authorization)):
         number = t.COVERED.parts(key)[1]
         batch = tx.batch_number(number)
@@ -154,7 +163,7 @@ def _restrict_rest(tx: Context, op: RevokeAuthorization) -> int:
             if stretch.authorization == op.authorization and not stretch.version:
                 layer = (MarkKind.RESTRICTION, name)
                 paint(tx.state, number, *layer, stretch.first, stretch.units, op.reason, tx.next_ref)
-                restricted += stretch.units
+                restricted.append((batch, r.Piece(number, stretch.first, stretch.units)))
         changed = tx.batch_number(number)._replace(restrictions=count_restrictions(tx.state, number))
         tx.state.put(t.BATCHES, changed, number)
     return restricted

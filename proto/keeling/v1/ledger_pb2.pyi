@@ -238,10 +238,13 @@ class CashMove(_message.Message):
     TO_ACCOUNT_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
     from_account: _builtins.str
     to_account: _builtins.str
     currency: _builtins.str
     amount: _builtins.int
+    """minor units: 85000000 at scale 2 is 850,000.00"""
+    scale: _builtins.int
     def __init__(
         self,
         *,
@@ -249,14 +252,41 @@ class CashMove(_message.Message):
         to_account: _builtins.str = ...,
         currency: _builtins.str = ...,
         amount: _builtins.int = ...,
+        scale: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "from_account", b"from_account", "to_account", b"to_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "from_account", b"from_account", "scale", b"scale", "to_account", b"to_account"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CashMove: _TypeAlias = CashMove  # noqa: Y015
+
+@_typing.final
+class EventRange(_message.Message):
+    """Positions that an event is about without moving them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RANGE_FIELD_NUMBER: _builtins.int
+    SERIALS_FIELD_NUMBER: _builtins.int
+    serials: _builtins.str
+    """as the registry prints them, where the scheme is known"""
+    @_builtins.property
+    def range(self) -> _operations_pb2.Range: ...
+    def __init__(
+        self,
+        *,
+        range: _operations_pb2.Range | None = ...,
+        serials: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["range", b"range", "serials", b"serials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventRange: _TypeAlias = EventRange  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
@@ -271,6 +301,7 @@ class Event(_message.Message):
     CASH_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
     TIME_MS_FIELD_NUMBER: _builtins.int
+    RANGES_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     transaction: _builtins.int
     """ordinal of the transaction in the block; 4294967295: by the block itself"""
@@ -287,6 +318,10 @@ class Event(_message.Message):
     def cash(self) -> _containers.RepeatedCompositeFieldContainer[Global___CashMove]: ...
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]: ...
+    @_builtins.property
+    def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventRange]:
+        """What a mark, a restriction, a notice or an attestation is about; of ISSUED and EXTENDED the batch's extent since."""
+
     def __init__(
         self,
         *,
@@ -299,10 +334,11 @@ class Event(_message.Message):
         cash: _abc.Iterable[Global___CashMove] | None = ...,
         facts: _abc.Iterable[Global___Value] | None = ...,
         time_ms: _builtins.int = ...,
+        ranges: _abc.Iterable[Global___EventRange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective", b"effective", "place", b"place"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cash", b"cash", "effective", b"effective", "facts", b"facts", "kind", b"kind", "moves", b"moves", "place", b"place", "subject", b"subject", "time_ms", b"time_ms", "transaction", b"transaction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cash", b"cash", "effective", b"effective", "facts", b"facts", "kind", b"kind", "moves", b"moves", "place", b"place", "ranges", b"ranges", "subject", b"subject", "time_ms", b"time_ms", "transaction", b"transaction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -408,6 +444,8 @@ class Status(_message.Message):
     WAITING_FOR_FIELD_NUMBER: _builtins.int
     PENDING_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_ENDS_MS_FIELD_NUMBER: _builtins.int
     origin: _builtins.str
     network: _builtins.bytes
     participant: _builtins.str
@@ -429,10 +467,16 @@ class Status(_message.Message):
     """"advancing", "idle", or why it stands still"""
     pending: _builtins.int
     """transactions taken and not final"""
+    certificate_ends_ms: _builtins.int
+    """the end of the node's own certificate; 0: it has none"""
     @_builtins.property
     def waiting_for(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def limits(self) -> Global___Limits: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what an operator should do something about, such as a certificate that ends soon"""
+
     def __init__(
         self,
         *,
@@ -454,10 +498,12 @@ class Status(_message.Message):
         waiting_for: _abc.Iterable[_builtins.str] | None = ...,
         pending: _builtins.int = ...,
         limits: Global___Limits | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+        certificate_ends_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_ms", b"clock_ms", "format", b"format", "health", b"health", "height", b"height", "limits", b"limits", "network", b"network", "origin", b"origin", "participant", b"participant", "pending", b"pending", "quorum", b"quorum", "root", b"root", "rules", b"rules", "state_writes", b"state_writes", "time_ms", b"time_ms", "tree_size", b"tree_size", "validators", b"validators", "version", b"version", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_ends_ms", b"certificate_ends_ms", "clock_ms", b"clock_ms", "format", b"format", "health", b"health", "height", b"height", "limits", b"limits", "network", b"network", "origin", b"origin", "participant", b"participant", "pending", b"pending", "quorum", b"quorum", "root", b"root", "rules", b"rules", "state_writes", b"state_writes", "time_ms", b"time_ms", "tree_size", b"tree_size", "validators", b"validators", "version", b"version", "waiting_for", b"waiting_for", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1589,7 +1635,7 @@ class AvailabilityLine(_message.Message):
     held: _builtins.int
     instructed: _builtins.int
     restricted: _builtins.int
-    """would be free; now only"""
+    """would be free if nothing restricted them"""
     buffer: _builtins.int
     pending: _builtins.int
     immobilised: _builtins.int
@@ -1656,13 +1702,13 @@ class Availability(_message.Message):
     time_ms: _builtins.int
     """ledger time at that height"""
     basis: _builtins.str
-    """one sentence: which clock was read, and what the answer leaves out"""
+    """one sentence: which clock was read"""
     next_page_token: _builtins.str
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___AvailabilityLine]: ...
     @_builtins.property
     def unseen(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrainTotal]:
-        """Positions nobody has shown, now only, on the first page: of the batch named, of the account's batches, or of all."""
+        """Positions nobody has shown, on the first page: of the batch named, of the account's batches, or of all."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Guarantee G1 as a function: what must be true of the unit tables of any state, whatever led to it."""
+"""Guarantee G1 as a function: what must be true of the unit tables of any state, and of the events that led to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from collections import Counter
 
 from keeling.units import TERMINAL, UnitState
 from node.core import tables as t
+from node.core.intervals import restricted_ranges
 from node.core.state import State
+from node.indexes import holds_of, put_events
+from node.reads.past import Moment, find_restricted, sum_unseen
+from node.store.contract import Batch
+from node.store.memory import MemoryStore
+from tests.fakes.world import World
 
 
 def check_conservation(state: State) -> None:
@@ -35,6 +41,21 @@ def check_conservation(state: State) -> None:
     assert {t.TOTALS.parts(key): tuple(total) for key, total in state.scan(t.TOTALS)} == totals
     _check_spaces(state)
     _check_cash(state)
+
+
+def check_told(world: World) -> None:
+    """Restrictions and extents are what events say of them: whoever keeps the events can tell them of any height."""
+    store, state = MemoryStore(), world.state
+    for block in world.blocks:
+        rows = Batch()
+        put_events(rows, block.header.height, block.events, holds_of(state))
+        store.commit(rows)
+    now = Moment(len(world.blocks), None)
+    for key, batch in state.scan(t.BATCHES):
+        number = t.BATCHES.parts(key)[0]
+        assert find_restricted(store, batch.name, now) == restricted_ranges(state, number, batch), batch.name
+        unseen = batch.high - batch.low + 1 - batch.seen
+        assert list(sum_unseen(store, now, batch.name)) == [(batch.name, unseen)]
 
 
 def _check_spaces(state: State) -> None:

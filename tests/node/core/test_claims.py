@@ -6,6 +6,7 @@ from node.core import tables as t
 from node.core.lots import find_lot
 from tests.fakes.world import World
 from tests.node.core.cases_accounts import link
+from tests.node.core.conservation import check_told
 from tests.node.core.sample import evidence, give, ranges, sample_world
 
 
@@ -58,6 +59,7 @@ def test_attestors_may_keep_the_first_claim() -> None:
     world.run("mallory", decide(), approvals=("verra",))
     assert holder(world, 31) == ("L2", UnitState.FREE), "a decided contest is not decided again: it is a new one"
     assert len(list(world.state.scan(t.DISCREPANCIES))) == 2
+    check_told(world)
 
 
 def test_attestors_may_give_the_units_to_the_second() -> None:
@@ -68,6 +70,7 @@ def test_attestors_may_give_the_units_to_the_second() -> None:
     assert holder(world, 50) == ("M", UnitState.FREE)
     number = world.state.get(t.BATCH_NUMBERS, "partly")
     assert world.state.get(t.BATCHES, number).restrictions == 0
+    check_told(world)
 
 
 def test_claim_of_units_whose_first_owner_retired_them_is_recorded_without_a_restriction() -> None:

@@ -17,7 +17,7 @@ from keeling.units import TERMINAL, UnitState
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
 from node.core.block import Answer
-from tests.node.core.conservation import check_conservation
+from tests.node.core.conservation import check_conservation, check_told
 from tests.node.core.sample import evidence, give, hold, issue, ranges, sample_world, seen, some
 
 SIZE = 30
@@ -279,6 +279,10 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         if hasattr(self, "world"):
             assert self.lots() == self.units
             check_conservation(self.world.state)
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            check_told(self.world)
 
 
 LedgerAgainstModel.TestCase.settings = settings(

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 from keeling.encoding import Ref
-from keeling.events import Event
+from keeling.events import Event, EventKind
 from keeling.units import UnitState
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
@@ -49,10 +49,11 @@ class Step(NamedTuple):
 
 
 KINDS = ("give", "pass_on", "give_ranges", "hold", "release", "capture", "retire", "restrict", "lift", "issue", "wait")
+FURTHER_KINDS = ("dispatch", "confirm", "show_more", "attest", "deposit")
 STEPS = st.lists(
     st.builds(
         Step,
-        st.sampled_from((*KINDS, "dispatch", "confirm")),
+        st.sampled_from((*KINDS, *FURTHER_KINDS)),
         st.integers(0, 2),
         st.integers(0, 2),
         st.integers(1, 400),
@@ -115,7 +116,30 @@ def _operation(world: IndexedWorld, number: int, step: Step) -> tuple[str, Messa
             return "reg", op.Restrict(restriction=f"r{step.other}", ranges=chosen.ranges, reason="asked")
         case "lift":
             return "reg", _lift(world, step, chosen)
+        case "show_more" | "attest":
+            return "hub", _news(number, step, effective)
+        case "deposit":
+            return "reg", op.Buffer(action=op.Buffer.DEPOSIT, account=giver, selection=chosen)
     return _hold_operation(world, number, step, giver, chosen)
+
+
+def _news(number: int, step: Step, effective: op.When | None) -> Message:
+    """What the outside registry shows of its batch: more of it, or something else than the ledger has."""
+    status = (op.Observation.ACTIVE, op.Observation.RETIRED, op.Observation.BUFFER)[step.other]
+    first, size = 1_001 + step.size % 120, step.size % 30 + 1
+    evidence = op.Evidence(digest=DIGEST, grade="C", reference=f"export {number}")
+    if step.kind == "attest":
+        item = op.Range(batch="out-1", first=first % 90 + 1_001, units=size % 10 + 1)
+        return op.Attest(
+            attestation=f"n{number}",
+            registry="verra",
+            range=item,
+            status=status,
+            effective=effective,
+            evidence=evidence,
+        )
+    seen = op.Observation(first_number=str(first), units=size, status=status, effective=effective, issued=effective)
+    return op.ExtendBatch(batch="out-1", observations=[seen], evidence=evidence, run=f"run {number}")
 
 
 def _hold_operation(
@@ -213,15 +237,47 @@ def sum_units(world: IndexedWorld, last_height: int, until_ms: int | None) -> di
     return {key: count for key, count in sums.items() if count}
 
 
+def unseen_and_restricted(
+    world: IndexedWorld, last_height: int, until_ms: int | None
+) -> tuple[int, dict[tuple[str, str], int]]:
+    """What was unseen, and by account and batch what of its FREE units was restricted, position by position."""
+    restricted: dict[str, set[tuple[str, int]]] = {}
+    extents: dict[str, int] = {}
+    shown, moves = 0, []
+    for place, _, event in events_of(world):
+        since = event.effective.ms // DAY_MS * DAY_MS if event.effective.precision == 1 else event.effective.ms
+        if place.height > last_height or (until_ms is not None and since > until_ms):
+            continue
+        about = {(item.batch, at) for item in event.ranges for at in range(item.first, item.first + item.units)}
+        if event.kind == EventKind.RESTRICTED:
+            restricted[event.subject] = restricted.get(event.subject, set()) | about
+        elif event.kind == EventKind.UNRESTRICTED:
+            restricted[event.subject] = restricted.get(event.subject, set()) - about
+        elif event.kind in (EventKind.ISSUED, EventKind.EXTENDED):
+            extents[event.ranges[0].batch] = event.ranges[0].units
+            shown += sum(move.units for move in event.moves if not move.from_account)
+        moves += event.moves
+    stopped = set().union(*restricted.values())
+    found: dict[tuple[str, str], int] = {}
+    for move in moves:
+        units = sum((move.batch, at) in stopped for at in range(move.first, move.first + move.units))
+        for account, state, sign in ((move.from_account, move.from_state, -1), (move.to_account, move.to_state, 1)):
+            if account and state == UnitState.FREE:
+                found[account, move.batch] = found.get((account, move.batch), 0) + sign * units
+    return sum(extents.values()) - shown, {key: units for key, units in found.items() if units}
+
+
+_ALL_KINDS = (*KINDS, *FURTHER_KINDS)
+LONG_LIFE = [
+    Step(_ALL_KINDS[i % len(_ALL_KINDS)], i % 3, (i // 3 + 1) % 3, 1 + i * 37 % 90, i * 7 % (len(DAYS) + 1))
+    for i in range(200)
+]
+
+
 @cache
 def long_life() -> IndexedWorld:
     """One fixed life with every kind of step, for tests that need a long one: nobody may write into it."""
     world = start()
-    kinds = (*KINDS, "dispatch", "confirm")
-    steps = [
-        Step(kinds[i % len(kinds)], i % 3, (i // 3 + 1) % 3, 1 + i * 37 % 90, i * 7 % (len(DAYS) + 1))
-        for i in range(200)
-    ]
-    for _ in play(world, steps):
+    for _ in play(world, LONG_LIFE):
         continue
     return world

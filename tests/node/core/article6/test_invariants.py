@@ -22,6 +22,7 @@ from node.core import tables as t
 from node.core.article6.records import AdjustmentKey, Side
 from node.core.article6.stretches import read_stretches
 from tests.node.core.article6.parties import Parties, date, evidence, terms
+from tests.node.core.conservation import check_told
 
 UNITS = 60
 DEFINITIONS = ("", "authorization", "issuance", "use or cancellation")
@@ -140,4 +141,5 @@ def test_g4_and_the_sums_hold_whatever_is_done(steps: list[tuple[Any, ...]]) -> 
     for item in steps:
         perform(world, item)
     check_once(world)
+    check_told(world)
     check_reports(world)

@@ -6,6 +6,7 @@ from keeling.events import EventKind
 from keeling.reasons import Reason
 from keeling.v1 import operations_pb2 as op
 from tests.node.core.article6.parties import Parties, accepted, approach, date, evidence, terms
+from tests.node.core.conservation import check_told
 
 ISSUED_2023, ISSUED_2024 = date(2024, 2, 1), date(2025, 2, 1)
 
@@ -60,6 +61,7 @@ def test_three_parties_two_approaches_three_definitions() -> None:
     accepted(world.run("gha-epa", revocation))
     revoked = world.events_of(EventKind.AUTHORIZATION_REVOKED)[0]
     assert (revoked.fact("spared"), revoked.fact("restricted")) == ("120", "380")
+    check_told(world)
     refused = world.cancel("se", 10)
     assert refused.refusal is not None
     assert refused.refusal.reason in (Reason.UNITS_RESTRICTED, Reason.INSUFFICIENT_UNITS)
