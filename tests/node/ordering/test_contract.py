@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ from node.ordering.contract import (
 from node.ordering.embedded import EmbeddedOrdering
 from node.ordering.folder import DiskFolder
 from node.ordering.segment_log import LogOptions, SegmentLog
+from tests.fakes.jetstream_cluster import JetStreamCluster
 from tests.fakes.memory_ordering import MemoryOrdering
 from tests.fakes.ordering_hosts import LOG, OrderingNode
 from tests.fakes.simulated_folder import SimulatedFolder
@@ -73,6 +75,28 @@ async def remote(path: Path) -> AsyncIterator[Truncating]:
         await host.close()
 
 
+class _KeepsAll:
+    """A log that never drops anything."""
+
+    def __init__(self, log: Ordering) -> None:
+        self.append, self.read, self.wait, self.close = log.append, log.read, log.wait, log.close
+        self.log = log.log
+
+    async def truncate(self, below: int) -> None:
+        """Dropping is allowed, not demanded."""
+
+
+@asynccontextmanager
+async def jetstream(cluster: JetStreamCluster) -> AsyncIterator[Truncating]:
+    """A stream of a real NATS server."""
+    engine = cluster.engine("exchange", os.urandom(32))
+    await engine.start()
+    try:
+        yield _KeepsAll(engine.open(LOG))
+    finally:
+        await engine.close()
+
+
 MAKERS: dict[str, Callable[[Path], AbstractAsyncContextManager[Truncating]]] = {
     "memory": lambda _: given(MemoryOrdering(LOG)),
     "embedded": lambda path: given(EmbeddedOrdering(SegmentLog.create(DiskFolder(path), LOG))),
@@ -83,10 +107,15 @@ Walk = Callable[[Truncating], Awaitable[None]]
 Run = Callable[[Walk], None]
 
 
-@pytest.fixture(params=list(MAKERS))
+@pytest.fixture(params=[*MAKERS, "jetstream"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     async def walk_and_close(walk: Walk) -> None:
-        async with MAKERS[request.param](tmp_path / "log") as ordering:
+        made: AbstractAsyncContextManager[Truncating]
+        if request.param == "jetstream":
+            made = jetstream(request.getfixturevalue("one_server"))
+        else:
+            made = MAKERS[request.param](tmp_path / "log")
+        async with made as ordering:
             await walk(ordering)
 
     return lambda walk: asyncio.run(asyncio.wait_for(walk_and_close(walk), 30))
