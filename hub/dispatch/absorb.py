@@ -1,0 +1,92 @@
+"""What an answer changes in what is known of a message. Pure.
+
+Only a report, a final no, or a complete look-up that found nothing settles anything; everything else makes the message
+wait, and after a sending that may have had effect, be asked about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, NamedTuple
+
+from adapters.capabilities import Capabilities, LookUp
+from adapters.contract import (
+    Answer,
+    Found,
+    NothingFound,
+    Refused,
+    Report,
+    Throttled,
+    Unauthorised,
+    Unavailable,
+)
+from hub.dispatch.decide import compute_backoff, compute_pause
+from hub.dispatch.sight import Message, Standing
+
+RIGHTS_PAUSE_MS: Final = 60_000
+"""Wrong credentials and refused messages do not get better by asking often."""
+
+
+class Call(NamedTuple):
+    """The circumstances of one call."""
+
+    began_ms: int
+    ended_ms: int
+    dispatched_ms: int
+    jitter: int
+    throttled_lately: bool
+    """The registry said 429 not long ago: a 401 is taken for more of it."""
+
+
+class Absorbed(NamedTuple):
+    """The message afterwards; `quiet_until_ms`: the whole registry is left alone until then; `alert`: for a person."""
+
+    message: Message
+    quiet_until_ms: int = 0
+    alert: str = ""
+
+
+def absorb(message: Message, answer: Answer | Found, call: Call, can: Capabilities, *, sent: bool) -> Absorbed:
+    """The message after an answer to a sending (`sent`) or to a question."""
+    match answer:
+        case Report():
+            pause = compute_pause(call.dispatched_ms, call.ended_ms) if answer.pending_units else 0
+            why = "the registry has it and has not decided" if answer.pending_units else ""
+            return Absorbed(_settle(message, answer, call.ended_ms + pause, why))
+        case Refused() if answer.final:
+            return Absorbed(_settle(message, answer, 0, ""))
+        case NothingFound() if not sent and answer.by >= can.looked_up_by - {LookUp.REFERENCE}:
+            digest = hashlib.sha256(answer.evidence).digest()
+            known = message._replace(standing=Standing.NOTHING, nothing=digest, nothing_ms=call.began_ms, failures=0)
+            return Absorbed(known._replace(not_before_ms=0, why="nothing found yet"))
+        case Throttled():
+            return _throttle(message, answer.retry_after_ms, call)
+        case Unauthorised() if call.throttled_lately:
+            return _throttle(message, None, call)
+        case Refused() | Unauthorised():
+            said = answer.reason if isinstance(answer, Refused) else f"credentials not accepted: {answer.detail}"
+            until = call.ended_ms + max(RIGHTS_PAUSE_MS, compute_backoff(message.failures, call.jitter))
+            return Absorbed(_delay(message, until, said), alert=said)
+        case Unavailable():
+            wait = answer.retry_after_ms
+            pause = compute_backoff(message.failures, call.jitter) if wait is None else wait
+            return Absorbed(_delay(message, call.ended_ms + pause, answer.detail))
+    detail = answer.detail if not isinstance(answer, NothingFound) else "the look-up was not complete"
+    if sent:
+        return Absorbed(message._replace(standing=Standing.UNSURE, not_before_ms=0, failures=0, why=detail))
+    pause = compute_backoff(message.failures, call.jitter)
+    return Absorbed(_delay(message, call.ended_ms + pause, detail))
+
+
+def _settle(message: Message, answer: Report | Refused, until_ms: int, why: str) -> Message:
+    return message._replace(standing=Standing.ANSWERED, answer=answer, not_before_ms=until_ms, failures=0, why=why)
+
+
+def _delay(message: Message, until_ms: int, why: str) -> Message:
+    return message._replace(not_before_ms=until_ms, failures=message.failures + 1, why=why)
+
+
+def _throttle(message: Message, told_ms: int | None, call: Call) -> Absorbed:
+    pause = compute_backoff(message.failures, call.jitter) if told_ms is None else told_ms
+    until = call.ended_ms + pause
+    return Absorbed(_delay(message, until, f"throttled until {until}"), until)

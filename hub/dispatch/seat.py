@@ -1,0 +1,61 @@
+"""What a dispatcher is given: the ledger, the adapters, the shelf, the clock. Every door to the outside is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from google.protobuf.message import Message as Operation
+
+from adapters.contract import Adapter
+from hub.dispatch.breaker import BreakerRule
+from hub.ledger_client import Receipt
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+
+
+class Ledger(Protocol):
+    """What the dispatcher needs of `hub.ledger_client.LedgerClient`, whose promises these are."""
+
+    async def submit(self, *operations: Operation, number: bytes | None = None, attests: bool = False) -> Receipt: ...
+
+    async def hold(self, hold: bytes) -> pb.HoldInfo: ...
+
+    async def live_holds(self) -> list[pb.HoldInfo]: ...
+
+    async def account(self, account: str) -> pb.Account: ...
+
+    async def batch(self, batch: str) -> pb.Batch: ...
+
+    async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse: ...
+
+    async def registry_policy(self, registry: str) -> op.RegistryPolicy: ...
+
+    async def event_at(self, height: int, ordinal: int) -> pb.Event: ...
+
+
+class Seat(NamedTuple):
+    """One hub of one participant."""
+
+    participant: str
+    ledger: Ledger
+    adapters: Mapping[str, Adapter]
+    """By the name of the registry on the ledger."""
+    keep: Callable[[bytes], bytes]
+    """Puts a document on the shelf and returns its SHA-256."""
+    now_ms: Callable[[], int]
+    """The hub's clock. It may differ from ledger time; rules that matter are checked by the ledger again."""
+    jitter: Callable[[], int]
+    """0 to 1000, random."""
+    details: Callable[[pb.HoldInfo], Mapping[str, str]]
+    """Words for the registry about a hold: always the same for the same hold."""
+    rule: BreakerRule = BreakerRule()
+    timeout_ms: int = 20_000
+    """The longest a call to a registry takes; what the adapters were opened with."""
+    at_once: int = 32
+    """Holds worked on at the same time."""
+
+
+def describe_buyer(hold: pb.HoldInfo) -> dict[str, str]:
+    """The words when nothing else is known: the buyer, or the holder, by the name that is public on the ledger."""
+    return {"beneficiary": hold.buyer or hold.holder}

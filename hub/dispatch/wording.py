@@ -1,0 +1,61 @@
+"""From a hold to the messages a registry gets: the same hold gives the same messages, whoever makes them and when."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from adapters.capabilities import Action
+from adapters.contract import Adapter, Instruction, UnsendableError, split_instruction
+from keeling.serials import SerialRange
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+
+_ACTIONS: Final = {
+    "FOR_RETIREMENT": Action.RETIRE,
+    "FOR_CANCELLATION": Action.CANCEL,
+    "FOR_USE": Action.USE,
+    "FOR_TRANSFER": Action.TRANSFER,
+}
+
+
+def build_instruction(
+    hold: pb.HoldInfo,
+    account: str,
+    to_account: str,
+    lots: Sequence[SerialRange],
+    details: Mapping[str, str],
+) -> Instruction:
+    """The whole instruction of a hold. `account` and `to_account` are the registry's; `lots` what was held at first."""
+    said = dict(details)
+    if hold.HasField("use"):
+        said |= {"use_year": str(hold.use.year), "use_scheme": hold.use.scheme, "use_entity": hold.use.entity}
+    return Instruction(hold.hold.hex(), _ACTIONS[hold.purpose], account, tuple(lots), to_account, details=said)
+
+
+def split_for(adapter: Adapter, whole: Instruction) -> tuple[Instruction, ...]:
+    """The messages it takes; raises `UnsendableError` if the registry's language has no words for one of them."""
+    if whole.action not in adapter.capabilities.actions:
+        raise UnsendableError(f"{adapter.name} cannot be asked to {whole.action}")
+    return split_instruction(whole, adapter.capabilities.lots_max)
+
+
+def digest_messages(adapter: Adapter, messages: Iterable[Instruction]) -> bytes:
+    """SHA-256 of what will be sent; raises `UnsendableError`. One message: of exactly its body."""
+    bodies = [adapter.compose(message) for message in messages]
+    if len(bodies) == 1:
+        return hashlib.sha256(bodies[0]).digest()
+    return hashlib.sha256(b"".join(hashlib.sha256(body).digest() for body in bodies)).digest()
+
+
+def join_ranges(ranges: Iterable[op.Range]) -> list[op.Range]:
+    """The same positions in one order, neighbours joined: however they were cut, they read the same."""
+    found: list[op.Range] = []
+    for item in sorted(ranges, key=lambda each: (each.batch, each.first)):
+        last = found[-1] if found else None
+        if last is not None and last.batch == item.batch and last.first + last.units == item.first:
+            last.units += item.units
+        else:
+            found.append(op.Range(batch=item.batch, first=item.first, units=item.units))
+    return found

@@ -1,0 +1,43 @@
+"""The shelf of answers: what registries said, byte for byte, under its SHA-256. The ledger has the digests.
+
+Nothing depends on it to go on: a shelf that is lost loses documents, not truth. What is put there is free of personal
+data already; adapters see to that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+
+class EvidenceShelf:
+    """A folder of files named by their digests. Safe for several processes: a file appears whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder: Final = folder
+
+    def put(self, document: bytes) -> bytes:
+        """Keep a document; returns its SHA-256. The same again is kept once."""
+        digest = hashlib.sha256(document).digest()
+        path = self._path(digest)
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            partial = path.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(document)
+            partial.replace(path)
+        return digest
+
+    def get(self, digest: bytes) -> bytes | None:
+        """The document, or None when the shelf has none, or none that is whole."""
+        try:
+            document = self._path(digest).read_bytes()
+        except FileNotFoundError:
+            return None
+        return document if hashlib.sha256(document).digest() == digest else None
+
+    def _path(self, digest: bytes) -> Path:
+        name = digest.hex()
+        return self._folder / name[:2] / name

@@ -1,0 +1,123 @@
+"""Between ledger positions and registry serials: what a range of a batch is called there, and back.
+
+A batch never changes its numbering, so what is read of it once is kept. Where units are and in what state is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from hub.ledger_client import LedgerRefusal, NotOnLedger
+from keeling.serials import Grain, SerialError, SerialRange, find_scheme
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+
+
+class Unnameable(ValueError):
+    """The units cannot be named as the registry names them, or are in no batch of this ledger."""
+
+
+class Numbering(NamedTuple):
+    """How a batch counts: position = number - base."""
+
+    batch: str
+    space: str
+    base: int
+    form: SerialRange
+
+
+class Reader(Protocol):
+    """What of a ledger client is needed here."""
+
+    async def batch(self, batch: str) -> pb.Batch: ...
+
+    async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse: ...
+
+
+def read_numbering(batch: pb.Batch) -> Numbering:
+    """How the batch counts; raises `Unnameable` where its serial form cannot be read."""
+    name, _, version = batch.scheme.partition("/")
+    try:
+        scheme = find_scheme(name, int(version) if version.isdecimal() else None)
+        form = scheme.parse(batch.serial_form) if batch.serial_form else None
+    except SerialError as error:
+        raise Unnameable(f"batch {batch.batch}: {error}") from error
+    if form is None:
+        grain = Grain[batch.grain] if batch.grain in Grain.__members__ else Grain.OPAQUE
+        form = SerialRange(scheme.name, scheme.version, batch.space, 0, 0, grain, f"{batch.space}#", "-")
+    return Numbering(batch.batch, batch.space, int(batch.base_number), form._replace(space=batch.space))
+
+
+class Names:
+    """Serials of ranges and ranges of serials, with the numberings read so far."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader: Final = reader
+        self._known: dict[str, Numbering] = {}
+
+    async def to_serials(self, ranges: Iterable[op.Range]) -> tuple[SerialRange, ...]:
+        """The registry's names of ledger ranges; raises `Unnameable`."""
+        found = []
+        for item in ranges:
+            numbering = await self._numbering(item.batch)
+            first = numbering.base + item.first
+            found.append(numbering.form._replace(first=first, last=first + item.units - 1))
+        return tuple(found)
+
+    async def to_ranges(self, serials: Sequence[SerialRange]) -> list[op.Range]:
+        """The ledger ranges of registry serials, cut at batches; raises `Unnameable` for units no batch here has."""
+        return [part.range for part in await self.find(serials)]
+
+    async def find(self, serials: Sequence[SerialRange]) -> list[Part]:
+        """The same, cut at lots too, each with its state, account and hold as the ledger has them now."""
+        parts: list[Part] = []
+        for item, found in [pair for each in serials for pair in await self._find(each)]:
+            if found.unknown or found.unseen:
+                raise Unnameable(f"some of {item.first}..{item.last} of {item.space} are not known on this ledger")
+            for each in found.lots:
+                numbering = await self._numbering(each.lot.range.batch)
+                low = max(item.first - numbering.base, each.lot.range.first)
+                high = min(item.last - numbering.base, each.lot.range.first + each.lot.range.units - 1)
+                exact = op.Range(batch=each.lot.range.batch, first=low, units=high - low + 1)
+                parts.append(Part(exact, each.lot.state, each.lot.account, each.lot.hold, _find_capture(each)))
+        return parts
+
+    async def _find(self, serials: SerialRange) -> list[tuple[SerialRange, pb.FindLotsResponse]]:
+        """The lots of a range; halved where a node finds too many to give them at once."""
+        try:
+            return [(serials, await self._reader.find_lots(serials.space, serials.first, serials.last))]
+        except NotOnLedger as error:
+            raise Unnameable(str(error)) from error
+        except LedgerRefusal as error:
+            if error.reason != "TOO_MANY_LOTS" or serials.units == 1:
+                raise
+        middle = (serials.first + serials.last) // 2
+        halves = serials._replace(last=middle), serials._replace(first=middle + 1)
+        return [pair for half in halves for pair in await self._find(half)]
+
+    async def _numbering(self, batch: str) -> Numbering:
+        known = self._known.get(batch)
+        if known is None:
+            known = self._known[batch] = read_numbering(await self._reader.batch(batch))
+        return known
+
+
+class Part(NamedTuple):
+    """A range inside one lot, and where the lot is."""
+
+    range: op.Range
+    state: str
+    account: str
+    hold: bytes
+    captured_by: str
+    """The hold (hex) whose capture brought the units where they are; empty: something else did."""
+
+
+def _find_capture(found: pb.FoundLot) -> str:
+    """A capture for a transfer is an event about its hold, one that ended units names it among its facts."""
+    for event in found.custody[:1]:
+        if event.kind == "CAPTURED":
+            return event.subject
+        return next((fact.value for fact in event.facts if fact.name == "hold"), "")
+    return ""
