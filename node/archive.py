@@ -12,11 +12,15 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from keeling.block import parse_header
-from keeling.encoding import BYTES, BYTES32, TEXT, U8, U16, U64, Codec, listing, record
+from keeling.encoding import BYTES, BYTES32, TEXT, U16, U64, Codec, listing, record
 from keeling.merkle import Growth, Subtree
 from node.core.block import Block
+from node.core.records import make
 from node.handovers import put_handover
 from node.store.contract import Batch, Family, Reads
+
+_LEAF_KEY: Final = struct.Struct(">cQ").pack
+_SUBTREE_KEY: Final = struct.Struct(">cBQ").pack
 
 
 class ArchivedAnswer(NamedTuple):
@@ -84,26 +88,27 @@ def height_key(kind: bytes, height: int) -> bytes:
 
 def leaf_key(index: int) -> bytes:
     """Key in LEAVES of a leaf's bytes."""
-    return b"l" + U64.encode(index)
+    return _LEAF_KEY(b"l", index)
 
 
 def subtree_key(subtree: Subtree) -> bytes:
     """Key in LEAVES of the hash of a complete subtree (level 0: a leaf hash)."""
-    return b"n" + U8.encode(subtree.level) + U64.encode(subtree.ordinal)
+    return _SUBTREE_KEY(b"n", *subtree)
 
 
 def archive_block(block: Block) -> ArchivedBlock:
     """The archive row of an executed block."""
     submissions = []
-    for done in block.submissions:
-        answers = []
-        for answer in done.answers:
-            refusal = answer.refusal
-            number = answer.transaction.id if answer.transaction is not None else b""
-            reason = 0 if refusal is None else int(refusal.reason)
-            detail, values = ("", ()) if refusal is None else (refusal.detail, refusal.values)
-            answers.append(ArchivedAnswer(number, answer.digest, reason, detail, values, answer.events))
-        submissions.append(ArchivedSubmission(done.leaf, done.participant, tuple(answers)))
+    for _, leaf, answers, participant in block.submissions:
+        archived = []
+        for digest, refusal, events, transaction in answers:
+            number = transaction.id if transaction is not None else b""
+            if refusal is None:
+                archived.append(make(ArchivedAnswer, (number, digest, 0, "", (), events)))
+            else:
+                why = (int(refusal.reason), refusal.detail, refusal.values)
+                archived.append(make(ArchivedAnswer, (number, digest, *why, events)))
+        submissions.append(make(ArchivedSubmission, (leaf, participant, tuple(archived))))
     return ArchivedBlock(block.header.time_ms, tuple(submissions), block.sweeps)
 
 
@@ -115,8 +120,7 @@ def put_block(batch: Batch, block: Block, entry: bytes, certificate: bytes, chec
     batch.put(Family.BLOCKS, height_key(b"k", height), checkpoint)
     batch.put(Family.BODIES, block.header.entry, entry)
     leaves = [*(done.leaf for done in block.submissions), block.header_leaf]
-    for offset, leaf in enumerate(leaves):
-        batch.put(Family.LEAVES, leaf_key(block.header.first_leaf + offset), leaf)
+    batch.update(Family.LEAVES, [(leaf_key(at), leaf) for at, leaf in enumerate(leaves, block.header.first_leaf)])
     put_growth(batch, block.growth)
     put_handover(batch, block, certificate)
     archived = archive_block(block)
@@ -127,9 +131,9 @@ def put_block(batch: Batch, block: Block, entry: bytes, certificate: bytes, chec
 
 def put_growth(batch: Batch, growth: Growth) -> None:
     """Keep the hashes of every subtree that an append completed."""
-    for run in growth.completed:
-        for offset, hashed in enumerate(run.hashes):
-            batch.put(Family.LEAVES, subtree_key(Subtree(run.level, run.first + offset)), hashed)
+    for level, first, hashes in growth.completed:
+        rows = [(_SUBTREE_KEY(b"n", level, at), hashed) for at, hashed in enumerate(hashes, first)]
+        batch.update(Family.LEAVES, rows)
 
 
 def read_subtrees(reads: Reads) -> Callable[[Sequence[Subtree]], Sequence[bytes]]:

@@ -30,8 +30,10 @@ from node.core.article6.following import follow
 from node.core.context import Context
 from node.core.governance import membership, motions, snapshots
 from node.core.limits import ID_WINDOW_MS, OPERATIONS_MAX
-from node.core.records import Decided
+from node.core.records import Decided, make
 from node.core.refusal import Refusal, Refused
+
+_ACCEPTED: Final = int(Reason.ACCEPTED)
 
 Check = Callable[[Any], None]
 Apply = Callable[[Context, Any], None]
@@ -94,7 +96,8 @@ def apply_transaction(tx: Context, transaction: o.Transaction, digest: bytes) ->
     A first authenticated result binds the id for ever (guarantee G5): the same bytes again are a DUPLICATE, other bytes
     under the id are refused, and an id that failed stays failed.
     """
-    savepoint = tx.state.savepoint()
+    state = tx.state
+    savepoint = state.savepoint()
     id_key = tables.IDS.whole_key(transaction.id, transaction.participant)
     try:
         _check_id(tx, transaction.id, id_key, digest)
@@ -106,16 +109,15 @@ def apply_transaction(tx: Context, transaction: o.Transaction, digest: bytes) ->
             since = len(tx.events)
             RULES[type(operation)][1](tx, operation)
             follow(tx, since)
-        refusal = None
     except Refused as refused:
-        tx.state.rollback(savepoint)
+        state.rollback(savepoint)
         tx.events.clear()
-        refusal = refused.refusal
-    reason = Reason.ACCEPTED if refusal is None else refusal.reason
-    if pins(reason):
-        decided = Decided(tx.height, tx.ordinal, digest, reason)
-        tx.state.put_key(tables.IDS, id_key, decided)
-    return refusal
+        reason = refused.refusal.reason
+        if pins(reason):
+            state.put_key(tables.IDS, id_key, Decided(tx.height, tx.ordinal, digest, reason))
+        return refused.refusal
+    state.put_key(tables.IDS, id_key, make(Decided, (tx.height, tx.ordinal, digest, _ACCEPTED)))
+    return None
 
 
 def read_id_time(transaction_id: bytes) -> int:

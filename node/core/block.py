@@ -165,8 +165,10 @@ def execute(
     sweeps = tuple(EVENT.encode(event) for event in sweep.events)
     submissions: list[Executed] = []
     ordinal = 0
-    for raw in body.submissions:
-        done = _execute_submission(state, tip, height, time_ms, len(submissions), ordinal, raw, check, parse, events)
+    read = [_read_submission(raw, parse) for raw in body.submissions]
+    _prefetch_ids(state, read)
+    for raw, known in zip(body.submissions, read, strict=True):
+        done = _execute_submission(state, tip, height, time_ms, len(submissions), ordinal, raw, known, check, events)
         submissions.append(done)
         ordinal += len(done.answers)
     latest = (state.get(t.PROGRESS) or progress)._replace(height=height, time_ms=time_ms)
@@ -230,39 +232,42 @@ def _execute_submission(
     number: int,
     ordinal: int,
     raw: bytes,
+    submission: Submission | None,
     check: CheckSignature,
-    parse: ParseSubmission,
     events: list[Event],
 ) -> Executed:
     """Every transaction gets one result. A submission that is not authentic has none, and pins nothing."""
-    submission, participant = _authenticate(state, tip, raw, check, parse)
+    participant = "" if submission is None else _authenticate(state, tip, submission, check)
     answers: list[Answer] = []
-    if submission is not None:
-        _prefetch_ids(state, submission, participant)
+    if submission is not None and participant:
         for item in submission.transactions:
             place = (height, time_ms, ordinal + len(answers), len(events))
             answers.append(_execute_transaction(state, tip, place, submission.key, participant, item, check, events))
     root = compute_results_root([(a[0], a[1].reason if a[1] else 0, compute_events_digest(a[2])) for a in answers])
-    digest = submission.digest if submission is not None else sha256(raw).digest()
-    key = submission.key if submission is not None else bytes(32)
-    record = SubmissionRecord(RECORD_LEAF, height, number, digest, key, len(answers), root)
-    return Executed(record, RECORD.encode(record), tuple(answers), participant)
+    if submission is not None and participant:
+        digest, key = submission.digest, submission.key
+    else:
+        digest, key = sha256(raw).digest(), bytes(32)
+    record = make(SubmissionRecord, (RECORD_LEAF, height, number, digest, key, len(answers), root))
+    return make(Executed, (record, RECORD.encode(record), tuple(answers), participant))
 
 
-def _authenticate(
-    state: State, tip: Tip, raw: bytes, check: CheckSignature, parse: ParseSubmission
-) -> tuple[Submission | None, str]:
-    """The submission and its participant; None where it is malformed, foreign, unsigned or by no submitter."""
+def _read_submission(raw: bytes, parse: ParseSubmission) -> Submission | None:
+    """The submission in these bytes; None where they are malformed."""
     try:
-        submission = parse(raw)
+        return parse(raw)
     except SubmissionError:
-        return None, ""
+        return None
+
+
+def _authenticate(state: State, tip: Tip, submission: Submission, check: CheckSignature) -> str:
+    """The participant who hands in; empty where the submission is foreign, unsigned or by no submitter."""
     if submission.network != tip.network or check_submitter(state, submission.key) is not None:
-        return None, ""
+        return ""
     if not check(submission.key, submission.signature, submission.signed):
-        return None, ""
+        return ""
     key = state.get(t.KEYS, submission.key)
-    return submission, key.participant if key is not None else ""
+    return key.participant if key is not None else ""
 
 
 def check_submitter(state: State, public: bytes) -> Refusal | None:
@@ -291,11 +296,16 @@ def is_suspended(state: State, name: str) -> bool:
     return participant is None or participant.suspended
 
 
-def _prefetch_ids(state: State, submission: Submission, participant: str) -> None:
-    """Read all ids of the submission in one go: an id is the first field of a transaction, 16 bytes after its tag."""
-    heads = [item.raw[:18] for item in submission.transactions]
-    ids = [head[2:] for head in heads if head[:2] == b"\x0a\x10" and len(head) == 18]
-    state.prefetch(t.IDS, [t.IDS.whole_key(number, participant) for number in ids])
+def _prefetch_ids(state: State, submissions: Sequence[Submission | None]) -> None:
+    """Read the ids of all transactions in one go: an id is the first field of a transaction, 16 bytes after its tag."""
+    keys: list[bytes] = []
+    for submission in submissions:
+        submitter = None if submission is None else state.get(t.KEYS, submission.key)
+        if submission is not None and submitter is not None:
+            for item in submission.transactions:
+                if item.raw[:2] == b"\x0a\x10":
+                    keys.append(t.IDS.whole_key(item.raw[2:18], submitter.participant))
+    state.prefetch(t.IDS, keys)
 
 
 def _execute_transaction(

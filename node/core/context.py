@@ -205,8 +205,11 @@ class Context:
 
     def people(self, participant: str, purpose: Purpose, keys: Sequence[bytes] = ()) -> tuple[str, ...]:
         """The different people of a participant who signed with a key for `purpose` (one of `keys`, if any given)."""
-        found: list[str] = []
         wanted = int(purpose)  # plain integers: an IntFlag's "&" costs more than all the rest of this loop
+        if len(self.signers) == 1:
+            key, whose, person, purposes = self.signers[0]
+            return (person,) if whose == participant and purposes & wanted and (not keys or key in keys) else ()
+        found: list[str] = []
         for signer in self.signers:
             if signer.participant != participant or not signer.purposes & wanted:
                 continue

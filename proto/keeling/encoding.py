@@ -51,6 +51,12 @@ class _Integer(Codec[int]):
         self.form: Final = form
         self._struct = struct.Struct(">" + form)
 
+    def encode(self, value: int) -> bytes:
+        try:
+            return self._struct.pack(value)
+        except struct.error as error:
+            raise EncodingError(f"{value!r} does not fit {8 * self._struct.size} bits") from error
+
     def write(self, out: bytearray, value: int) -> None:
         try:
             out += self._struct.pack(value)
