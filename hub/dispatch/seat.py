@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from google.protobuf.message import Message as Operation
 
+from adapters.capabilities import Limit
 from adapters.contract import Adapter
 from hub.dispatch.breaker import BreakerRule
 from hub.ledger_client import Receipt
@@ -54,6 +55,8 @@ class Seat(NamedTuple):
     """The longest a call to a registry takes; what the adapters were opened with."""
     at_once: int = 32
     """Holds worked on at the same time."""
+    limits: Mapping[str, tuple[Limit, ...]] = {}
+    """By registry, what was agreed with it instead of what its adapter knows; none at all: an empty tuple."""
 
 
 def describe_buyer(hold: pb.HoldInfo) -> dict[str, str]:

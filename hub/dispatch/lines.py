@@ -1,0 +1,126 @@
+"""Calls to registries: each in its turn, watched by the breaker of its link, whose verdicts go on the ledger.
+
+What is said and what an answer means for a hold is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from adapters.contract import Throttled, Unauthorised, Unavailable, Unknown, WrongShape
+from hub.dispatch.breaker import MARK, Breaker, Verdict, record_call, reopen_breaker
+from hub.dispatch.pacing import Pace
+from hub.dispatch.seat import Seat
+from hub.ledger_client import LedgerError
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+
+_THROTTLED_LATELY_MS: Final = 3_600_000
+_FAILURES: Final = (Unavailable, Unknown, WrongShape)
+
+T = TypeVar("T")
+
+
+@dataclass
+class LinkMemory:
+    """What this process knows of one link. Written by `Lines` alone."""
+
+    account: str
+    registry: str
+    breaker: Breaker = field(default_factory=Breaker)
+    stopped: str = ""
+    stopped_until_ms: int = 0
+    windows: list[pb.LinkWindow] = field(default_factory=list)
+
+
+class Lines:
+    """All links of a hub. For one event loop."""
+
+    def __init__(self, seat: Seat) -> None:
+        self._seat = seat
+        self._links: dict[str, LinkMemory] = {}
+        self._paces = {
+            name: Pace(seat.limits.get(name, adapter.capabilities.limits)) for name, adapter in seat.adapters.items()
+        }
+        self._throttled_ms: dict[str, int] = {}
+        self._quiet: dict[str, int] = {}
+
+    def see(self, account: pb.Account) -> LinkMemory:
+        """Take in how the account's link stands on the ledger now."""
+        now = self._seat.now_ms()
+        link = self._links.setdefault(account.account, LinkMemory(account.account, account.link.registry))
+        link.windows = list(account.link_windows)
+        begun = [w for w in link.windows if w.from_ms <= now and (not w.until_ms or now < w.until_ms)]
+        ours = [w for w in begun if _is_breakers(w)]
+        if ours and not link.breaker.is_open:
+            link.breaker = reopen_breaker(now)
+        working = account.link_state in ("", "NORMAL") and not begun
+        link.stopped = "" if working else account.link_state or "stopped"
+        ends = [window.until_ms for window in begun]
+        link.stopped_until_ms = max(ends) if ends and all(ends) else 0
+        return link
+
+    def links(self) -> list[LinkMemory]:
+        return list(self._links.values())
+
+    def quiet_until(self, registry: str) -> int:
+        """Until when the registry asked to be left alone."""
+        return self._quiet.get(registry, 0)
+
+    def keep_quiet(self, registry: str, until_ms: int) -> None:
+        if until_ms:
+            self._quiet[registry] = max(until_ms, self._quiet.get(registry, 0))
+
+    def throttled_lately(self, registry: str) -> bool:
+        said = self._throttled_ms.get(registry)
+        return said is not None and self._seat.now_ms() - said < _THROTTLED_LATELY_MS
+
+    async def turn(self, registry: str) -> None:
+        """Wait for a call's turn under the registry's limits."""
+        await self._paces[registry].take()
+
+    async def call(self, link: LinkMemory, make: Callable[[], Awaitable[T]]) -> tuple[T, int, int]:
+        """Make a call whose turn it is; returns its answer, and when it began and ended."""
+        began = self._seat.now_ms()
+        answer = await make()
+        ended = self._seat.now_ms()
+        if isinstance(answer, Throttled):
+            self._throttled_ms[link.registry] = ended
+        if not isinstance(answer, Throttled | Unauthorised):
+            await self._judge(link, isinstance(answer, _FAILURES), began, ended)
+        return answer, began, ended
+
+    async def probe(self) -> None:
+        """Try every link whose breaker is open and rested, with a question that has no effect."""
+        now = self._seat.now_ms()
+        for link in self.links():
+            if link.breaker.is_open and link.breaker.lets_try(now) and now >= self.quiet_until(link.registry):
+                adapter = self._seat.adapters[link.registry]
+                await self.turn(link.registry)
+                await self.call(link, lambda adapter=adapter: adapter.changes(""))  # type: ignore[misc]
+
+    async def _judge(self, link: LinkMemory, failed: bool, began_ms: int, ended_ms: int) -> None:
+        took = ended_ms - began_ms
+        link.breaker, verdict = record_call(link.breaker, self._seat.rule, ended_ms, failed=failed, took_ms=took)
+        if verdict is Verdict.NOTHING:
+            return
+        said = op.LinkState(account=link.account, state=op.LinkState.SUSPENDED)
+        if verdict is Verdict.STOP:
+            said.reason = link.breaker.describe()
+            link.stopped = said.reason
+        elif all(_is_breakers(window) for window in link.windows if window.from_ms <= ended_ms):
+            said.state = op.LinkState.NORMAL
+            link.stopped = ""
+        else:
+            # A stop that is over already ends the breaker's own and leaves what others announced.
+            said = op.LinkState(account=link.account, state=op.LinkState.SUSPENDED, from_ms=1, until_ms=2)
+        try:
+            await self._seat.ledger.submit(said)
+        except LedgerError as error:
+            link.stopped = link.stopped or f"the ledger does not answer: {error}"
+
+
+def _is_breakers(window: pb.LinkWindow) -> bool:
+    return window.state == op.LinkState.SUSPENDED and not window.whole_registry and window.reason.startswith(MARK)

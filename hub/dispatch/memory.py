@@ -1,0 +1,149 @@
+"""What the dispatcher remembers of a hold between two steps, and how it begins again when it remembers nothing.
+
+All of it can be found out again: the messages from the hold, their fate from the registry, the rest from the ledger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from adapters.contract import Adapter, Report, UnsendableError
+from hub.dispatch.lines import LinkMemory
+from hub.dispatch.seat import Ledger, Seat
+from hub.dispatch.sight import Message, Sight
+from hub.dispatch.wording import build_instruction, digest_messages, join_ranges, split_for
+from hub.ledger_client import NotOnLedger
+from hub.units import Names, Unnameable
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+
+INSTRUCTED = "INSTRUCTED"
+
+
+@dataclass
+class Remembered:
+    """One hold. Written by the dispatcher's step on that hold alone."""
+
+    hold: pb.HoldInfo
+    messages: list[Message] = field(default_factory=list)
+    digest: bytes = b""
+    unsendable: str = ""
+    mine: int = 0
+    send_until_ms: int = 0
+    references: dict[int, str] = field(default_factory=dict)
+    stuck: str = ""
+    stuck_until_ms: int = 0
+    why: str = ""
+    due_ms: int = 0
+    alert: str = ""
+
+    def note(self, place: int, message: Message) -> None:
+        """Keep what became of a message, and what the registry calls it."""
+        self.messages[place] = message
+        if isinstance(message.answer, Report) and message.answer.reference:
+            self.references[place] = message.answer.reference
+
+
+class Pending(NamedTuple):
+    """A line of the backlog."""
+
+    hold: bytes
+    account: str
+    registry: str
+    units: int
+    phase: str
+    attempt: int
+    since_ms: int
+    expected_ms: int
+    """When an outcome may be expected; 0: it was not sent yet."""
+    why: str
+    alert: str
+    late: bool
+    at_risk: bool
+    """It may still be unconfirmed at the end of the year (UTC)."""
+
+
+def build_sight(known: Remembered, link: LinkMemory, seat: Seat, settling_ms: int, busy: bool, quiet_ms: int) -> Sight:
+    """Everything the next decision depends on, as of now."""
+    hold, now = known.hold, seat.now_ms()
+    messages = [m._replace(not_before_ms=max(m.not_before_ms, quiet_ms)) for m in known.messages]
+    if link.breaker.is_open and not link.breaker.lets_try(now):
+        rest = link.breaker.trial_ms
+        messages = [m._replace(not_before_ms=max(m.not_before_ms, rest), why=link.breaker.describe()) for m in messages]
+    return Sight(
+        now_ms=now,
+        instructed=hold.phase == INSTRUCTED,
+        attempt=hold.attempt,
+        dispatched_ms=hold.dispatched_ms,
+        expires_ms=hold.expires_ms,
+        captured_units=hold.captured,
+        released_units=hold.released,
+        held_units=sum(item.units for item in hold.ranges),
+        link_stopped=link.stopped,
+        link_stopped_until_ms=link.stopped_until_ms,
+        settling_ms=settling_ms,
+        messages=tuple(messages),
+        unsendable=known.unsendable,
+        mine=known.mine,
+        send_until_ms=known.send_until_ms,
+        timeout_ms=seat.timeout_ms,
+        busy=busy,
+        stuck=known.stuck if now < known.stuck_until_ms else "",
+    )
+
+
+async def begin(hold: pb.HoldInfo, account: pb.Account, seat: Seat, names: Names) -> Remembered:
+    """Remember a hold for the first time, or again after a restart: every message may have been sent."""
+    known, adapter = Remembered(hold), seat.adapters[hold.registry]
+    try:
+        lots = await names.to_serials(await find_held(hold, seat.ledger))
+        there = await seat.ledger.account(hold.to_account) if hold.to_account else None
+        to_account = there.link.registry_account if there is not None else ""
+        whole = build_instruction(hold, account.link.registry_account, to_account, lots, seat.details(hold))
+        instructions = split_for(adapter, whole)
+        known.digest = digest_messages(adapter, instructions)
+    except (Unnameable, UnsendableError) as error:
+        known.unsendable = f"cannot be said to {hold.registry}: {error}"
+        return known
+    known.messages = [Message(instruction) for instruction in instructions]
+    if hold.phase == INSTRUCTED and hold.instruction != known.digest:
+        known.alert = "what would be sent now is not what was dispatched: the words about the hold have changed"
+    return known
+
+
+async def find_held(hold: pb.HoldInfo, ledger: Ledger) -> list[op.Range]:
+    """The ranges that were held at first, also after a part of them was captured or released."""
+    if not hold.captured and not hold.released:
+        return join_ranges(hold.ranges)
+    try:
+        event = await ledger.event_at(hold.opened.height, hold.opened.ordinal)
+    except NotOnLedger as error:
+        raise Unnameable(f"what was held at first cannot be read: {error}") from error
+    return join_ranges(move.range for move in event.moves)
+
+
+def describe_pending(known: Remembered, adapter: Adapter, now_ms: int, year_ends_ms: int) -> Pending:
+    """The hold's line of the backlog."""
+    hold = known.hold
+    sent = hold.phase == INSTRUCTED
+    expected = 0
+    if known.messages:
+        from_ms = hold.dispatched_ms if sent else now_ms
+        expected = max(adapter.expects(message.instruction, from_ms) for message in known.messages)
+        told = [m.answer.due_ms for m in known.messages if isinstance(m.answer, Report) and m.answer.due_ms]
+        expected = max(told, default=expected)
+    return Pending(
+        hold=hold.hold,
+        account=hold.account,
+        registry=hold.registry,
+        units=sum(item.units for item in hold.ranges),
+        phase=hold.phase,
+        attempt=hold.attempt,
+        since_ms=hold.dispatched_ms if sent else 0,
+        expected_ms=expected if sent else 0,
+        why=known.stuck or known.why,
+        alert=known.stuck or known.unsendable or known.alert,
+        late=sent and 0 < expected < now_ms,
+        at_risk=expected >= year_ends_ms,
+    )

@@ -1,0 +1,118 @@
+"""What the dispatcher writes on the ledger about a hold: attempts, captures, releases. Each may be repeated unharmed.
+
+A capture names ranges, so the same one again is refused; a release has an id made of what it releases, so two processes
+release once; an attempt is won by whoever's transaction comes first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import NamedTuple
+
+from adapters.contract import Moment, Refused, Report
+from hub.dispatch.memory import Remembered
+from hub.dispatch.seat import Seat
+from hub.dispatch.sight import Dispatch, Message, Release
+from hub.dispatch.wording import join_ranges
+from hub.ledger_client import OutcomeUnknown, Receipt, make_number
+from hub.units import Names, Unnameable
+from keeling.v1 import operations_pb2 as op
+
+
+class Outcome(StrEnum):
+    """What became of a record."""
+
+    DONE = "done"
+    TAKEN = "taken"
+    """Somebody else has this attempt."""
+    LATER = "later"
+    """The ledger says not now; `Recorded.until_ms` when it says until when."""
+    OVER = "over"
+    """The hold has ended."""
+    STUCK = "stuck"
+
+
+class Recorded(NamedTuple):
+    """The outcome, and the ledger's words."""
+
+    outcome: Outcome
+    detail: str = ""
+    until_ms: int = 0
+
+
+_OVER = ("HOLD_ENDED", "HOLD_EXPIRED", "HOLD_NOT_FOUND")
+_LATER = ("LINK_SUSPENDED", "NOT_SETTLED_YET", "UNITS_RESTRICTED")
+
+
+def _read(receipt: Receipt) -> Recorded:
+    if receipt.accepted:
+        return Recorded(Outcome.DONE)
+    detail = f"{receipt.reason}: {receipt.detail}"
+    if receipt.reason == "ATTEMPT_TAKEN":
+        return Recorded(Outcome.TAKEN, receipt.detail)
+    if receipt.reason in _OVER:
+        return Recorded(Outcome.OVER, detail)
+    if receipt.reason in _LATER:
+        return Recorded(Outcome.LATER, detail, int(receipt.values.get("until_ms", "0")))
+    return Recorded(Outcome.STUCK, detail)
+
+
+async def record_dispatch(seat: Seat, known: Remembered, step: Dispatch) -> Recorded:
+    """Record an attempt under an id nobody else has: accepted means that this process alone may send it."""
+    said = op.Dispatch(hold=known.hold.hold, attempt=step.attempt, instruction=known.digest, lookup=step.lookup)
+    try:
+        return _read(await seat.ledger.submit(said))
+    except OutcomeUnknown as error:
+        return Recorded(Outcome.TAKEN, f"whether it was recorded is not known: {error}")
+
+
+async def record_capture(seat: Seat, names: Names, known: Remembered, message: Message, grade: str) -> Recorded:
+    """Take over the units the registry really used, but for those that are taken over already."""
+    report = message.answer
+    if not isinstance(report, Report):
+        raise TypeError("only what a registry reported is captured")
+    try:
+        parts = await names.find(report.done)
+    except Unnameable as error:
+        return Recorded(Outcome.STUCK, f"the registry used units that are not known here: {error}")
+    ours = known.hold.hold.hex()
+    fresh = join_ranges(part.range for part in parts if part.captured_by != ours)
+    if not fresh:
+        return Recorded(Outcome.DONE)
+    evidence = op.Evidence(digest=seat.keep(report.evidence), grade=grade, reference=report.reference)
+    said = op.Capture(hold=known.hold.hold, ranges=fresh, evidence=evidence, effective=_when(report.effective))
+    try:
+        return _read(await seat.ledger.submit(said, attests=True))
+    except OutcomeUnknown as error:
+        return Recorded(Outcome.LATER, str(error))
+
+
+async def record_release(seat: Seat, known: Remembered, step: Release, grade: str) -> Recorded:
+    """Give back what the registry will not do. Its id is made of what it says: the same again has no second effect."""
+    message, hold = known.messages[step.place], known.hold
+    answer = message.answer
+    if not isinstance(answer, Report | Refused):
+        raise TypeError("only on the registry's word is anything released")
+    reference = answer.reference if isinstance(answer, Report) else message.instruction.key
+    said = op.Release(
+        hold=hold.hold,
+        units=step.units,
+        reason=(answer.reason or "the registry did not do it")[:200],
+        evidence=op.Evidence(digest=seat.keep(answer.evidence), grade=grade, reference=reference),
+    )
+    seed = b"".join([hold.hold, *(n.to_bytes(8, "big") for n in (hold.captured, hold.released, step.units))])
+    number = make_number(hold.dispatched_ms, hashlib.sha256(seed).digest())
+    try:
+        recorded = _read(await seat.ledger.submit(said, number=number, attests=True))
+    except OutcomeUnknown as error:
+        return Recorded(Outcome.LATER, str(error))
+    if recorded.detail.startswith("ID_USED_WITH_OTHER_CONTENT"):
+        return Recorded(Outcome.LATER, "released already")
+    return recorded
+
+
+def _when(moment: Moment | None) -> op.When | None:
+    if moment is None:
+        return None
+    return op.When(ms=moment.ms, precision=op.When.INSTANT if moment.exact else op.When.DATE)

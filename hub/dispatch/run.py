@@ -1,0 +1,330 @@
+"""The dispatcher: looks at every live hold of its links, does the next step of each, and looks again.
+
+Nothing here decides: `decide` does. Nothing here is kept: after a restart the same holds are looked at with nothing
+remembered, and end the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Final
+
+from adapters.contract import Answer, Change, Found, Question, Report
+from hub.dispatch.absorb import Call, absorb
+from hub.dispatch.decide import compute_pause, decide
+from hub.dispatch.lines import Lines, LinkMemory
+from hub.dispatch.memory import INSTRUCTED, Pending, Remembered, begin, build_sight, describe_pending
+from hub.dispatch.recording import Outcome, Recorded, record_capture, record_dispatch, record_release
+from hub.dispatch.seat import Seat
+from hub.dispatch.sight import Ask, Capture, Dispatch, Message, Release, Send, Standing, Step, Stuck, Wait
+from hub.ledger_client import LedgerError, NotOnLedger
+from hub.units import Names
+from keeling.v1 import ledger_pb2 as pb
+
+LIVE: Final = ("OPEN", INSTRUCTED)
+LOOK_MS: Final = 30_000
+"""The longest between two rounds, whatever is due."""
+_STUCK_PAUSE_MS: Final = 900_000
+"""What the ledger refused is tried again after this, in case somebody set it right."""
+
+
+class Figures:
+    """Counters for metrics. Plain numbers, written by the dispatcher alone."""
+
+    def __init__(self) -> None:
+        self.rounds = 0
+        self.dispatched = 0
+        self.sent = 0
+        self.asked = 0
+        self.captured_units = 0
+        self.released_units = 0
+        self.answers: dict[str, int] = {}
+
+
+class Dispatcher:
+    """One hub's dispatcher. For one event loop; `step` and `hear` may be called while `run` runs."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.figures: Final = Figures()
+        self.lines: Final = Lines(seat)
+        self._seat = seat
+        self._names = Names(seat.ledger)
+        self._known: dict[bytes, Remembered] = {}
+        self._accounts: dict[str, pb.Account] = {}
+        self._settling: dict[str, int] = {}
+        self._working: dict[bytes, asyncio.Lock] = {}
+        self._wake = asyncio.Event()
+
+    # -- rounds
+
+    async def step(self) -> int:
+        """One round: every live hold as far as it goes now. Returns when the next is due, in ms of the hub's clock."""
+        self.figures.rounds += 1
+        holds = await self._find_holds()
+        await self.lines.probe()
+        gate = asyncio.Semaphore(self._seat.at_once)
+
+        async def work(hold: pb.HoldInfo) -> None:
+            async with gate:
+                await self._advance(hold)
+
+        await asyncio.gather(*(work(hold) for hold in holds))
+        now = self._seat.now_ms()
+        due = [known.due_ms for known in self._known.values() if known.due_ms]
+        due += [link.breaker.trial_ms for link in self.lines.links() if link.breaker.is_open]
+        return min([max(each, now) for each in due] + [now + LOOK_MS])
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Rounds until `stop`; `wake` starts the next one at once. The ledger not answering only delays."""
+        ended = asyncio.ensure_future(stop.wait())
+        while not stop.is_set():
+            self._wake.clear()
+            try:
+                due = await self.step()
+            except LedgerError:
+                due = self._seat.now_ms() + 1_000
+            woken = asyncio.ensure_future(self._wake.wait())
+            pause = max(0, due - self._seat.now_ms()) / 1000
+            await asyncio.wait({ended, woken}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            woken.cancel()
+        ended.cancel()
+
+    def wake(self) -> None:
+        """Something happened (a new hold, a notice, a link that works again): look now."""
+        self._wake.set()
+
+    async def hear(self, registry: str, change: Change) -> bool:
+        """Take a registry's news about a hold of ours: ask about it now. False: it is about none; attest it."""
+        known = next((each for each in self._known.values() if _is_about(each, registry, change)), None)
+        if known is None:
+            return False
+        for place, message in enumerate(known.messages):
+            known.messages[place] = message._replace(not_before_ms=0)
+        await self._advance(known.hold)
+        return True
+
+    def backlog(self) -> list[Pending]:
+        """Everything that is not over, oldest first, as of the last round."""
+        now = self._seat.now_ms()
+        year = datetime.fromtimestamp(now / 1000, UTC).year
+        ends = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp() * 1000)
+        lines = [
+            describe_pending(known, self._seat.adapters[known.hold.registry], now, ends)
+            for known in self._known.values()
+        ]
+        return sorted(lines, key=lambda line: (line.since_ms or now, line.hold))
+
+    async def _find_holds(self) -> list[pb.HoldInfo]:
+        """Live holds that are ours to dispatch, in order of dispatch; the rest is forgotten."""
+        self._accounts.clear()
+        self._settling.clear()
+        found = []
+        for hold in await self._seat.ledger.live_holds():
+            if hold.registry not in self._seat.adapters:
+                continue
+            account = await self._account(hold.account)
+            if account.link.registry == hold.registry and account.link.hub == self._seat.participant:
+                found.append(hold)
+        live = {hold.hold for hold in found}
+        for gone in [each for each in self._known if each not in live]:
+            self._forget(gone)
+        return sorted(found, key=lambda hold: (hold.dispatched_ms or hold.expires_ms, hold.hold))
+
+    async def _account(self, name: str) -> pb.Account:
+        if name not in self._accounts:
+            self._accounts[name] = await self._seat.ledger.account(name)
+            self.lines.see(self._accounts[name])
+        return self._accounts[name]
+
+    async def _settling_ms(self, registry: str) -> int:
+        if registry not in self._settling:
+            self._settling[registry] = int((await self._seat.ledger.registry_policy(registry)).settling_ms)
+        return self._settling[registry]
+
+    def _forget(self, hold: bytes) -> None:
+        self._known.pop(hold, None)
+        self._working.pop(hold, None)
+
+    # -- one hold
+
+    async def _advance(self, hold: pb.HoldInfo) -> None:
+        """Step after step until the hold waits, is over, or needs a person."""
+        lock = self._working.setdefault(hold.hold, asyncio.Lock())
+        async with lock:
+            try:
+                current: pb.HoldInfo | None = await self._seat.ledger.hold(hold.hold)
+                while current is not None and current.phase in LIVE:
+                    known = await self._remember(current)
+                    step = await self._decide(known)
+                    if not await self._perform(known, step):
+                        return
+                    current = await self._seat.ledger.hold(hold.hold)
+            except NotOnLedger:
+                current = None
+        self._forget(hold.hold)
+
+    async def _remember(self, hold: pb.HoldInfo) -> Remembered:
+        known = self._known.get(hold.hold)
+        if known is None:
+            account = await self._account(hold.account)
+            known = self._known[hold.hold] = await begin(hold, account, self._seat, self._names)
+        elif known.unsendable and hold.phase == "OPEN":
+            known = self._known[hold.hold] = await begin(
+                hold, await self._account(hold.account), self._seat, self._names
+            )
+        known.hold = hold
+        return known
+
+    async def _decide(self, known: Remembered) -> Step:
+        await self._account(known.hold.account)
+        link = self._link(known)
+        settling = await self._settling_ms(known.hold.registry)
+        quiet = self.lines.quiet_until(known.hold.registry)
+        return decide(build_sight(known, link, self._seat, settling, self._is_busy(known), quiet))
+
+    def _link(self, known: Remembered) -> LinkMemory:
+        return next(link for link in self.lines.links() if link.account == known.hold.account)
+
+    def _is_busy(self, known: Remembered) -> bool:
+        if not self._seat.adapters[known.hold.registry].capabilities.in_order:
+            return False
+        others = (each for each in self._known.values() if each is not known)
+        return any(o.hold.account == known.hold.account and o.hold.phase == INSTRUCTED for o in others)
+
+    async def _perform(self, known: Remembered, step: Step) -> bool:
+        """Do one step; False: nothing more can be done now."""
+        known.due_ms, known.why = 0, ""
+        match step:
+            case Wait():
+                known.due_ms, known.why = step.until_ms, step.why
+                return False
+            case Stuck():
+                return self._stop(known, step.why)
+            case Dispatch():
+                return await self._dispatch(known, step)
+            case Send():
+                return await self._send(known, step.place)
+            case Ask():
+                return await self._ask(known, step.place)
+            case Capture():
+                return await self._capture(known, step.place)
+            case Release():
+                recorded = await record_release(self._seat, known, step, self._grade(known))
+                if recorded.outcome is Outcome.DONE:
+                    self.figures.released_units += step.units
+                return self._go_on(known, recorded)
+
+    async def _dispatch(self, known: Remembered, step: Dispatch) -> bool:
+        began = self._seat.now_ms()
+        settling = await self._settling_ms(known.hold.registry)
+        recorded = await record_dispatch(self._seat, known, step)
+        if recorded.outcome is Outcome.DONE:
+            self.figures.dispatched += 1
+            known.mine, known.send_until_ms = step.attempt, began + settling // 2
+            for place, message in enumerate(known.messages):
+                if step.attempt == 1 or message.standing is Standing.NOTHING:
+                    known.messages[place] = message._replace(standing=Standing.READY, not_before_ms=0, failures=0)
+            return True
+        if recorded.outcome is Outcome.TAKEN:
+            pause = self._seat.now_ms() + compute_pause(began, began)
+            for place, message in enumerate(known.messages):
+                if message.standing is not Standing.ANSWERED:
+                    waiting = message._replace(standing=Standing.UNSURE, not_before_ms=pause, why=recorded.detail)
+                    known.messages[place] = waiting
+            return True
+        return self._go_on(known, recorded)
+
+    async def _send(self, known: Remembered, place: int) -> bool:
+        """Send what this process alone may send, if its attempt is still the newest when its turn comes."""
+        adapter, hold = self._seat.adapters[known.hold.registry], known.hold.hold
+        await self.lines.turn(known.hold.registry)
+        known.hold = await self._seat.ledger.hold(hold)
+        current = known.hold.phase == INSTRUCTED and known.hold.attempt == known.mine
+        if not current or self._seat.now_ms() >= known.send_until_ms:
+            known.messages[place] = known.messages[place]._replace(standing=Standing.UNSURE)
+            return True
+        self.figures.sent += 1
+        message = known.messages[place]
+        known.messages[place] = message._replace(standing=Standing.UNSURE)
+        answer, began, ended = await self.lines.call(self._link(known), lambda: adapter.instruct(message.instruction))
+        return self._take_in(known, place, message, answer, began, ended, sent=True)
+
+    async def _ask(self, known: Remembered, place: int) -> bool:
+        adapter, message = self._seat.adapters[known.hold.registry], known.messages[place]
+        await self.lines.turn(known.hold.registry)
+        self.figures.asked += 1
+        references = (known.references[place],) if place in known.references else ()
+        question = Question(message.instruction, references, known.hold.dispatched_ms)
+        answer, began, ended = await self.lines.call(self._link(known), lambda: adapter.ask(question))
+        return self._take_in(known, place, message, answer, began, ended, sent=False)
+
+    def _take_in(
+        self,
+        known: Remembered,
+        place: int,
+        message: Message,
+        answer: Answer | Found,
+        began: int,
+        ended: int,
+        *,
+        sent: bool,
+    ) -> bool:
+        registry = known.hold.registry
+        lately = self.lines.throttled_lately(registry)
+        call = Call(began, ended, known.hold.dispatched_ms, self._seat.jitter(), lately)
+        can = self._seat.adapters[registry].capabilities
+        taken = absorb(message, answer, call, can, sent=sent)
+        known.note(place, taken.message)
+        known.alert = taken.alert
+        self.lines.keep_quiet(registry, taken.quiet_until_ms)
+        name = type(answer).__name__
+        self.figures.answers[name] = self.figures.answers.get(name, 0) + 1
+        if isinstance(answer, Report):
+            self._seat.keep(answer.evidence)
+        return True
+
+    async def _capture(self, known: Remembered, place: int) -> bool:
+        message = known.messages[place]
+        recorded = await record_capture(self._seat, self._names, known, message, self._grade(known))
+        if recorded.outcome is Outcome.DONE:
+            self.figures.captured_units += message.done_units - message.recorded_units
+            known.messages[place] = message._replace(recorded_units=message.done_units)
+        return self._go_on(known, recorded)
+
+    def _grade(self, known: Remembered) -> str:
+        return self._seat.adapters[known.hold.registry].capabilities.grade
+
+    def _go_on(self, known: Remembered, recorded: Recorded) -> bool:
+        match recorded.outcome:
+            case Outcome.STUCK:
+                return self._stop(known, recorded.detail)
+            case Outcome.LATER:
+                now = self._seat.now_ms()
+                known.due_ms = max(recorded.until_ms, now + compute_pause(known.hold.dispatched_ms or now, now))
+                known.why = recorded.detail
+                return False
+        return True
+
+    def _stop(self, known: Remembered, why: str) -> bool:
+        """Leave the hold to a person; it is tried again after a while."""
+        now = self._seat.now_ms()
+        known.stuck = why
+        if now >= known.stuck_until_ms:
+            known.stuck_until_ms = now + _STUCK_PAUSE_MS
+        known.due_ms = known.stuck_until_ms
+        return False
+
+
+def _is_about(known: Remembered, registry: str, change: Change) -> bool:
+    """Whether the news is about an instructed hold: by our key, by the registry's reference, else by its units."""
+    hold = known.hold
+    if hold.registry != registry or hold.phase != INSTRUCTED:
+        return False
+    keys = {message.instruction.key for message in known.messages}
+    if change.key:
+        return change.key in keys
+    if change.reference and change.reference in known.references.values():
+        return True
+    lots = [lot for message in known.messages for lot in message.instruction.lots]
+    return change.serials is not None and any(lot.overlaps(change.serials) for lot in lots)
