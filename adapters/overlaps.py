@@ -54,6 +54,11 @@ class SeenRanges:
             space = self._spaces[serials.space] = _Space()
         return space.add(serials.first, serials.last, row << _STATE_BITS | state)
 
+    def find(self, serials: SerialRange) -> Clash | None:
+        """Return the row it would clash with, and remember nothing."""
+        space = self._spaces.get(serials.space)
+        return None if space is None else space.find(serials.first, serials.last)
+
 
 class _Space:
     """Ranges as integers (first, size, row, state), sorted, in chunks so that inserting stays cheap."""
@@ -62,11 +67,28 @@ class _Space:
         self._chunks: Final[list[list[int]]] = [[]]
         self._lows: Final[list[int]] = [0]
 
+    def find(self, first: int, last: int) -> Clash | None:
+        key = (first << _SIZE_BITS | last - first) << _SIZE_SHIFT
+        place = max(bisect_right(self._lows, key) - 1, 0)
+        return self._clash_at(place, bisect_left(self._chunks[place], key), first, last)
+
     def add(self, first: int, last: int, row_and_state: int) -> Clash | None:
         key = (first << _SIZE_BITS | last - first) << _SIZE_SHIFT | row_and_state
         place = bisect_right(self._lows, key) - 1
         chunk = self._chunks[place]
         at = bisect_left(chunk, key)
+        if (clash := self._clash_at(place, at, first, last)) is not None:
+            return clash
+        chunk.insert(at, key)
+        if len(chunk) > _CHUNK_RANGES_MAX:
+            half = len(chunk) // 2
+            self._chunks.insert(place + 1, chunk[half:])
+            self._lows.insert(place + 1, chunk[half])
+            del chunk[half:]
+        return None
+
+    def _clash_at(self, place: int, at: int, first: int, last: int) -> Clash | None:
+        chunk = self._chunks[place]
         if at or place:
             below = chunk[at - 1] if at else self._chunks[place - 1][-1]
             if (below >> _FIRST_SHIFT) + (below >> _SIZE_SHIFT & _SIZE_MASK) >= first:
@@ -75,12 +97,6 @@ class _Space:
             above = chunk[at] if at < len(chunk) else self._chunks[place + 1][0]
             if above >> _FIRST_SHIFT <= last:
                 return _clash(above)
-        chunk.insert(at, key)
-        if len(chunk) > _CHUNK_RANGES_MAX:
-            half = len(chunk) // 2
-            self._chunks.insert(place + 1, chunk[half:])
-            self._lows.insert(place + 1, chunk[half])
-            del chunk[half:]
         return None
 
 

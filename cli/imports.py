@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,11 +17,12 @@ from cli.quantities import format_quantity, format_units
 from cli.session import Session
 
 if TYPE_CHECKING:
-    from cli.importing.report import Report
-    from cli.importing.run import Source
+    from cli.importing.run import Outcome, Source
     from cli.writing import Hand
 
 app = typer.Typer()
+_NAME_CHARACTERS: Final = 23
+"""Of a run's name: the day and twelve digits."""
 
 
 @reads(app, "import")
@@ -41,6 +42,9 @@ def import_files(
     page: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one page that stands alone.")
     ] = None,
+    as_of: Annotated[
+        str, typer.Option("--as-of", metavar="DATE", help="The day of the export; default: the latest any row states.")
+    ] = "",
     key: Annotated[
         Path | None, typer.Option("--as", metavar="KEYFILE", help="An importer's key; default: the profile's.")
     ] = None,
@@ -48,7 +52,8 @@ def import_files(
     """Load exports: every row ends as lot, evidence, duplicate or refused, and the sums equal the file's.
 
     Only news is handed in, under names that come from the registry: running the same files again changes nothing, and
-    an import that was stopped goes on where it was. Active units lie in unassigned@REGISTRY, not tradable until an
+    an import that was stopped goes on where it was. Of an export that is older than what the ledger knows, only what
+    was not known is taken. Active units lie in unassigned@REGISTRY, not tradable until an
     account claims them (keeling account link). Files that complete each other, such as issuances and retirements, are
     best given together.
 
@@ -58,76 +63,107 @@ def import_files(
       keeling import transactions.csv --registry verra
       keeling import issuances.csv retirements.csv --registry gold_standard --strict
     """
-    from cli.failures import code_of
     from cli.importing import run
+    from cli.importing.lookup import NodeLedger
+    from cli.importing.spool import Spool
     from cli.writing import load_hand
 
-    source = run.read_source(registry, files)
-    plans = run.make_plans(session, source)
-    planned = run.build_report(source, plans)
-    hand = load_hand(session, key)
-    outcome = run.Outcome({}, 0, 0, 0)
-    if dry_run or strict:
-        outcome = run.try_out(session, run.pack_all(session, source, plans, hand), hand)
-    settled = run.settle_report(planned, outcome)
-    stopped = strict and (outcome.reason or _has_refused(settled))
-    if not dry_run and not stopped:
-        with _progress() as progress:
-            outcome = run.hand_in_all(session, source, plans, hand, progress)
-        settled = run.settle_report(planned, outcome)
-    path = _write_report(source, settled, report, dry_run)
-    facts = _keep_report(session, source, settled, None if dry_run or stopped or not outcome.transactions else hand)
+    with Spool() as spool:
+        source = run.read_source(spool, registry, files, _parse_day(as_of))
+        run.plan_all(NodeLedger(session), spool, source.run)
+        hand = load_hand(session, key)
+        outcome = run.Outcome(None, 0, 0, 0)
+        if dry_run or strict:
+            outcome = run.try_out(session, source, hand)
+        stopped = bool(strict and (outcome.reason or spool.has_refused()))
+        if not dry_run and not stopped:
+            spool.forget_refusals()
+            with _progress() as progress:
+                outcome = run.hand_in_all(session, source, hand, progress)
+        told, facts, path = _report(session, source, report, dry_run)
+        if not dry_run and not stopped and outcome.transactions:
+            _keep_report(session, source, facts, hand)
     write_page(page, facts)
-    answer = add_findings(_tell(source, settled, path, dry_run or bool(stopped), outcome.transactions), facts)
+    answer = add_findings(_tell(source, told, path, dry_run or stopped, outcome.transactions), facts)
+    return _conclude(answer, outcome, stopped)
+
+
+def _conclude(answer: Answer, outcome: Outcome, stopped: bool) -> Answer:
+    """The answer with its exit code, and with what went wrong."""
+    from cli.failures import code_of
+
     if stopped:
         complaint = "REFUSED_ROWS: --strict, and some rows are refused: nothing was taken"
         return answer._replace(code=ExitCode.REFUSED, complaint=complaint)
     if outcome.reason:
-        return answer._replace(code=code_of(outcome.reason), complaint=_complain(outcome.refused))
+        return answer._replace(code=code_of(outcome.reason), complaint=_complain(outcome))
     return answer
 
 
-def _has_refused(report: Report) -> bool:
-    return any(line.verdict.fate == "refused" for line in report.lines)
+def _parse_day(text: str) -> str:
+    from datetime import date
+
+    if not text:
+        return ""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise misused(f"{text!r} is no day", "write it as YYYY-MM-DD") from error
 
 
-def _complain(refused: Any) -> str:
-    key, verdict = next(iter(refused.items()), ("", None))
-    if verdict is None:
+def _complain(outcome: Outcome) -> str:
+    if outcome.refused is None:
         return "the ledger refused to register projects"
-    return f"{verdict.reason}: {len(refused)} batches were refused, the first is {key}: {verdict.detail}"
+    key, verdict = outcome.refused
+    return f"{verdict.reason}: {outcome.refused_batches} batches were refused, the first is {key}: {verdict.detail}"
 
 
-def _write_report(source: Source, report: Report, wanted: Path | None, dry_run: bool) -> Path | None:
-    """Write every row's fate to a new file: no report is ever overwritten."""
-    from cli.importing.report import format_csv
-    from network.files import write_new_file
+def _report(
+    session: Session, source: Source, wanted: Path | None, dry_run: bool
+) -> tuple[dict[str, Any], dict[str, Any], Path | None]:
+    """Go through all rows once: the command's facts, the owner's report, and every row's fate in a file."""
+    from cli.importing import page, run
+    from cli.importing.report import RowWriter, Tally
+    from hub.reports.summary import Summary
+    from network.files import open_new_file
 
+    summary, tally = Summary(source.registry, source.run.id, source.names, source.notes), Tally(source.names)
+    path = _choose_path(source, wanted, dry_run)
+    with open_new_file(path, 0o644) if path else nullcontext() as file:
+        writer = RowWriter(source.names, file.write) if file else None
+        for row, verdict in run.read_lines(source.spool):
+            tally.add(row, verdict)
+            summary.add_row(page.build_row(source.names, row, verdict))
+            if writer is not None:
+                writer.add(row, verdict)
+        if writer is not None:
+            writer.flush()
+    for _, plan in source.spool.plans():
+        summary.add_batch(page.build_batch(plan))
+    for each in run.find_disagreements(session, source.spool):
+        summary.add_disagreement(each)
+    facts = tally.facts(plan for _, plan in source.spool.plans())
+    return facts, summary.finish(source.emails_removed), path
+
+
+def _choose_path(source: Source, wanted: Path | None, dry_run: bool) -> Path | None:
+    """Where every row's fate is written; nowhere for a trial. No report is ever overwritten."""
     if wanted is None and dry_run:
         return None
-    names = [wanted] if wanted else [Path(f"import-{source.run.id[:12]}{tail}.csv") for tail in _tails()]
-    for path in names:
-        try:
-            write_new_file(path, format_csv(report), 0o644)
-        except FileExistsError:
-            continue
-        return path
-    raise misused(f"{names[0]} exists already", "choose another name with --report; the import itself is done")
+    names = [wanted] if wanted else [Path(f"import-{source.run.id[:_NAME_CHARACTERS]}{tail}.csv") for tail in _tails()]
+    path = next((name for name in names if not name.exists()), None)
+    if path is None:
+        raise misused(f"{names[0]} exists already", "choose another name with --report; the import itself is done")
+    return path
 
 
-def _keep_report(session: Session, source: Source, report: Report, hand: Hand | None) -> dict[str, Any]:
-    """The report as facts. Of an import that changed something it is kept here, and its digest on the ledger."""
+def _keep_report(session: Session, source: Source, facts: dict[str, Any], hand: Hand) -> None:
+    """Keep the report of an import that changed something, and its digest on the ledger."""
     from cli.importing import run, shelved
-    from cli.importing.page import build_report_input
-    from hub.reports.summary import digest_report, summarise
+    from hub.reports.summary import digest_report
 
-    disagreements = run.find_disagreements(session, source)
-    given = (source.registry, source.run.id, report, source.notes, disagreements, source.emails_removed)
-    facts = summarise(build_report_input(*given))
-    if hand is not None:
-        shelved.keep(source.run.id, facts)
-        run.anchor_report(session, source, digest_report(facts), hand)
-    return facts
+    shelved.keep(source.run.id, facts)
+    run.anchor_report(session, source, digest_report(facts), hand)
 
 
 def write_page(path: Path | None, facts: dict[str, Any]) -> None:
@@ -168,16 +204,16 @@ def _tails() -> list[str]:
     return ["", *(f"-{number}" for number in range(2, 1000))]
 
 
-def _tell(source: Source, report: Report, path: Path | None, dry_run: bool, transactions: int) -> Answer:
-    from cli.importing.report import facts_of_report, tell_report
+def _tell(source: Source, facts: dict[str, Any], path: Path | None, dry_run: bool, transactions: int) -> Answer:
+    from cli.importing.report import tell_report
     from keeling.units import unassigned_account
 
-    facts = facts_of_report(report)
     account = unassigned_account(source.registry)
     facts |= {
         "run": source.run.id,
         "registry": source.registry,
         "files": list(source.names),
+        "as_of": source.run.as_of,
         "evidence": source.run.evidence.hex(),
         "notes": list(source.notes),
         "dry_run": dry_run,
@@ -186,6 +222,7 @@ def _tell(source: Source, report: Report, path: Path | None, dry_run: bool, tran
         "account": account,
     }
     lines: list[str | Grid] = [*tell_report(facts), *source.notes]
+    lines.append(f"the files know up to {source.run.as_of}" if source.run.as_of else "no row of the files has a date")
     lines.append(f"run {source.run.id}" + (" (nothing was changed)" if dry_run else ""))
     if facts["batches"]:
         lines.append(f"active units are in {account}: not tradable until claimed (keeling account link)")

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
@@ -46,10 +48,17 @@ def read_private_file(path: Path, what: str) -> bytes:
 
 def write_new_file(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
     """Create `path` with `data`, durable when this returns; raise `FileExistsError` rather than overwrite."""
+    with open_new_file(path, mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_new_file(path: Path, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
+    """Create `path` to be written piece by piece, durable at the end; raise `FileExistsError` rather than overwrite."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)
-        file.write(data)
+        yield file
         file.flush()
         os.fsync(descriptor)
     sync_folder(path.parent)

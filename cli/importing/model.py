@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from adapters.exports import Effective, Record, UnitRow
+from adapters.exports import Effective, Period, Record, UnitRow
 
 TERMINAL: Final = frozenset({"RETIRED", "USED", "CANCELLED", "CONVERTED", "ENDED"})
 """States of which an export cannot tell one from another for sure; see `keeling.units.TERMINAL`."""
@@ -23,6 +23,8 @@ class Fate(StrEnum):
     LABELLED = "labelled"
     """All were, in this state; labels are new."""
     KNOWN = "known"
+    OLDER = "older"
+    """The ledger has later news of some of its units than the file can have; the rest it has too."""
     CONTRADICTS = "contradicts"
     """The ledger has some of its units in a state that an export cannot change; both sides are recorded."""
     EVIDENCE = "evidence"
@@ -35,6 +37,7 @@ ROW_CLASS: Final[Mapping[Fate, str]] = {
     Fate.CHANGED: "lot",
     Fate.LABELLED: "lot",
     Fate.KNOWN: "lot",
+    Fate.OLDER: "lot",
     Fate.CONTRADICTS: "lot",
     Fate.EVIDENCE: "evidence",
     Fate.DUPLICATE: "duplicate",
@@ -78,6 +81,9 @@ class KnownLot(NamedTuple):
     """The state its registry is recorded to show instead, if that is an open contradiction."""
     whole: tuple[int, int] = (0, 0)
     """First and last number of the whole lot on the ledger; equal to each other and 0 for one that is only planned."""
+    as_of: str = ""
+    """The day (YYYY-MM-DD) up to which the ledger's knowledge of its state reaches, where that is known: of the export
+    that said it, or on which the state began."""
 
 
 class Stranger(NamedTuple):
@@ -123,19 +129,30 @@ class Seen(NamedTuple):
     because: str = ""
 
 
+class About(NamedTuple):
+    """What the rows of a batch say of it, for its issue on the ledger: facts of the best row for each."""
+
+    project: str
+    programme: str
+    space: str
+    serial_form: str
+    host: str
+    issued: Effective | None
+    vintage: Period | None
+    grain: str
+
+
 class BatchPlan(NamedTuple):
-    """What to hand in for one batch, and each row's verdict."""
+    """What to hand in for one batch, and what came of its rows. Verdicts and observations may be kept elsewhere."""
 
     key: str
-    rows: tuple[UnitSource, ...]
-    verdicts: tuple[Verdict, ...]
-    issued: tuple[Seen, ...]
-    """What rows that show a whole issuance say; handed in before `shown`."""
-    shown: tuple[Seen, ...]
+    about: About
     first: int
     last: int
     """The extent the batch will have."""
     exists: bool
+    has_news: bool
+    """Something was observed that the ledger does not have."""
     becomes_exact: bool
     assumes_numbers: bool
     was_exact: bool
@@ -144,8 +161,13 @@ class BatchPlan(NamedTuple):
     lots_split: int
     """Lots of the ledger that will be cut because a part of them changed."""
     units: Mapping[str, int]
-    """Units by what happens to them: "new", "changed", "known", "contradicts"."""
+    """Units by what happens to them: "new", "changed", "known", "older", "contradicts"."""
+    verdicts: tuple[Verdict, ...] = ()
+    """Of each row, in the order given; empty where they were laid down as they came."""
+    issued: tuple[Seen, ...] = ()
+    """What rows that show a whole issuance say; handed in before `shown`."""
+    shown: tuple[Seen, ...] = ()
 
     @property
     def is_news(self) -> bool:
-        return bool(self.issued or self.shown or self.becomes_exact)
+        return self.has_news or self.becomes_exact

@@ -7,13 +7,13 @@ comes into being whole; where they do not, every transaction is news by itself a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple, TypeVar
 
 from adapters.exports import Effective, Precision
+from cli.importing.identity import Run
 from cli.importing.model import BatchPlan, Seen
-from cli.importing.plan import shows_issuance
 from cli.quantities import milliseconds
-from keeling.serials import print_range
 from keeling.v1 import operations_pb2 as op
 
 OBSERVATIONS_MAX: Final = 200
@@ -25,15 +25,7 @@ SUBMISSION_TRANSACTIONS_MAX: Final = 200
 TEXT_MAX: Final = 256
 """Characters the ledger takes of a destination and of the words for it."""
 _GRADE: Final = "C"
-
-
-class Run(NamedTuple):
-    """What identifies an import: the same files give the same run."""
-
-    id: str
-    registry: str
-    evidence: bytes
-    """SHA-256 over the digests of all rows, e-mail addresses removed before."""
+_Dated = TypeVar("_Dated", op.Issue, op.ExtendBatch)
 
 
 class Parcel(NamedTuple):
@@ -42,43 +34,44 @@ class Parcel(NamedTuple):
     key: str
     operations: tuple[op.RegisterProject | op.Issue | op.ExtendBatch | op.Anchor, ...]
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes in a submission."""
+        return sum(operation.ByteSize() for operation in self.operations) + 200
 
-def build_parcels(plan: BatchPlan, run: Run) -> list[Parcel]:
-    """The transactions that bring one batch's news."""
-    operations: list[op.Issue | op.ExtendBatch] = []
+
+def build_parcels(plan: BatchPlan, run: Run, issued: Iterable[Seen], shown: Iterable[Seen]) -> Iterator[Parcel]:
+    """The transactions that bring one batch's news, `issued` before `shown`."""
+    yield from _pack(plan.key, _build_operations(plan, run, issued, shown))
+
+
+def _build_operations(
+    plan: BatchPlan, run: Run, issued: Iterable[Seen], shown: Iterable[Seen]
+) -> Iterator[op.Issue | op.ExtendBatch]:
     evidence = op.Evidence(digest=run.evidence, grade=_GRADE, reference=run.id)
-    layers = [list(_cut(layer)) for layer in (plan.issued, plan.shown)]
-    pieces = [piece for layer in layers for piece in layer]
-    if not plan.exists and pieces:
-        operations.append(_issue(plan, run, pieces.pop(0), evidence))
-    for piece in pieces:
+    exists = plan.exists
+    for piece in (piece for layer in (issued, shown) for piece in _cut(layer)):
+        if not exists:
+            yield _issue(plan, run, piece, evidence)
+            exists = True
+            continue
         observations = [_observation(seen) for seen in piece]
-        operations.append(op.ExtendBatch(batch=plan.key, observations=observations, evidence=evidence, run=run.id))
+        yield op.ExtendBatch(batch=plan.key, observations=observations, evidence=evidence, run=run.id)
     if plan.becomes_exact:
-        operations.append(
-            op.ExtendBatch(
-                batch=plan.key, evidence=evidence, run=run.id, exact=True, numbers_assumed=plan.assumes_numbers
-            )
+        whole = op.ExtendBatch(
+            batch=plan.key, evidence=evidence, run=run.id, exact=True, numbers_assumed=plan.assumes_numbers
         )
-    return list(_pack(plan.key, operations))
+        yield _with_vintage(whole, plan)
 
 
-def build_registrations(plans: Iterable[BatchPlan], registry: str) -> list[op.RegisterProject]:
-    """One registration for each project of a batch that is new here, in order.
+def build_registration(plan: BatchPlan, registry: str) -> op.RegisterProject:
+    """The registration of a batch's project.
 
     Without a host: a project may be in several countries, and which one is a fact of each batch.
     """
-    found: dict[str, op.RegisterProject] = {}
-    for plan in plans:
-        if not plan.exists and plan.is_news:
-            row = plan.rows[0].record
-            name = name_project(registry, row.batch.project)
-            text = f"{row.batch.programme} {row.batch.project}"
-            found.setdefault(
-                name,
-                op.RegisterProject(project=name, programme=row.batch.programme, name=text),
-            )
-    return list(found.values())
+    about = plan.about
+    name = name_project(registry, about.project)
+    return op.RegisterProject(project=name, programme=about.programme, name=f"{about.programme} {about.project}")
 
 
 def name_project(registry: str, project: str) -> str:
@@ -91,7 +84,7 @@ def pack_submissions(parcels: Iterable[Parcel]) -> Iterator[list[Parcel]]:
     group: list[Parcel] = []
     size = 0
     for parcel in parcels:
-        weight = sum(operation.ByteSize() for operation in parcel.operations) + 200
+        weight = parcel.weight
         if group and (size + weight > SUBMISSION_BYTES_MAX or len(group) == SUBMISSION_TRANSACTIONS_MAX):
             yield group
             group, size = [], 0
@@ -101,12 +94,13 @@ def pack_submissions(parcels: Iterable[Parcel]) -> Iterator[list[Parcel]]:
         yield group
 
 
-def _cut(layer: Sequence[Seen]) -> Iterator[Sequence[Seen]]:
-    for at in range(0, len(layer), OBSERVATIONS_MAX):
-        yield layer[at : at + OBSERVATIONS_MAX]
+def _cut(layer: Iterable[Seen]) -> Iterator[list[Seen]]:
+    rest = iter(layer)
+    while piece := list(islice(rest, OBSERVATIONS_MAX)):
+        yield piece
 
 
-def _pack(key: str, operations: Sequence[op.Issue | op.ExtendBatch]) -> Iterator[Parcel]:
+def _pack(key: str, operations: Iterable[op.Issue | op.ExtendBatch]) -> Iterator[Parcel]:
     group: list[op.Issue | op.ExtendBatch] = []
     size = observations = 0
     for operation in operations:
@@ -122,26 +116,27 @@ def _pack(key: str, operations: Sequence[op.Issue | op.ExtendBatch]) -> Iterator
 
 
 def _issue(plan: BatchPlan, run: Run, piece: Sequence[Seen], evidence: op.Evidence) -> op.Issue:
-    rows = [row.record for row in plan.rows]
-    stated = [row for row in rows if row.batch.vintage is not None]
-    best = min(stated, key=lambda row: (not row.batch.vintage_exact, not shows_issuance(row)), default=None)
-    issued = min((row.batch.issued for row in rows if row.batch.issued is not None), default=None)
+    about = plan.about
     operation = op.Issue(
         batch=plan.key,
-        project=name_project(run.registry, rows[0].batch.project),
-        programme=rows[0].batch.programme,
-        space=rows[0].serials.space,
+        project=name_project(run.registry, about.project),
+        programme=about.programme,
+        space=about.space,
         first_number=str(plan.first),
         units=plan.last - plan.first + 1,
         extent=op.Issue.AT_LEAST,
-        serial_form=print_range(rows[0].serials),
-        host=next((row.batch.host for row in rows if row.batch.host), ""),
+        serial_form=about.serial_form,
+        host=about.host,
         evidence=evidence,
-        effective=_when(issued),
+        effective=_when(about.issued),
         observations=[_observation(seen) for seen in piece],
     )
-    if best is not None and best.batch.vintage is not None:
-        first, last = best.batch.vintage
+    return _with_vintage(operation, plan)
+
+
+def _with_vintage(operation: _Dated, plan: BatchPlan) -> _Dated:
+    if plan.about.vintage is not None:
+        first, last = plan.about.vintage
         operation.vintage_start.CopyFrom(_day_when(first.isoformat()))
         operation.vintage_end.CopyFrom(_day_when(last.isoformat()))
     return operation

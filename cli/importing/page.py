@@ -1,50 +1,26 @@
-"""From an import to the report its owner reads: rows, batches and disagreements as `hub.reports` takes them. Pure."""
+"""From an import to the report its owner reads: rows and batches as `hub.reports` takes them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from adapters.exports import Effective, EvidenceRow, Period, Precision, Record, UnitRow
 from adapters.labels import EX_ANTE
-from cli.importing.model import ROW_CLASS
-from cli.importing.report import Line, Report
-from hub.reports.model import BatchState, Disagreement, ReportInput, Row
+from cli.importing.model import ROW_CLASS, BatchPlan, SourceRow, Verdict
+from hub.reports.model import BatchState, Row
 from keeling.serials import print_range
 
 
-def build_report_input(
-    registry: str,
-    run: str,
-    report: Report,
-    notes: Sequence[str],
-    disagreements: Sequence[Disagreement],
-    emails_removed: Mapping[str, int],
-) -> ReportInput:
-    """Everything the page says, before it is added up."""
-    return ReportInput(
-        registry,
-        run,
-        report.files,
-        tuple(notes),
-        tuple(_build_row(report.files, line) for line in report.lines),
-        tuple(
-            BatchState(
-                plan.key,
-                plan.becomes_exact or plan.was_exact,
-                plan.unseen_after,
-                plan.rows[0].record.grain.name,
-            )
-            for plan in sorted(report.plans, key=lambda plan: plan.key)
-        ),
-        tuple(disagreements),
-        emails_removed,
-    )
+def build_batch(plan: BatchPlan) -> BatchState:
+    """A batch as the report takes it."""
+    return BatchState(plan.key, plan.becomes_exact or plan.was_exact, plan.unseen_after, plan.about.grain)
 
 
-def _build_row(files: Sequence[str], line: Line) -> Row:
-    record, verdict = line.source.record, line.verdict
+def build_row(files: Sequence[str], source: SourceRow, verdict: Verdict) -> Row:
+    """A row as the report takes it."""
+    record = source.record
     row = Row(
-        files[line.source.file],
+        files[source.file],
         record.source.row,
         ROW_CLASS[verdict.fate],
         verdict.fate.value,

@@ -3,16 +3,22 @@
 Rows of one batch are laid over the lots the ledger has. What is not there is new; what is there in another state
 changes, while nobody has claimed it; what the ledger knows better stands against the row and both are recorded
 (`node.core.observe` decides the same way). A row that shows a whole issuance says that units came into being, not
-that they are still active.
+that they are still active. A file that is older than what the ledger knows of some units says nothing new of them.
+
+A batch is planned in one go where its rows fit in memory (`plan_batch`), else in windows of numbers by whoever keeps
+the rows (`cli.importing.big`): first `Frame` from all rows, then `admit` each, then `lay` them down window by window.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
 
-from adapters.exports import Answer, Extent, UnitRow, UnitStatus
+from adapters.exports import Answer, UnitRow, UnitStatus
+from cli.importing.about import AboutBuilder
+from cli.importing.frame import Claim, Frame, build_frame, claim_of, find_shift, shift_lots, shows_issuance
 from cli.importing.model import LIVE, TERMINAL, BatchPlan, Fate, KnownBatch, KnownLot, Seen, UnitSource, Verdict
 from cli.importing.shelf import Part, Shelf
 
@@ -34,49 +40,31 @@ SIDES_SHOWN_MAX: Final = 3
 _STATUS_OF: Final = {state: "ACTIVE" if state == "FREE" else state for state in _STATES.values()}
 
 
-def plan_batch(key: str, rows: Sequence[UnitSource], known: KnownBatch, unassigned: str) -> BatchPlan:
-    """The plan for the rows of one batch, given what the ledger has of it. `unassigned` is its registry's account."""
-    rows = _settle_first_numbers(rows, known)
-    known = _settle_known(rows, known)
-    return _Planner(key, rows, known, unassigned).plan()
+def plan_batch(key: str, rows: Sequence[UnitSource], known: KnownBatch, unassigned: str, as_of: str = "") -> BatchPlan:
+    """The plan for the rows of one batch, given what the ledger has of it.
 
-
-def _settle_first_numbers(rows: Sequence[UnitSource], known: KnownBatch) -> Sequence[UnitSource]:
-    """Rows that state a quantity and no numbers start at 0 where number 0 was seen elsewhere, else at 1."""
-    counted = [not row.record.batch.first_known for row in rows]
-    from_zero = (known.exists and known.first == 0) or any(
-        row.record.serials.first == 0 for row, unsure in zip(rows, counted, strict=True) if not unsure
-    )
-    if not from_zero or not any(counted):
-        return rows
-    return [_start_at_zero(row) if unsure else row for row, unsure in zip(rows, counted, strict=True)]
-
-
-def _settle_known(rows: Sequence[UnitSource], known: KnownBatch) -> KnownBatch:
-    """What the ledger will have once a row shows the number below an assumed first one (`node.core.numbering`)."""
-    shown = [row.record.serials for row in rows if not shows_issuance(row.record)]
-    below = known.first - 1
-    if not known.assumed or min((each.first for each in shown), default=known.first) != below:
-        return known
+    `unassigned` is its registry's account, `as_of` the day up to which the file knows; empty: not known.
+    """
+    claims = [claim_of(at, row.record) for at, row in enumerate(rows)]
+    frame = build_frame(claims, known)
     last = next((lot for lot in known.lots if lot.first <= known.last <= lot.last), None)
-    if last is None or last.state not in ("FREE", "BUFFER") or max(each.last for each in shown) >= known.last:
-        return known
-    kept = [lot for lot in known.lots if lot is not last]
-    if last.first < known.last:
-        kept.append(last._replace(last=known.last - 1))
-    single = last._replace(first=below, last=below, whole=(below, below))
-    return known._replace(first=below, last=known.last - 1, lots=tuple(sorted([single, *kept])), assumed=False)
-
-
-def _start_at_zero(row: UnitSource) -> UnitSource:
-    serials = row.record.serials
-    moved = serials._replace(first=0, last=serials.units - 1)
-    return row._replace(record=row.record._replace(serials=moved))
-
-
-def shows_issuance(row: UnitRow) -> bool:
-    """Whether the row shows a whole issuance, not the present state of some units."""
-    return row.batch.extent is Extent.EXACT
+    settled = find_shift(frame, known, last)
+    planner = Planner(key, frame, settled, unassigned, as_of)
+    verdicts: dict[int, Verdict] = {}
+    for claim in sorted(claims, key=attrgetter("shown")):
+        if (refusal := planner.admit(claim)) is not None:
+            verdicts[claim.ordinal] = refusal
+    fresh = [(at, row.record) for at, row in enumerate(rows) if at not in verdicts]
+    for at, row in enumerate(rows):
+        planner.about.add(at, row.record)
+    laid = planner.lay(fresh, shift_lots(known.lots, known, settled, last), None)
+    verdicts |= dict(laid.verdicts)
+    issued, shown = ([seen for layer, seen in laid.news if layer is wanted] for wanted in (False, True))
+    return planner.finish()._replace(
+        verdicts=tuple(verdicts[at] for at in range(len(rows))),
+        issued=tuple(sorted(issued, key=attrgetter("first"))),
+        shown=tuple(sorted(shown, key=attrgetter("first"))),
+    )
 
 
 def list_labels(row: UnitRow) -> tuple[str, ...]:
@@ -111,106 +99,163 @@ def _both_sides(part: Part, lot: KnownLot, said: str) -> str:
     return f"{part.first} to {part.last}: the ledger has {lot.state} in {lot.account}, the file shows {said}"
 
 
-class _Planner:
-    """Lays the rows of one batch over its lots, issuances first."""
+class _Row:
+    """A row that is being laid down: up to where, and what came of it so far."""
 
-    def __init__(self, key: str, rows: Sequence[UnitSource], known: KnownBatch, unassigned: str) -> None:
+    def __init__(self, ordinal: int, record: UnitRow) -> None:
+        self.ordinal = ordinal
+        self.record = record
+        self.shown = not shows_issuance(record)
+        self.at = record.serials.first
+        self.fates: set[Fate] = set()
+        self.against: list[str] = []
+        self.news: list[Seen] = []
+
+    @property
+    def order(self) -> tuple[bool, int]:
+        return self.shown, self.ordinal
+
+
+class Laid(NamedTuple):
+    """What came of a window: rows that are done, and observations with whether they are of shown states."""
+
+    verdicts: list[tuple[int, Verdict]]
+    news: list[tuple[bool, Seen]]
+
+
+class Planner:
+    """Lays the rows of one batch over its lots: issuances first, else in their order."""
+
+    def __init__(self, key: str, frame: Frame, known: KnownBatch, unassigned: str, as_of: str) -> None:
+        self.about = AboutBuilder()
         self._key = key
-        self._rows = rows
+        self._frame = frame
         self._known = known
         self._unassigned = unassigned
-        self._shelf = Shelf(known.lots)
+        self._as_of = as_of
         self._units: Counter[str] = Counter()
         self._changed: Counter[tuple[int, int]] = Counter()  # units that change, by whole lot on the ledger
+        self._split = 0
         self._first, self._last = known.first, known.last
-        self._space = rows[0].record.serials.space
-        whole = [row.record.serials for row in rows if shows_issuance(row.record)]
-        self._whole = (min(s.first for s in whole), max(s.last for s in whole)) if whole else None
+        self._shown_last = -1
+        self._has_news = False
+        self._open: list[_Row] = []
+        self._shelf = Shelf(())
 
-    def plan(self) -> BatchPlan:
-        verdicts: dict[int, Verdict] = {}
-        layers: tuple[list[Seen], list[Seen]] = ([], [])
-        for layer, is_issuance in enumerate((True, False)):
-            for at, row in enumerate(self._rows):
-                if shows_issuance(row.record) is is_issuance:
-                    verdicts[at] = self._refuse(row.record) or self._take(row.record, layers[layer])
-        grown = (self._last - self._first) - (self._known.last - self._known.first)
-        after = self._known.unseen + grown - self._units[Fate.NEW.value]
-        becomes_exact = self._whole == (self._first, self._last) and not self._known.exact and after == 0
-        return BatchPlan(
-            key=self._key,
-            rows=tuple(self._rows),
-            verdicts=tuple(verdicts[at] for at in range(len(self._rows))),
-            issued=tuple(sorted(layers[0], key=lambda seen: seen.first)),
-            shown=tuple(sorted(layers[1], key=lambda seen: seen.first)),
-            first=self._first,
-            last=self._last,
-            exists=self._known.exists,
-            becomes_exact=becomes_exact,
-            assumes_numbers=becomes_exact and self._assumes_numbers(),
-            was_exact=self._known.exact,
-            unseen_before=self._known.unseen,
-            unseen_after=after,
-            lots_split=sum(units < last - first + 1 for (first, last), units in self._changed.items()),
-            units=dict(self._units),
-        )
+    def admit(self, claim: Claim) -> Verdict | None:
+        """Why a row cannot be taken into this batch; None if it can. The extent grows with rows that can.
 
-    def _assumes_numbers(self) -> bool:
-        """No row and no lot shows whether the issuance counts from 0 or from 1: its last number, or number 0."""
-        if any(row.record.batch.first_known for row in self._rows if shows_issuance(row.record)):
-            return False
-        ends = [row.record.serials.last for row in self._rows if not shows_issuance(row.record)]
-        return self._first != 0 and self._last not in ends and self._known.last != self._last
-
-    def _refuse(self, row: UnitRow) -> Verdict | None:
-        """Why the row cannot be taken into this batch; None if it can. The extent grows with rows that can."""
-        serials = row.serials
-        if serials.space != self._space:
-            text = f"the serial is of space {serials.space}, other rows of batch {self._key} of {self._space}"
+        Every row is to be admitted before any is laid down: those that show issuances first, else in their order.
+        """
+        if claim.space != self._frame.space:
+            text = f"the serial is of space {claim.space}, other rows of batch {self._key} of {self._frame.space}"
             return Verdict(Fate.REFUSED, "CONTRADICTION", text)
-        base = self._known.base if self._known.exists else serials.first - serials.first % ALIGNMENT
-        if not base <= serials.first <= serials.last < base + ALIGNMENT:
-            text = f"numbers {serials.first} to {serials.last} cross a multiple of {ALIGNMENT}"
+        shift = self._frame.starts_at_zero and claim.counted
+        first, last = claim.first - shift, claim.last - shift
+        base = self._known.base if self._known.exists else first - first % ALIGNMENT
+        if not base <= first <= last < base + ALIGNMENT:
+            text = f"numbers {first} to {last} cross a multiple of {ALIGNMENT}"
             return Verdict(Fate.REFUSED, "OUTSIDE_EXTENT", text)
-        fixed = (self._known.first, self._known.last) if self._known.exact else self._whole
-        if fixed is not None and not fixed[0] <= serials.first <= serials.last <= fixed[1]:
-            text = f"the issuance is {fixed[0]} to {fixed[1]}, the row shows {serials.first} to {serials.last}"
+        fixed = (self._known.first, self._known.last) if self._known.exact else self._frame.whole
+        if fixed is not None and not fixed[0] <= first <= last <= fixed[1]:
+            text = f"the issuance is {fixed[0]} to {fixed[1]}, the row shows {first} to {last}"
             return Verdict(Fate.REFUSED, "OUTSIDE_EXTENT", text)
         exists = self._first <= self._last
-        low = min(self._first, serials.first) if exists else serials.first
-        high = max(self._last, serials.last) if exists else serials.last
+        low, high = (min(self._first, first), max(self._last, last)) if exists else (first, last)
         for other in self._known.strangers:
             if other.first <= high and low <= other.last:
                 text = f"batch {other.batch} has {max(low, other.first)} to {min(high, other.last)} of the same space"
                 return Verdict(Fate.REFUSED, "SERIALS_OVERLAP", text)
         self._first, self._last = low, high
+        if claim.shown:
+            self._shown_last = max(self._shown_last, last)
         return None
 
-    def _take(self, row: UnitRow, news: list[Seen]) -> Verdict:
-        """Lay the row down; what is news goes to `news`."""
-        fates: set[Fate] = set()
-        own: list[Seen] = []
-        against: list[str] = []
-        buffer_from = row.serials.last - row.buffer_units + 1
-        pieces = [(row.serials.first, buffer_from - 1, _STATES[row.status]), (buffer_from, row.serials.last, "BUFFER")]
-        for first, last, said in pieces:
-            if first <= last:
-                for part in self._shelf.parts(first, last):
-                    fate = self._take_part(row, part, said, own)
-                    fates.add(fate)
-                    if fate is Fate.CONTRADICTS and part.lot is not None:
-                        against.append(_both_sides(part, part.lot, said))
-        news.extend(_join(own))
-        for fate in (Fate.CONTRADICTS, Fate.NEW, Fate.CHANGED, Fate.LABELLED):
-            if fate in fates:
-                return Verdict(fate, "", "; ".join(against[:SIDES_SHOWN_MAX]))
-        return Verdict(Fate.KNOWN)
+    def lay(self, fresh: Iterable[tuple[int, UnitRow]], lots: Sequence[KnownLot], stop: int | None) -> Laid:
+        """Lay rows down over the lots of a window of numbers that ends before `stop`, or of all that is left.
+
+        Windows come in order and without gaps; `fresh` are the rows that begin before `stop` and have not been given.
+        What a row has beyond `stop` is laid down in the next windows.
+        """
+        self._shelf = Shelf(lots)
+        rows = sorted([*self._open, *(_Row(at, self._settle(record)) for at, record in fresh)], key=attrgetter("order"))
+        laid = Laid([], [])
+        self._open = []
+        for row in rows:
+            last = row.record.serials.last if stop is None else min(row.record.serials.last, stop - 1)
+            if row.at <= last:
+                self._take(row, last)
+            done = row.record.serials.last <= last
+            kept = 0 if done else 1
+            laid.news.extend((row.shown, seen) for seen in row.news[: len(row.news) - kept])
+            row.news = row.news[len(row.news) - kept :]
+            if done:
+                laid.verdicts.append((row.ordinal, _judge(row)))
+            else:
+                self._open.append(row)
+        for whole in [whole for whole in self._changed if stop is None or whole[1] < stop]:
+            self._split += self._changed.pop(whole) < whole[1] - whole[0] + 1
+        self._has_news = self._has_news or bool(laid.news)
+        return laid
+
+    def finish(self) -> BatchPlan:
+        """The plan, when every row was laid down."""
+        known, units = self._known, self._units
+        grown = (self._last - self._first) - (known.last - known.first)
+        after = known.unseen + grown - units[Fate.NEW.value]
+        becomes_exact = self._frame.whole == (self._first, self._last) and not known.exact and after == 0
+        return BatchPlan(
+            key=self._key,
+            about=self.about.build(),
+            first=self._first,
+            last=self._last,
+            exists=known.exists,
+            has_news=self._has_news,
+            becomes_exact=becomes_exact,
+            assumes_numbers=becomes_exact and self._assumes_numbers(),
+            was_exact=known.exact,
+            unseen_before=known.unseen,
+            unseen_after=after,
+            lots_split=self._split,
+            units=dict(units),
+        )
+
+    def _settle(self, row: UnitRow) -> UnitRow:
+        """A row that states a quantity and no numbers starts at 0 where number 0 was seen, else at 1."""
+        if row.batch.first_known or not self._frame.starts_at_zero:
+            return row
+        return row._replace(serials=row.serials._replace(first=0, last=row.serials.units - 1))
+
+    def _assumes_numbers(self) -> bool:
+        """No row and no lot shows whether the issuance counts from 0 or from 1: its last number, or number 0."""
+        if self._frame.issuance_numbered or self._first == 0:
+            return False
+        return self._last not in (self._shown_last, self._known.last)
+
+    def _take(self, row: _Row, last: int) -> None:
+        """Lay the row down up to `last`; what is news goes to the row's."""
+        record, news = row.record, list[Seen]()
+        buffer_from = record.serials.last - record.buffer_units + 1
+        pieces = [
+            (row.at, min(last, buffer_from - 1), _STATES[record.status]),
+            (max(row.at, buffer_from), last, "BUFFER"),
+        ]
+        for first, end, said in pieces:
+            for part in self._shelf.parts(first, end) if first <= end else ():
+                fate = self._take_part(record, part, said, news)
+                row.fates.add(fate)
+                if fate is Fate.CONTRADICTS and part.lot is not None and len(row.against) < SIDES_SHOWN_MAX:
+                    row.against.append(_both_sides(part, part.lot, said))
+                if fate is Fate.OLDER and part.lot is not None and len(row.against) < SIDES_SHOWN_MAX:
+                    row.against.append(f"{_both_sides(part, part.lot, said)}; the ledger knows as of {part.lot.as_of}")
+        row.news = _join([*row.news, *news])
+        row.at = last + 1
 
     def _take_part(self, row: UnitRow, part: Part, said: str, news: list[Seen]) -> Fate:
         labels, lot = list_labels(row), part.lot
         fate = Fate.NEW if lot is None else self._compare(row, lot, said)
         self._units["known" if fate is Fate.LABELLED else fate.value] += part.last - part.first + 1
-        if fate is Fate.KNOWN or (fate is Fate.CONTRADICTS and lot is not None and lot.said == said):
+        if fate in (Fate.KNOWN, Fate.OLDER) or (fate is Fate.CONTRADICTS and lot is not None and lot.said == said):
             return fate
         state = lot.state if lot is not None and fate in (Fate.CONTRADICTS, Fate.LABELLED) else said
         account = lot.account if lot is not None else self._unassigned
@@ -234,4 +279,14 @@ class _Planner:
         agrees = agrees or (shows_issuance(row) and (said == "FREE" or lot.state in TERMINAL or not unclaimed))
         if agrees:
             return Fate.KNOWN if lot.labels.issuperset(list_labels(row)) else Fate.LABELLED
+        if said not in TERMINAL and self._as_of and self._as_of < lot.as_of:
+            return Fate.OLDER  # what ended, ended: an older file can know of that; that units live, it cannot
         return Fate.CHANGED if unclaimed and lot.state not in TERMINAL else Fate.CONTRADICTS
+
+
+_VERDICTS: Final = (Fate.CONTRADICTS, Fate.NEW, Fate.CHANGED, Fate.LABELLED, Fate.OLDER)
+
+
+def _judge(row: _Row) -> Verdict:
+    fate = next((fate for fate in _VERDICTS if fate in row.fates), Fate.KNOWN)
+    return Verdict(fate, "", "; ".join(row.against))

@@ -1,12 +1,15 @@
-"""The report of an import: every row with its class, sums that equal the file's, as facts, lines and a CSV file."""
+"""The report of an import: every row with its class, sums that equal the file's, as facts, lines and a CSV file.
+
+Rows are added one after another and not kept. What their owner should fix is in `hub.reports`.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from adapters.exports import DuplicateRow, EvidenceRow, Record, RefusedRow, UnitRow, UnitStatus
 from cli.importing.model import ROW_CLASS, BatchPlan, Fate, SourceRow, Verdict
@@ -30,21 +33,9 @@ COLUMNS = (
     "moved_to",
     "row_digest",
 )
-
-
-class Line(NamedTuple):
-    """One row of the file and what became of it."""
-
-    source: SourceRow
-    verdict: Verdict
-
-
-class Report(NamedTuple):
-    """All rows in file order, and what the plans of their batches came to."""
-
-    files: tuple[str, ...]
-    lines: tuple[Line, ...]
-    plans: tuple[BatchPlan, ...]
+REFUSED_LISTED_MAX: Final = 1_000
+"""Refused rows in the answer of the command; the row-by-row report has all."""
+_PIECE_CHARACTERS: Final = 1 << 18
 
 
 def judge(record: Record) -> Verdict | None:
@@ -60,23 +51,36 @@ def judge(record: Record) -> Verdict | None:
             return None
 
 
-def format_csv(report: Report) -> bytes:
-    """The row-by-row report as CSV (RFC 4180) in UTF-8."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for line in report.lines:
-        facts = facts_of_line(report, line)
-        writer.writerow([facts[name] for name in COLUMNS])
-    return text.getvalue().encode("utf-8")
+class RowWriter:
+    """The row-by-row report as CSV (RFC 4180) in UTF-8, piece by piece."""
+
+    def __init__(self, files: Sequence[str], write: Callable[[bytes], object]) -> None:
+        self._files: Final = files
+        self._write: Final = write
+        self._text = io.StringIO(newline="")
+        self._writer = csv.writer(self._text)
+        self._writer.writerow(COLUMNS)
+
+    def add(self, source: SourceRow, verdict: Verdict) -> None:
+        """Write one row."""
+        facts = facts_of_row(self._files, source, verdict)
+        self._writer.writerow([facts[name] for name in COLUMNS])
+        if self._text.tell() > _PIECE_CHARACTERS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is left."""
+        self._write(self._text.getvalue().encode("utf-8"))
+        self._text.seek(0)
+        self._text.truncate()
 
 
-def facts_of_line(report: Report, line: Line) -> dict[str, Any]:
+def facts_of_row(files: Sequence[str], source: SourceRow, verdict: Verdict) -> dict[str, Any]:
     """One row of the report."""
-    record, verdict = line.source.record, line.verdict
+    record = source.record
     units = record if isinstance(record, UnitRow) else None
     return {
-        "file": report.files[line.source.file],
+        "file": files[source.file],
         "row": record.source.row,
         "line": record.source.line,
         "class": ROW_CLASS[verdict.fate],
@@ -93,38 +97,58 @@ def facts_of_line(report: Report, line: Line) -> dict[str, Any]:
     }
 
 
-def facts_of_report(report: Report) -> dict[str, Any]:
+class Tally:
     """Sums: rows and units by class, status and grain; batches; what is new. They add up to the file."""
-    fates = Counter(line.verdict.fate.value for line in report.lines)
-    sums: dict[tuple[str, str, str], list[int]] = {}
-    for line in report.lines:
-        record = line.source.record
-        status = _status_of(record)
-        total = sums.setdefault((ROW_CLASS[line.verdict.fate], status, record.grain.name), [0, 0, 0])
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._files: Final = files
+        self._fates: Counter[str] = Counter()
+        self._sums: dict[tuple[str, str, str], list[int]] = {}
+        self._refused: list[dict[str, Any]] = []
+        self._twins = [0, 0]
+
+    def add(self, source: SourceRow, verdict: Verdict) -> None:
+        """Add one row."""
+        record, fate = source.record, verdict.fate
+        self._fates[fate.value] += 1
+        total = self._sums.setdefault((ROW_CLASS[fate], _status_of(record), record.grain.name), [0, 0, 0])
         total[0] += 1
         total[1] += record.units or 0
         total[2] += record.buffer_units if isinstance(record, UnitRow | EvidenceRow) else 0
-    refused = [line for line in report.lines if line.verdict.fate is Fate.REFUSED]
-    twins = [line.source.record for line in report.lines if _twin_of(line.source.record)]
-    units: Counter[str] = Counter()
-    for plan in report.plans:
-        units.update(plan.units)
-    return {
-        "rows": len(report.lines),
-        "rows_by_outcome": {fate.value: fates[fate.value] for fate in Fate},
-        "totals": [
+        if fate is Fate.REFUSED and len(self._refused) < REFUSED_LISTED_MAX:
+            self._refused.append(facts_of_row(self._files, source, verdict))
+        if isinstance(record, UnitRow) and record.twin is not None:
+            self._twins[0] += 1
+            self._twins[1] += record.units
+
+    def facts(self, plans: Iterable[BatchPlan]) -> dict[str, Any]:
+        """Everything added up, with what the plans of the batches come to."""
+        sums = [
             {"class": name, "status": status, "grain": grain, "rows": rows, "units": total, "buffer_units": buffer}
-            for (name, status, grain), (rows, total, buffer) in sorted(sums.items())
-        ],
-        "units_by_outcome": {name: units[name] for name in ("new", "changed", "known", "contradicts")},
-        "batches": len(report.plans),
-        "batches_new": sum(not plan.exists and plan.is_news for plan in report.plans),
-        "batches_exact": sum(_is_exact(plan) for plan in report.plans),
-        "lots_split": sum(plan.lots_split for plan in report.plans),
-        "unseen_grown": sum(max(0, plan.unseen_after - plan.unseen_before) for plan in report.plans),
-        "twins_proposed": {"rows": len(twins), "units": sum(record.units or 0 for record in twins)},
-        "refused": [facts_of_line(report, line) for line in refused],
-    }
+            for (name, status, grain), (rows, total, buffer) in sorted(self._sums.items())
+        ]
+        return {
+            "rows": sum(self._fates.values()),
+            "rows_by_outcome": {fate.value: self._fates[fate.value] for fate in Fate},
+            "totals": sums,
+            **_facts_of_plans(plans),
+            "twins_proposed": {"rows": self._twins[0], "units": self._twins[1]},
+            "refused": self._refused,
+        }
+
+
+def _facts_of_plans(plans: Iterable[BatchPlan]) -> dict[str, Any]:
+    units: Counter[str] = Counter()
+    facts = dict.fromkeys(("batches", "batches_new", "batches_exact", "lots_split", "unseen_grown"), 0)
+    for plan in plans:
+        units.update(plan.units)
+        facts["batches"] += 1
+        facts["batches_new"] += not plan.exists and plan.is_news
+        facts["batches_exact"] += plan.becomes_exact or plan.was_exact
+        facts["lots_split"] += plan.lots_split
+        facts["unseen_grown"] += max(0, plan.unseen_after - plan.unseen_before)
+    names = ("new", "changed", "known", "older", "contradicts")
+    return {"units_by_outcome": {name: units[name] for name in names}, **facts}
 
 
 def tell_report(facts: Mapping[str, Any]) -> list[str | Grid]:
@@ -141,6 +165,9 @@ def tell_report(facts: Mapping[str, Any]) -> list[str | Grid]:
         lines.append(f"{format_units(facts['lots_split'])} lots split, {changed} units changed state")
     if facts["unseen_grown"]:
         lines.append(f"{format_units(facts['unseen_grown'])} units between them are unseen: in no account")
+    if outcomes["older"]:
+        older = f"{format_units(outcomes['older'])} rows, {format_units(facts['units_by_outcome']['older'])} units"
+        lines.append(f"{older}: the ledger has later news of them than this file, of which nothing was taken")
     twins = facts["twins_proposed"]
     if twins["rows"]:
         moved = f"{format_units(twins['rows'])} rows, {format_units(twins['units'])} units"
@@ -148,12 +175,12 @@ def tell_report(facts: Mapping[str, Any]) -> list[str | Grid]:
     if facts["refused"]:
         rows = [(each["file"], str(each["row"]), each["reason"], each["detail"]) for each in facts["refused"][:20]]
         lines += [Grid(("refused in", ">row", "reason", "because"), rows)]
-        more = len(facts["refused"]) - len(rows)
+        more = outcomes["refused"] - len(rows)
         lines += [f"and {format_units(more)} more, see the report"] if more else []
     return lines
 
 
-_RARE = ("changed", "labelled", "contradicts", "evidence", "duplicate", "refused")
+_RARE = ("changed", "labelled", "older", "contradicts", "evidence", "duplicate", "refused")
 
 
 def _summary(facts: Mapping[str, Any], grain: str) -> str:
@@ -180,20 +207,3 @@ def _status_of(record: Record) -> str:
     if isinstance(record, UnitRow):
         return record.status.value
     return record.kind.value if isinstance(record, EvidenceRow) else ""
-
-
-def _twin_of(record: Record) -> bool:
-    return isinstance(record, UnitRow) and record.twin is not None
-
-
-def _is_exact(plan: BatchPlan) -> bool:
-    return plan.becomes_exact or plan.was_exact
-
-
-def replace_verdicts(lines: Sequence[Line], refused: Mapping[str, Verdict]) -> Iterable[Line]:
-    """The lines with the ledger's own refusals put on the rows of the batches it refused."""
-    for line in lines:
-        record = line.source.record
-        verdict = refused.get(record.batch.key) if isinstance(record, UnitRow) else None
-        takes = line.verdict.fate not in (Fate.REFUSED, Fate.KNOWN)
-        yield line._replace(verdict=verdict) if verdict is not None and takes else line

@@ -1,26 +1,30 @@
 """One import from files to report: read, look up, plan, hand in, and tell what became of every row.
 
-Decisions are in `plan` and `packing`. An import may be stopped anywhere: it looks before it submits, so running it
-again goes on where it stopped and ends in the same state.
+Decisions are in `plan` and `packing`; rows lie in the `spool`, a few thousand of them in memory at a time. An import
+may be stopped anywhere: it looks before it submits, so running it again goes on where it stopped and ends in the same
+state.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from adapters.exports import Record, UnitRow
 from adapters.registry import find_adapter, parse_file
 from adapters.tabular import count_emails
 from cli.exits import ExitCode, Failed
 from cli.identifiers import make_uuid7
-from cli.importing.lookup import look_up
-from cli.importing.model import BatchPlan, Fate, KnownBatch, SourceRow, UnitSource, Verdict
-from cli.importing.packing import Parcel, Run, build_parcels, build_registrations, pack_submissions
+from cli.importing.big import WINDOW_ROWS, plan_big
+from cli.importing.identity import Run, RunBuilder
+from cli.importing.lookup import Ledger, NodeLedger, look_up
+from cli.importing.model import Fate, SourceRow, Verdict
+from cli.importing.packing import Parcel, build_parcels, build_registration, pack_submissions
 from cli.importing.plan import plan_batch
-from cli.importing.report import Line, Report, judge, replace_verdicts
+from cli.importing.ranges import SpilledRanges
+from cli.importing.report import judge
+from cli.importing.spool import Spool, SpooledBatch
 from cli.issue import find_new_projects
 from cli.session import Session
 from cli.transactions import build_transaction
@@ -32,132 +36,183 @@ from keeling.units import unassigned_account
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 
+Choose = Callable[[list[op.RegisterProject]], Iterable[op.RegisterProject]]
+"""Which of some projects' registrations the ledger needs."""
+
 ROUNDS_MAX: Final = 3
 """Times a batch is planned again because somebody else brought it in between."""
 _STANDING: Final = frozenset({Reason.ACCEPTED, Reason.PROJECT_EXISTS})
 _DRY_RUN_TRANSACTIONS_MAX: Final = 500
+_PROJECTS_ASKED_AT_ONCE: Final = 200
+_PROJECTS_KEPT: Final = 20_000
 
 
 class Source(NamedTuple):
-    """The files of an import, read and understood."""
+    """The files of an import, read and understood; their rows are in the spool."""
 
     registry: str
     names: tuple[str, ...]
     notes: tuple[str, ...]
-    rows: tuple[SourceRow, ...]
+    spool: Spool
     run: Run
     emails_removed: Mapping[str, int]
     """By file."""
 
-    def batches(self) -> dict[str, list[UnitSource]]:
-        """Rows that name units, by batch, in file order."""
-        found: dict[str, list[UnitSource]] = {}
-        for row in self.rows:
-            if isinstance(row.record, UnitRow):
-                found.setdefault(row.record.batch.key, []).append(UnitSource(row.file, row.record))
-        return found
-
 
 class Outcome(NamedTuple):
-    """What the ledger said. `refused` are batches it did not take; `reason` the first reason, 0 for none."""
+    """What the ledger said. `refused` is the first batch it did not take, if any; `reason` the first reason or 0."""
 
-    refused: Mapping[str, Verdict]
+    refused: tuple[str, Verdict] | None
+    refused_batches: int
     reason: int
     transactions: int
-    height: int
 
 
-def read_source(registry: str, paths: Sequence[Path]) -> Source:
-    """Read the files; `FileError` names the first that cannot be read, before anything is handed in."""
-    rows: list[SourceRow] = []
+def read_source(spool: Spool, registry: str, paths: Sequence[Path], as_of: str = "") -> Source:
+    """Read the files into the spool; `FileError` names the first that cannot be read, before anything is handed in."""
     notes: list[str] = []
     emails: dict[str, int] = {}
-    for at, path in enumerate(paths):
-        raw = path.read_bytes()
-        parsed = parse_file(registry, raw, file_name=path.name)
-        emails[path.name] = count_emails(raw)
-        notes += [f"{path.name}: {note}" for note in parsed.notes]
-        rows += [SourceRow(at, record) for record in parsed.rows()]
     name = find_adapter(registry).name
-    run = identify_run(name, [row.record for row in rows])
-    return Source(name, tuple(path.name for path in paths), tuple(notes), tuple(rows), run, emails)
+    run = RunBuilder(name)
+    for at, path in enumerate(paths):
+        parsed = parse_file(registry, lambda path=path: path.open("rb"), file_name=path.name)  # type: ignore[misc]
+        emails[path.name] = count_emails(lambda path=path: path.open("rb"))  # type: ignore[misc]
+        notes += [f"{path.name}: {note}" for note in parsed.notes]
+        spool.add(at, run.watch(parsed.rows(SpilledRanges(spool.database))))
+    names = tuple(path.name for path in paths)
+    return Source(name, names, tuple(notes), spool, run.build(as_of), emails)
 
 
-def identify_run(registry: str, records: Iterable[Record]) -> Run:
-    """The run of these rows: the same rows of the same registry give the same id, on any machine."""
-    evidence = hashlib.sha256(b"".join(record.source.digest for record in records)).digest()
-    digest = hashlib.sha256(b"keeling/import/v1\n" + registry.encode("utf-8") + b"\n" + evidence)
-    return Run(digest.digest()[:16].hex(), registry, evidence)
+def plan_all(ledger: Ledger, spool: Spool, run: Run, batches: Iterable[SpooledBatch] | None = None) -> None:
+    """Plan the batches of a run, or some of them, from the spool into the spool."""
+    account = unassigned_account(run.registry)
+    for group in _group(spool.batches() if batches is None else batches):
+        if group[0].rows > WINDOW_ROWS:
+            plan_big(ledger, spool, group[0], account, run.as_of)
+            continue
+        rows = {batch.key: spool.units(batch.number) for batch in group}
+        known = look_up(ledger, {key: [row for _, row in found] for key, found in rows.items()})
+        for batch in group:
+            found = rows[batch.key]
+            plan = plan_batch(batch.key, [row for _, row in found], known[batch.key], account, run.as_of)
+            spool.put_verdicts((at, verdict) for (at, _), verdict in zip(found, plan.verdicts, strict=True))
+            news = [*((False, seen) for seen in plan.issued), *((True, seen) for seen in plan.shown)]
+            spool.put_news(batch.number, news)
+            spool.put_plan(batch.number, plan)
 
 
-def plan_all(source: Source, known: Mapping[str, KnownBatch], keys: Iterable[str] | None = None) -> list[BatchPlan]:
-    """Plans for the batches of a file, or for some of them."""
-    account, batches = unassigned_account(source.registry), source.batches()
-    return [plan_batch(key, batches[key], known[key], account) for key in (batches if keys is None else keys)]
+def _group(batches: Iterable[SpooledBatch]) -> Iterator[list[SpooledBatch]]:
+    """Batches side by side as long as their rows fit in memory together; one that does not fit is alone."""
+    group: list[SpooledBatch] = []
+    rows = 0
+    for batch in batches:
+        if group and rows + batch.rows > WINDOW_ROWS:
+            yield group
+            group, rows = [], 0
+        group.append(batch)
+        rows += batch.rows
+    if group:
+        yield group
 
 
-def build_report(source: Source, plans: Sequence[BatchPlan]) -> Report:
-    """Every row with its verdict, in file order."""
-    verdicts = {
-        (row.file, row.record.source.row): verdict
-        for plan in plans
-        for row, verdict in zip(plan.rows, plan.verdicts, strict=True)
-    }
-    lines = [Line(row, judge(row.record) or verdicts[row.file, row.record.source.row]) for row in source.rows]
-    return Report(source.names, tuple(lines), tuple(plans))
+def read_lines(spool: Spool) -> Iterator[tuple[SourceRow, Verdict]]:
+    """Every row in file order, with its verdict."""
+    for source, verdict in spool.lines():
+        decided = judge(source.record) or verdict
+        if decided is None:
+            raise LookupError(f"row {source.record.source.row} was not planned")
+        yield source, decided
 
 
-def make_plans(session: Session, source: Source) -> list[BatchPlan]:
-    """Look up what the ledger knows, and plan."""
-    return plan_all(source, look_up(session, source.batches()))
+def pack_news(spool: Spool, run: Run, batches: Iterable[SpooledBatch], choose: Choose = list) -> Iterator[Parcel]:
+    """All transactions of the news of these batches; a project that is new comes before its batches.
+
+    `choose` says which of some registrations the ledger needs.
+    """
+    registered: dict[str, None] = {}
+    rest = iter(batches)
+    while group := [(batch, spool.plan(batch.number)) for batch in islice(rest, _PROJECTS_ASKED_AT_ONCE)]:
+        news = [(batch, plan) for batch, plan in group if plan.is_news]
+        wanted: dict[str, op.RegisterProject] = {}
+        for _, plan in news:
+            registration = build_registration(plan, run.registry)
+            if not plan.exists and registration.project not in registered:
+                wanted.setdefault(registration.project, registration)
+        yield from (Parcel("", (each,)) for each in choose(list(wanted.values())))
+        if len(registered) > _PROJECTS_KEPT:
+            registered.clear()
+        registered |= dict.fromkeys(wanted)
+        for batch, plan in news:
+            yield from build_parcels(plan, run, spool.news(batch.number, False), spool.news(batch.number, True))
 
 
-def pack_all(session: Session, source: Source, plans: Sequence[BatchPlan], hand: Hand) -> list[Parcel]:
-    """All transactions of the news in these plans: new projects first."""
-    registrations = build_registrations(plans, source.registry)
-    parcels = [Parcel("", (each,)) for each in find_new_projects(session, registrations, hand)]
-    return [*parcels, *(parcel for plan in plans if plan.is_news for parcel in build_parcels(plan, source.run))]
+def _pack(session: Session, source: Source, batches: Iterable[SpooledBatch], hand: Hand) -> Iterator[Parcel]:
+    return pack_news(
+        source.spool, source.run, batches, lambda some: find_new_projects(session, some, hand) if some else []
+    )
 
 
-def try_out(session: Session, parcels: Sequence[Parcel], hand: Hand) -> Outcome:
+def try_out(session: Session, source: Source, hand: Hand) -> Outcome:
     """What the ledger would say of the first 500 transactions, changing nothing."""
-    some = parcels[:_DRY_RUN_TRANSACTIONS_MAX]
+    some = list(islice(_pack(session, source, source.spool.batches(), hand), _DRY_RUN_TRANSACTIONS_MAX))
     if not some:
-        return Outcome({}, 0, 0, 0)
-    submissions = [_format(session, group, hand) for group in pack_submissions(some)]
-    results = send(session, submissions, dry_run=True)
-    refused = dict(_refusals(some, results))
-    reason = next((result.reason for result in results if result.reason not in _STANDING), 0)
-    return Outcome(refused, reason, len(parcels), 0)
+        return Outcome(None, 0, 0, 0)
+    results = send(session, [_format(session, group, hand) for group in pack_submissions(some)], dry_run=True)
+    tried = _Tried(source.spool)
+    tried.add(some, results)
+    return tried.outcome()
 
 
-def hand_in_all(
-    session: Session, source: Source, plans: list[BatchPlan], hand: Hand, progress: Callable[[int, int], None]
-) -> Outcome:
-    """Submit all news; batches that came into being in between are planned again. `progress(done, all)`."""
-    refused: dict[str, Verdict] = {}
-    pending, sent, height, reason = list(plans), 0, 0, 0
+def hand_in_all(session: Session, source: Source, hand: Hand, progress: Callable[[int, int], None]) -> Outcome:
+    """Submit all news; batches that came into being in between are planned again. `progress(done, all)` in batches."""
+    tried, spool = _Tried(source.spool), source.spool
+    pending: Iterable[SpooledBatch] = spool.batches()
+    size = spool.batches_size()
     for _ in range(ROUNDS_MAX):
-        parcels = pack_all(session, source, pending, hand)
-        done, again = 0, list[str]()
-        for group in pack_submissions(parcels):
-            results = _submit(session, group, hand)
-            done, sent = done + len(group), sent + len(group)
-            height = max([height, *(result.place.height for result in results)])
-            for key, verdict in _refusals(group, results):
-                if verdict.reason == Reason.BATCH_EXISTS.name:
-                    again.append(key)
-                else:
-                    refused[key] = verdict
-                    reason = reason or Reason[verdict.reason]
-            progress(done, len(parcels))
-        if not again:
-            return Outcome(refused, reason, sent, height)
-        batches = source.batches()
-        known = look_up(session, {key: batches[key] for key in again})
-        pending = plan_all(source, known, again)
+        tried.again = {}
+        for group in pack_submissions(_pack(session, source, pending, hand)):
+            tried.add(group, _submit(session, group, hand))
+            progress(spool.place_of(group[-1].key), size)
+        if not tried.again:
+            return tried.outcome()
+        pending = [found[0] for key in tried.again if (found := spool.batch_named(key)) is not None]
+        for batch in pending:
+            spool.forget_plan(batch.number)
+        plan_all(NodeLedger(session), spool, source.run, pending)
     text = "another import brings the same batches right now"
     raise Failed(ExitCode.REFUSED, text, reason=Reason.BATCH_EXISTS.name, advice="run this one again when it is done")
+
+
+class _Tried:
+    """What came of transactions so far."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool: Final = spool
+        self._first: tuple[str, Verdict] | None = None
+        self._refused = 0
+        self._reason = 0
+        self._transactions = 0
+        self.again: dict[str, None] = {}
+        """Batches that exist now and did not when they were planned."""
+
+    def add(self, group: Sequence[Parcel], results: Sequence[pb.TransactionResult]) -> None:
+        """Look at the results of transactions. A project that is there already is no refusal."""
+        self._transactions += len(group)
+        for parcel, result in zip(group, results, strict=True):
+            if result.reason in _STANDING:
+                continue
+            if result.reason == Reason.BATCH_EXISTS and parcel.key:
+                self.again[parcel.key] = None
+                continue
+            self._reason = self._reason or result.reason
+            if parcel.key:
+                verdict = Verdict(Fate.REFUSED, result.reason_name, result.detail)
+                self._refused += self._spool.refuse(parcel.key, verdict)
+                self._first = self._first or (parcel.key, verdict)
+
+    def outcome(self) -> Outcome:
+        """All of it."""
+        return Outcome(self._first, self._refused, self._reason, self._transactions)
 
 
 def anchor_report(session: Session, source: Source, digest: bytes, hand: Hand) -> bool:
@@ -171,25 +226,14 @@ def name_anchor(run: str) -> str:
     return f"import/{run}"
 
 
-def find_disagreements(session: Session, source: Source) -> list[Disagreement]:
+def find_disagreements(session: Session, spool: Spool) -> Iterator[Disagreement]:
     """Open disagreements about units of the batches in these files."""
-    keys = source.batches()
-    pages = session.ask_pages(session.ledger.ListDiscrepancies, pb.ListRequest(open_only=True))
-    found = [each for page in pages for each in page.discrepancies if each.range.batch in keys]
-    return [
-        Disagreement(
-            f"{each.place.height}.{each.place.ordinal}",
-            each.range.batch,
-            each.serials,
-            each.range.units,
-            keys[each.range.batch][0].record.grain.name,
-            each.ledger,
-            each.claimed,
-            each.source,
-            each.restricted,
-        )
-        for each in found
-    ]
+    for page in session.ask_pages(session.ledger.ListDiscrepancies, pb.ListRequest(open_only=True)):
+        for each in page.discrepancies:
+            if (found := spool.batch_named(each.range.batch)) is not None:
+                place = f"{each.place.height}.{each.place.ordinal}"
+                sides = (each.ledger, each.claimed, each.source, each.restricted)
+                yield Disagreement(place, each.range.batch, each.serials, each.range.units, found[1], *sides)
 
 
 def _submit(session: Session, group: Sequence[Parcel], hand: Hand) -> Sequence[pb.TransactionResult]:
@@ -207,15 +251,3 @@ def _submit(session: Session, group: Sequence[Parcel], hand: Hand) -> Sequence[p
 def _format(session: Session, group: Sequence[Parcel], hand: Hand) -> bytes:
     items = [(build_transaction(make_uuid7(), hand.participant, list(each.operations)), ()) for each in group]
     return format_submission(session.network, hand.signer.public_key, items, hand.signer.sign)
-
-
-def _refusals(group: Sequence[Parcel], results: Sequence[pb.TransactionResult]) -> Iterable[tuple[str, Verdict]]:
-    """The batches of a group that were not taken. A project that is there already is none."""
-    for parcel, result in zip(group, results, strict=True):
-        if result.reason not in _STANDING and parcel.key:
-            yield parcel.key, Verdict(Fate.REFUSED, result.reason_name, result.detail)
-
-
-def settle_report(report: Report, outcome: Outcome) -> Report:
-    """The report with the ledger's refusals on the rows they concern."""
-    return report._replace(lines=tuple(replace_verdicts(report.lines, outcome.refused)))

@@ -1,4 +1,4 @@
-"""What the owner of an export should fix, ranked by units and how bad it is. One function finds one kind of trouble.
+"""What the owner of an export should fix, ranked by units and how bad it is. Rows are looked at once and not kept.
 
 The weight of a finding is its units, in tonnes, times its severity; nothing is added over grains but this weight,
 which only orders the list. What a kind of trouble means stands in its text.
@@ -6,11 +6,11 @@ which only orders the list. What a kind of trouble means stands in its text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from hub.reports.model import ENDED_STATES, KG_PER_TONNE, ReportInput, Row
+from hub.reports.model import ENDED_STATES, KG_PER_TONNE, BatchState, Disagreement, Row
 
 FIRST_MAX: Final = 5
 """Findings a page begins with: more than five are none."""
@@ -39,33 +39,54 @@ def _tonnes(grain: str, units: int) -> Fraction:
     return Fraction(units, KG_PER_TONNE) if grain == "KG_CO2E" else Fraction(units)
 
 
-def find_troubles(report: ReportInput) -> list[Finding]:
-    """All findings, heaviest first; those without units last, by rows."""
-    found = [finding for find in _FINDERS for finding in find(report)]
-    return sorted(found, key=lambda each: (-each.weight, -each.severity, -each.rows, each.kind))
+class _Count:
+    """Rows of one kind of trouble in one file: the first of them by number, and how many."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.listed: list[int] = []
+
+    def add(self, number: int) -> None:
+        self.rows += 1
+        if len(self.listed) < ROWS_SHOWN_MAX:
+            self.listed.append(number)
 
 
-def _of_rows(kind: str, severity: int, title: str, rows: Iterable[Row], action: str) -> Iterator[Finding]:
-    chosen = list(rows)
-    if not chosen:
-        return
-    units: dict[str, int] = {}
-    for row in chosen:
-        units[row.grain] = units.get(row.grain, 0) + (row.units or 0)
-    yield Finding(kind, severity, title, tuple(sorted(units.items())), len(chosen), _name_rows(chosen), action)
+class _Gathered:
+    """Rows of one kind of trouble, added up."""
+
+    def __init__(self) -> None:
+        self.units: dict[str, int] = {}
+        self.files: dict[str, _Count] = {}
+        self.detail = ""
+
+    def add(self, row: Row, units: int) -> None:
+        self.detail = self.detail or row.detail
+        self.units[row.grain] = self.units.get(row.grain, 0) + units
+        self.files.setdefault(row.file, _Count()).add(row.row)
+
+    def finding(self, kind: str, severity: int, title: str, action: str) -> Finding:
+        rows = sum(each.rows for each in self.files.values())
+        return Finding(kind, severity, title, tuple(sorted(self.units.items())), rows, self._shown(), action)
+
+    def _shown(self) -> tuple[str, ...]:
+        """For each file its first rows: "issuances.csv rows 3, 4, 25 and 20 more"."""
+        named = []
+        for file, each in self.files.items():
+            listed = ", ".join(str(number) for number in each.listed)
+            more = f" and {each.rows - len(each.listed):,} more" if each.rows > len(each.listed) else ""
+            named.append(f"{file} row{'s' if each.rows > 1 else ''} {listed}{more}")
+        return tuple(named)
 
 
-def _name_rows(rows: Sequence[Row]) -> tuple[str, ...]:
-    """For each file its first rows: "issuances.csv rows 3, 4, 25 and 20 more"."""
-    files: dict[str, list[int]] = {}
-    for row in rows:
-        files.setdefault(row.file, []).append(row.row)
-    named = []
-    for file, numbers in files.items():
-        listed = ", ".join(str(number) for number in numbers[:ROWS_SHOWN_MAX])
-        more = f" and {len(numbers) - ROWS_SHOWN_MAX:,} more" if len(numbers) > ROWS_SHOWN_MAX else ""
-        named.append(f"{file} row{'s' if len(numbers) > 1 else ''} {listed}{more}")
-    return tuple(named)
+class _Trouble(NamedTuple):
+    """A kind of trouble that rows have: which rows, and what to say of them."""
+
+    kind: str
+    severity: int
+    title: str
+    action: str
+    concerns: Callable[[Row], bool]
 
 
 _REFUSED_WORDS: Final = {
@@ -78,123 +99,154 @@ _REFUSED_WORDS: Final = {
 }
 
 
-def _refused(report: ReportInput) -> Iterator[Finding]:
-    refused = [row for row in report.rows if row.row_class == "refused"]
-    for reason in sorted({row.reason for row in refused}):
-        title = _REFUSED_WORDS.get(reason, f"Rows refused: {reason.lower().replace('_', ' ')}")
-        rows = [row for row in refused if row.reason == reason]
-        action = f"Ask {report.registry} for a corrected file; first: {rows[0].detail}"
-        yield from _of_rows(f"refused:{reason}", 5, title, rows, action)
+_TROUBLES: Final = (
+    _Trouble(
+        "undated",
+        4,
+        "Units that ended without a date",
+        "Ask {registry} when: a report for a year cannot count them",
+        lambda row: row.row_class == "lot" and row.status in ENDED_STATES and not row.effective,
+    ),
+    _Trouble(
+        "ex-ante",
+        3,
+        "Units issued for reductions that are still planned",
+        "They may be traded, not retired: keep them out of claims",
+        lambda row: row.ex_ante and row.status not in ENDED_STATES,
+    ),
+    _Trouble(
+        "no-serials",
+        2,
+        "Quantities without serial numbers",
+        "Kept as evidence, never as units: get the registry's holdings report, which has serials",
+        lambda row: row.row_class == "evidence",
+    ),
+    _Trouble(
+        "unclear-end",
+        2,
+        "Units that were retired or cancelled: the file does not say which",
+        "Take the registry's certificate for each one you report as retired",
+        lambda row: row.row_class == "lot" and row.status == "ended",
+    ),
+    _Trouble(
+        "duplicate",
+        2,
+        "Rows that say the same twice",
+        "Counted once; tell the registry",
+        lambda row: row.row_class == "duplicate",
+    ),
+    _Trouble(
+        "older",
+        1,
+        "Units of which the ledger knows more than this file",
+        "Nothing of these rows was taken; take a newer export if you expected news",
+        lambda row: row.outcome == "older",
+    ),
+    _Trouble(
+        "long-vintage",
+        1,
+        "Vintages that cover several calendar years",
+        "Agree on the year before an Article 6 use: they stay spans here",
+        lambda row: row.vintage_years > 1 and row.status not in ENDED_STATES,
+    ),
+)
 
 
-def _contradictions(report: ReportInput) -> Iterator[Finding]:
-    if not report.disagreements:
-        return
-    units: dict[str, int] = {}
-    for each in report.disagreements:
-        units[each.grain] = units.get(each.grain, 0) + each.units
-    shown = tuple(each.batch for each in report.disagreements[:ROWS_SHOWN_MAX])
+class Findings:
+    """Finds what is wrong, row by row; nothing of a row is kept but its number."""
+
+    def __init__(self, registry: str) -> None:
+        self._registry: Final = registry
+        self._rows: dict[str, _Gathered] = {}
+        self._nameless: dict[str, _Gathered] = {}
+        self._naming: set[str] = set()
+
+    def add(self, row: Row) -> None:
+        """Look at one row."""
+        for trouble in _TROUBLES:
+            if trouble.concerns(row):
+                self._gather(trouble.kind).add(row, row.units or 0)
+        if row.row_class == "refused":
+            self._gather(f"refused:{row.reason}").add(row, row.units or 0)
+        if row.moved_to:
+            self._gather(f"moved:{row.moved_to}").add(row, row.units or 0)
+        if row.status == "buffer" or row.buffer_units:
+            self._gather("buffer").add(row, (row.units or 0) if row.status == "buffer" else row.buffer_units)
+        if row.status in ("retired", "retirement", "ended"):
+            if row.beneficiary_named:
+                self._naming.add(row.file)
+            else:
+                self._nameless.setdefault(row.file, _Gathered()).add(row, row.units or 0)
+
+    def _gather(self, kind: str) -> _Gathered:
+        return self._rows.setdefault(kind, _Gathered())
+
+    def finish(self, others: Iterable[Finding]) -> list[Finding]:
+        """All findings, with others that are not of rows, heaviest first; those without units last, by rows."""
+        found = [*others, *self._of_rows(), *self._of_refused(), *self._of_moved(), *self._without_beneficiary()]
+        return sorted(found, key=lambda each: (-each.weight, -each.severity, -each.rows, each.kind))
+
+    def _of_rows(self) -> Iterator[Finding]:
+        for trouble in _TROUBLES:
+            if gathered := self._rows.get(trouble.kind):
+                action = trouble.action.format(registry=self._registry)
+                yield gathered.finding(trouble.kind, trouble.severity, trouble.title, action)
+        if gathered := self._rows.get("buffer"):
+            yield gathered.finding("buffer", 1, "Buffer units", "Never sold or retired: leave them out of what you own")
+
+    def _of_refused(self) -> Iterator[Finding]:
+        for kind, gathered in self._rows.items():
+            if kind.startswith("refused:"):
+                reason = kind.removeprefix("refused:")
+                title = _REFUSED_WORDS.get(reason, f"Rows refused: {reason.lower().replace('_', ' ')}")
+                action = f"Ask {self._registry} for a corrected file; first: {gathered.detail}"
+                yield gathered.finding(kind, 5, title, action)
+
+    def _of_moved(self) -> Iterator[Finding]:
+        action = "Decide each with evidence of both registries: keeling proposal list, then accept or decline"
+        for kind, gathered in self._rows.items():
+            if kind.startswith("moved:"):
+                title = f"Tonnes that seem to live on at {kind.removeprefix('moved:')}: not destroyed"
+                yield gathered.finding(kind, 4, title, action)
+
+    def _without_beneficiary(self) -> Iterator[Finding]:
+        """Of files that name beneficiaries at all: one without such a column cannot be completed."""
+        whole = _Gathered()
+        for file, each in self._nameless.items():
+            if file in self._naming:
+                whole.files |= each.files
+                for grain, units in each.units.items():
+                    whole.units[grain] = whole.units.get(grain, 0) + units
+        if whole.files:
+            title = "Retirements that name nobody they are for"
+            yield whole.finding("no-beneficiary", 1, title, "Have the account holder complete the retirement record")
+
+
+def find_contradictions(disagreements: Sequence[Disagreement], units: Mapping[str, int], size: int) -> list[Finding]:
+    """The finding of disagreements: the first of them, their units by grain, and how many there are."""
+    if not size:
+        return []
+    shown = tuple(each.batch for each in disagreements[:ROWS_SHOWN_MAX])
     title = "Units of which the ledger and the registry say different things"
     action = "They are restricted until one side is proved: keeling discrepancy list --open"
-    yield Finding("contradiction", 5, title, tuple(sorted(units.items())), len(report.disagreements), shown, action)
+    return [Finding("contradiction", 5, title, tuple(sorted(units.items())), size, shown, action)]
 
 
-def _moved(report: ReportInput) -> Iterator[Finding]:
-    for destination in sorted({row.moved_to for row in report.rows if row.moved_to}):
-        rows = [row for row in report.rows if row.moved_to == destination]
-        title = f"Tonnes that seem to live on at {destination}: not destroyed"
-        action = "Decide each with evidence of both registries: keeling proposal list, then accept or decline"
-        yield from _of_rows(f"moved:{destination}", 4, title, rows, action)
-
-
-def _undated(report: ReportInput) -> Iterator[Finding]:
-    rows = (row for row in report.rows if row.row_class == "lot" and row.status in ENDED_STATES and not row.effective)
-    title = "Units that ended without a date"
-    action = f"Ask {report.registry} when: a report for a year cannot count them"
-    yield from _of_rows("undated", 4, title, rows, action)
-
-
-def _unseen(report: ReportInput) -> Iterator[Finding]:
-    holes = sorted((batch for batch in report.batches if batch.unseen), key=lambda each: (-each.unseen, each.batch))
-    if not holes:
-        return
-    units: dict[str, int] = {}
-    for batch in holes:
-        units[batch.grain] = units.get(batch.grain, 0) + batch.unseen
+def find_unseen(holes: Sequence[BatchState], units: Mapping[str, int], size: int) -> list[Finding]:
+    """The finding of units nobody has shown: the batches with most of them, all of them by grain, and how many."""
+    if not size:
+        return []
     shown = tuple(f"{batch.batch} ({batch.unseen:,})" for batch in holes[:ROWS_SHOWN_MAX])
-    title = f"Units between the first and the last of {len(holes):,} batches that no file has shown"
+    title = f"Units between the first and the last of {size:,} batches that no file has shown"
     action = "They are in no account: import the registry's whole list, or the files of the other states"
-    yield Finding("unseen", 3, title, tuple(sorted(units.items())), 0, shown, action)
+    return [Finding("unseen", 3, title, tuple(sorted(units.items())), 0, shown, action)]
 
 
-def _ex_ante(report: ReportInput) -> Iterator[Finding]:
-    rows = (row for row in report.rows if row.ex_ante and row.status not in ENDED_STATES)
-    title = "Units issued for reductions that are still planned"
-    yield from _of_rows("ex-ante", 3, title, rows, "They may be traded, not retired: keep them out of claims")
-
-
-def _without_serials(report: ReportInput) -> Iterator[Finding]:
-    rows = (row for row in report.rows if row.row_class == "evidence")
-    title = "Quantities without serial numbers"
-    action = "Kept as evidence, never as units: get the registry's holdings report, which has serials"
-    yield from _of_rows("no-serials", 2, title, rows, action)
-
-
-def _unclear_end(report: ReportInput) -> Iterator[Finding]:
-    rows = (row for row in report.rows if row.row_class == "lot" and row.status == "ended")
-    title = "Units that were retired or cancelled: the file does not say which"
-    action = "Take the registry's certificate for each one you report as retired"
-    yield from _of_rows("unclear-end", 2, title, rows, action)
-
-
-def _duplicates(report: ReportInput) -> Iterator[Finding]:
-    rows = (row for row in report.rows if row.row_class == "duplicate")
-    yield from _of_rows("duplicate", 2, "Rows that say the same twice", rows, "Counted once; tell the registry")
-
-
-def _no_beneficiary(report: ReportInput) -> Iterator[Finding]:
-    ended = [row for row in report.rows if row.status in ("retired", "retirement", "ended")]
-    naming = {row.file for row in ended if row.beneficiary_named}  # a file without such a column cannot be completed
-    rows = (row for row in ended if row.file in naming and not row.beneficiary_named)
-    title = "Retirements that name nobody they are for"
-    yield from _of_rows("no-beneficiary", 1, title, rows, "Have the account holder complete the retirement record")
-
-
-def _long_vintages(report: ReportInput) -> Iterator[Finding]:
-    rows = (row for row in report.rows if row.vintage_years > 1 and row.status not in ENDED_STATES)
-    title = "Vintages that cover several calendar years"
-    yield from _of_rows(
-        "long-vintage", 1, title, rows, "Agree on the year before an Article 6 use: they stay spans here"
-    )
-
-
-def _buffers(report: ReportInput) -> Iterator[Finding]:
-    rows = [row for row in report.rows if row.status == "buffer" or row.buffer_units]
-    parts = [row._replace(units=row.units if row.status == "buffer" else row.buffer_units) for row in rows]
-    yield from _of_rows("buffer", 1, "Buffer units", parts, "Never sold or retired: leave them out of what you own")
-
-
-def _personal_data(report: ReportInput) -> Iterator[Finding]:
-    removed = {name: size for name, size in report.emails_removed.items() if size}
-    if removed:
-        shown = tuple(f"{name} ({size:,})" for name, size in sorted(removed.items()))
-        title = "E-mail addresses in the file"
-        action = "Removed before anything was hashed or kept; delete the file, and ask the registry not to export them"
-        yield Finding("personal-data", 4, title, (), sum(removed.values()), shown, action)
-
-
-_FINDERS: Final[Sequence[Callable[[ReportInput], Iterator[Finding]]]] = (
-    _refused,
-    _contradictions,
-    _moved,
-    _undated,
-    _unseen,
-    _ex_ante,
-    _without_serials,
-    _unclear_end,
-    _duplicates,
-    _no_beneficiary,
-    _long_vintages,
-    _buffers,
-    _personal_data,
-)
+def find_personal_data(emails_removed: Mapping[str, int]) -> list[Finding]:
+    """The finding of e-mail addresses that were in the files."""
+    removed = {name: size for name, size in emails_removed.items() if size}
+    if not removed:
+        return []
+    shown = tuple(f"{name} ({size:,})" for name, size in sorted(removed.items()))
+    action = "Removed before anything was hashed or kept; delete the file, and ask the registry not to export them"
+    return [Finding("personal-data", 4, "E-mail addresses in the file", (), sum(removed.values()), shown, action)]

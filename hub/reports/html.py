@@ -206,7 +206,7 @@ def _unseen(facts: Mapping[str, Any]) -> list[str]:
         (each["batch"], f"{each['units']:,}", GRAIN_WORDS.get(each["grain"], each["grain"]))
         for each in facts["unseen"][:25]
     ]
-    more = len(facts["unseen"]) - len(rows)
+    more = facts["unseen_batches"] - len(rows)
     tail = [f'<p class="quiet">and {more:,} more batches</p>'] if more > 0 else []
     return ["<h2>Unseen units, in no account</h2>", _table(("batch", ">units", "of"), rows), *tail]
 

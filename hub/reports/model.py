@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 KG_PER_TONNE: Final = 1000
@@ -55,17 +54,3 @@ class Disagreement(NamedTuple):
     claimed: str
     source: str
     restricted: bool
-
-
-class ReportInput(NamedTuple):
-    """Everything a report says, before it is added up."""
-
-    registry: str
-    run: str
-    files: tuple[str, ...]
-    notes: tuple[str, ...]
-    rows: tuple[Row, ...]
-    batches: tuple[BatchState, ...]
-    disagreements: tuple[Disagreement, ...]
-    emails_removed: Mapping[str, int]
-    """By file: how many e-mail addresses were removed before anything was hashed or kept."""

@@ -9,93 +9,154 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from hub.reports.findings import FIRST_MAX, Finding, find_troubles
-from hub.reports.model import ReportInput, Row
+from hub.reports.findings import (
+    FIRST_MAX,
+    Finding,
+    Findings,
+    find_contradictions,
+    find_personal_data,
+    find_unseen,
+)
+from hub.reports.model import BatchState, Disagreement, Row
 
 FORMAT: Final = "keeling/report/v1"
 LISTED_MAX: Final = 200
 """Rows of a list inside a report; the row-by-row CSV has all."""
 
 
-def summarise(report: ReportInput) -> dict[str, Any]:
-    """Everything the page says."""
-    findings = [_facts_of_finding(each) for each in find_troubles(report)]
-    moved = [row for row in report.rows if row.moved_to]
-    refused = [row for row in report.rows if row.row_class == "refused"]
-    unseen = sorted((each for each in report.batches if each.unseen), key=lambda each: (-each.unseen, each.batch))
-    return {
-        "format": FORMAT,
-        "registry": report.registry,
-        "run": report.run,
-        "files": [_facts_of_file(report, name) for name in report.files],
-        "rows": len(report.rows),
-        "totals": add_up(report.rows),
-        "grains": _add_grains(report.rows),
-        "lot_units": _add_units((row.grain, row.units or 0) for row in report.rows if row.row_class == "lot"),
-        "outcomes": _count(row.outcome for row in report.rows),
-        "batches": {
-            "all": len(report.batches),
-            "exact": sum(each.exact for each in report.batches),
-            "at_least": sum(not each.exact for each in report.batches),
-        },
-        "unseen": [{"batch": each.batch, "units": each.unseen, "grain": each.grain} for each in unseen[:LISTED_MAX]],
-        "unseen_units": _add_units((each.grain, each.unseen) for each in unseen),
-        "disagreements": [each._asdict() for each in report.disagreements[:LISTED_MAX]],
-        "restricted_units": _add_units((each.grain, each.units) for each in report.disagreements if each.restricted),
-        "moved": [_facts_of_row(row) for row in moved[:LISTED_MAX]],
-        "refused": [_facts_of_row(row) for row in refused[:LISTED_MAX]],
-        "emails_removed": {name: size for name, size in sorted(report.emails_removed.items()) if size},
-        "notes": list(report.notes),
-        "first": findings[:FIRST_MAX],
-        "findings": findings,
-    }
+class Summary:
+    """Adds a report up, row by row, batch by batch, disagreement by disagreement; what is kept is bounded."""
+
+    def __init__(self, registry: str, run: str, files: Sequence[str], notes: Sequence[str]) -> None:
+        self._head: Final = {"format": FORMAT, "registry": registry, "run": run}
+        self._notes: Final = notes
+        self._findings: Final = Findings(registry)
+        self._files: Final = {name: _Sums() for name in files}
+        self._all: Final = _Sums()
+        self._outcomes: Final = Counter[str]()
+        self._lots: Final = Counter[str]()
+        self._moved: list[dict[str, Any]] = []
+        self._refused: list[dict[str, Any]] = []
+        self._batches: Final = {"all": 0, "exact": 0, "at_least": 0}
+        self._holes: Final = _Holes()
+        self._disagreements: list[Disagreement] = []
+        self._disputed: Final = Counter[str]()
+        self._restricted: Final = Counter[str]()
+        self._disagreements_all = 0
+
+    def add_row(self, row: Row) -> None:
+        """Add a row of a file."""
+        self._findings.add(row)
+        self._files[row.file].add(row)
+        self._all.add(row)
+        self._outcomes[row.outcome] += 1
+        if row.row_class == "lot":
+            self._lots[row.grain] += row.units or 0
+        if row.moved_to and len(self._moved) < LISTED_MAX:
+            self._moved.append(_facts_of_row(row))
+        if row.row_class == "refused" and len(self._refused) < LISTED_MAX:
+            self._refused.append(_facts_of_row(row))
+
+    def add_batch(self, batch: BatchState) -> None:
+        """Add a batch of the files."""
+        self._batches["all"] += 1
+        self._batches["exact" if batch.exact else "at_least"] += 1
+        self._holes.add(batch)
+
+    def add_disagreement(self, each: Disagreement) -> None:
+        """Add a disagreement about units of the files."""
+        self._disagreements_all += 1
+        self._disputed[each.grain] += each.units
+        if each.restricted:
+            self._restricted[each.grain] += each.units
+        if len(self._disagreements) < LISTED_MAX:
+            self._disagreements.append(each)
+
+    def finish(self, emails_removed: Mapping[str, int]) -> dict[str, Any]:
+        """Everything the page says."""
+        holes = self._holes.largest()
+        others = [
+            *find_contradictions(self._disagreements, self._disputed, self._disagreements_all),
+            *find_unseen(holes, self._holes.units, self._holes.size),
+            *find_personal_data(emails_removed),
+        ]
+        findings = [_facts_of_finding(each) for each in self._findings.finish(others)]
+        return {
+            **self._head,
+            "files": [{"file": name, **sums.facts()} for name, sums in self._files.items()],
+            **self._all.facts(),
+            "lot_units": dict(sorted(self._lots.items())),
+            "outcomes": dict(sorted(self._outcomes.items())),
+            "batches": self._batches,
+            "unseen": [{"batch": each.batch, "units": each.unseen, "grain": each.grain} for each in holes],
+            "unseen_batches": self._holes.size,
+            "unseen_units": dict(sorted(self._holes.units.items())),
+            "disagreements": [each._asdict() for each in self._disagreements],
+            "disagreements_all": self._disagreements_all,
+            "restricted_units": dict(sorted(self._restricted.items())),
+            "moved": self._moved,
+            "refused": self._refused,
+            "emails_removed": {name: size for name, size in sorted(emails_removed.items()) if size},
+            "notes": list(self._notes),
+            "first": findings[:FIRST_MAX],
+            "findings": findings,
+        }
 
 
-def add_up(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Rows, units and buffer units by class, status and grain, in order."""
-    sums: dict[tuple[str, str, str], list[int]] = {}
-    for row in rows:
-        total = sums.setdefault((row.row_class, row.status, row.grain), [0, 0, 0, 0])
+class _Sums:
+    """Rows, units and buffer units by class, status and grain."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str, str], list[int]] = {}
+
+    def add(self, row: Row) -> None:
+        total = self._sums.setdefault((row.row_class, row.status, row.grain), [0, 0, 0, 0])
         total[0] += 1
         total[1] += row.units or 0
         total[2] += row.buffer_units
         total[3] += row.units is None
-    names = ("rows", "units", "buffer_units", "rows_without_units")
-    return [
-        {"class": key[0], "status": key[1], "grain": key[2], **dict(zip(names, total, strict=True))}
-        for key, total in sorted(sums.items())
-    ]
+
+    def facts(self) -> dict[str, Any]:
+        names = ("rows", "units", "buffer_units", "rows_without_units")
+        grains: dict[str, list[int]] = {}
+        for (_, _, grain), (rows, units, *_) in self._sums.items():
+            total = grains.setdefault(grain, [0, 0])
+            total[0] += rows
+            total[1] += units
+        return {
+            "rows": sum(total[0] for total in self._sums.values()),
+            "totals": [
+                {"class": key[0], "status": key[1], "grain": key[2], **dict(zip(names, total, strict=True))}
+                for key, total in sorted(self._sums.items())
+            ],
+            "grains": [
+                {"grain": grain, "rows": rows, "units": units} for grain, (rows, units) in sorted(grains.items())
+            ],
+        }
 
 
-def _add_grains(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    totals: dict[str, list[int]] = {}
-    for row in rows:
-        total = totals.setdefault(row.grain, [0, 0])
-        total[0] += 1
-        total[1] += row.units or 0
-    return [{"grain": grain, "rows": rows_, "units": units} for grain, (rows_, units) in sorted(totals.items())]
+class _Holes:
+    """Batches with units that nobody has shown: all of them added up, and those with most."""
 
+    def __init__(self) -> None:
+        self.size = 0
+        self.units: Counter[str] = Counter()
+        self._largest: list[BatchState] = []
 
-def _add_units(parts: Iterable[tuple[str, int]]) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for grain, units in parts:
-        totals[grain] = totals.get(grain, 0) + units
-    return dict(sorted(totals.items()))
+    def add(self, batch: BatchState) -> None:
+        if batch.unseen:
+            self.size += 1
+            self.units[batch.grain] += batch.unseen
+            self._largest.append(batch)
+            if len(self._largest) > 2 * LISTED_MAX:
+                self._largest = self.largest()
 
-
-def _facts_of_file(report: ReportInput, name: str) -> dict[str, Any]:
-    rows = [row for row in report.rows if row.file == name]
-    return {"file": name, "rows": len(rows), "totals": add_up(rows), "grains": _add_grains(rows)}
-
-
-def _count(words: Iterable[str]) -> dict[str, int]:
-    counted: dict[str, int] = {}
-    for word in words:
-        counted[word] = counted.get(word, 0) + 1
-    return dict(sorted(counted.items()))
+    def largest(self) -> list[BatchState]:
+        return sorted(self._largest, key=lambda each: (-each.unseen, each.batch))[:LISTED_MAX]
 
 
 def _facts_of_row(row: Row) -> dict[str, Any]:

@@ -82,13 +82,17 @@ def check_issue_fields(op: Issue) -> None:
     check_observations(op.observations)
     check_length(op.serial_form, "serial_form")
     _check_host(op.host)
+    _check_vintage(op)
+    check_evidence(op.evidence)
+    check_when(op.effective, "effective")
+    check_levies_taken(op)
+
+
+def _check_vintage(op: Issue | ExtendBatch) -> None:
     for when, field in ((op.vintage_start, "vintage_start"), (op.vintage_end, "vintage_end")):
         check_when(when, field)
     if op.vintage_start and op.vintage_end and op.vintage_end.ms < op.vintage_start.ms:
         raise Refused(Reason.BAD_FIELD, "the vintage ends before it starts", field="vintage_end")
-    check_evidence(op.evidence)
-    check_when(op.effective, "effective")
-    check_levies_taken(op)
 
 
 def apply_issue(tx: Context, op: Issue) -> None:
@@ -256,6 +260,9 @@ def check_extend_fields(op: ExtendBatch) -> None:
         raise Refused(Reason.MISSING_FIELD, "nothing was observed", field="observations")
     if op.numbers_assumed and not op.exact:
         raise Refused(Reason.BAD_FIELD, "only the numbers of a whole issuance are assumed", field="numbers_assumed")
+    if (op.vintage_start or op.vintage_end) and not op.exact:
+        raise Refused(Reason.BAD_FIELD, "only a whole issuance states the vintage", field="vintage_start")
+    _check_vintage(op)
     check_observations(op.observations)
     check_evidence(op.evidence, "an import")
     check_length(op.run, "run")
@@ -270,10 +277,15 @@ def apply_extend(tx: Context, op: ExtendBatch) -> None:
     _grow(tx, number, batch, op)
     observe(tx, number, op.observations, op.evidence, op.run)
     if op.exact and not batch.exact:
-        tx.state.put(t.BATCHES, tx.batch_number(number)._replace(exact=True), number)
+        whole, facts = tx.batch_number(number)._replace(exact=True), {"run": op.run, "extent": "EXACT"}
+        stated = (op.vintage_start or batch.vintage_start, op.vintage_end or batch.vintage_end)
+        if stated != (batch.vintage_start, batch.vintage_end):
+            whole = whole._replace(vintage_start=stated[0], vintage_end=stated[1])
+            facts |= {"vintage_start": str(stated[0].ms), "vintage_end": str(stated[1].ms)}
+        tx.state.put(t.BATCHES, whole, number)
         if op.numbers_assumed:
             tx.state.put(t.ASSUMED, b"", number)
-        tx.emit(EventKind.EXTENDED, batch.name, facts={"run": op.run, "extent": "EXACT"})
+        tx.emit(EventKind.EXTENDED, batch.name, facts=facts)
 
 
 def _grow(tx: Context, number: int, batch: Batch, op: ExtendBatch) -> None:

@@ -328,6 +328,8 @@ def _extend_batch(m: Any) -> o.ExtendBatch:
             m.run,
             m.exact,
             m.numbers_assumed,
+            _when(m.vintage_start) if m.HasField("vintage_start") else None,
+            _when(m.vintage_end) if m.HasField("vintage_end") else None,
         ),
     )
 

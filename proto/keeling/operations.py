@@ -357,6 +357,8 @@ class ExtendBatch(NamedTuple):
     run: str = ""
     exact: bool = False
     numbers_assumed: bool = False
+    vintage_start: When | None = None
+    vintage_end: When | None = None
 
 
 class Mark(NamedTuple):

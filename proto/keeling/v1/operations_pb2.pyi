@@ -1541,6 +1541,8 @@ class ExtendBatch(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     EXACT_FIELD_NUMBER: _builtins.int
     NUMBERS_ASSUMED_FIELD_NUMBER: _builtins.int
+    VINTAGE_START_FIELD_NUMBER: _builtins.int
+    VINTAGE_END_FIELD_NUMBER: _builtins.int
     batch: _builtins.str
     run: _builtins.str
     exact: _builtins.bool
@@ -1553,6 +1555,12 @@ class ExtendBatch(_message.Message):
     def observations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Observation]: ...
     @_builtins.property
     def evidence(self) -> Global___Evidence: ...
+    @_builtins.property
+    def vintage_start(self) -> Global___When:
+        """With `exact`: the vintage that the issuance states. Rows of other files may have known only a year of it."""
+
+    @_builtins.property
+    def vintage_end(self) -> Global___When: ...
     def __init__(
         self,
         *,
@@ -1562,10 +1570,12 @@ class ExtendBatch(_message.Message):
         run: _builtins.str = ...,
         exact: _builtins.bool = ...,
         numbers_assumed: _builtins.bool = ...,
+        vintage_start: Global___When | None = ...,
+        vintage_end: Global___When | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "evidence", b"evidence", "exact", b"exact", "numbers_assumed", b"numbers_assumed", "observations", b"observations", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "evidence", b"evidence", "exact", b"exact", "numbers_assumed", b"numbers_assumed", "observations", b"observations", "run", b"run", "vintage_end", b"vintage_end", "vintage_start", b"vintage_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

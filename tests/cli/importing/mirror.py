@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any, NamedTuple
 
-from adapters.exports import Record, UnitRow
 from adapters.registry import parse_file
-from cli.importing.model import BatchPlan, KnownBatch, KnownLot, SourceRow, Stranger, UnitSource
-from cli.importing.packing import Parcel, build_parcels, build_registrations, pack_submissions
-from cli.importing.plan import plan_batch
-from cli.importing.report import Line, Report, judge
-from cli.importing.run import identify_run
+from cli.importing.big import plan_big
+from cli.importing.identity import Run, day_of_run, identify_run
+from cli.importing.lookup import Between
+from cli.importing.model import BatchPlan, KnownBatch, KnownLot, SourceRow, Stranger, Verdict
+from cli.importing.packing import pack_submissions
+from cli.importing.page import build_batch, build_row
+from cli.importing.report import Tally
+from cli.importing.run import pack_news, plan_all, read_lines
+from cli.importing.spool import Spool
+from hub.reports.summary import Summary
 from keeling.units import UnitState, unassigned_account
 from network.standard_records import build_standard_records
 from node.core import tables as t
 from node.core.intervals import MarkKind, read_marks
-from node.core.records import Batch
+from node.core.records import Batch, Lot
 from tests.adapters.exports import EXPORTS
 from tests.fakes.world import World
 
@@ -50,56 +56,101 @@ def read_rows(registry: str) -> tuple[tuple[str, ...], list[SourceRow]]:
     return tuple(names), rows
 
 
-def plan_rows(world: World, registry: str, rows: Iterable[SourceRow]) -> list[BatchPlan]:
-    """What an import of these rows would do to the ledger as it is."""
-    batches: dict[str, list[UnitSource]] = {}
-    for row in rows:
-        if isinstance(row.record, UnitRow):
-            batches.setdefault(row.record.batch.key, []).append(UnitSource(row.file, row.record))
-    account = unassigned_account(registry)
-    return [plan_batch(key, chosen, know(world, key, chosen), account) for key, chosen in batches.items()]
+class WorldLedger:
+    """What a node would answer, from a world."""
 
+    def __init__(self, world: World) -> None:
+        self._world = world
 
-def import_rows(world: World, registry: str, rows: Sequence[SourceRow], names: tuple[str, ...] = ("",)) -> Report:
-    """Import rows as one run: a block for each submission. Anything the ledger refuses is a failure of the test."""
-    plans = plan_rows(world, registry, rows)
-    records: list[Record] = [row.record for row in rows]
-    run = identify_run(registry, records)
-    known = [t.PROJECTS.parts(key)[0] for key, _ in world.state.scan(t.PROJECTS)]
-    projects = [each for each in build_registrations(plans, registry) if each.project not in known]
-    parcels = [Parcel("", (each,)) for each in projects]
-    parcels += [parcel for plan in plans if plan.is_news for parcel in build_parcels(plan, run)]
-    for group in pack_submissions(parcels):
-        raws = [world.transaction("natreg", *parcel.operations) for parcel in group]
-        for answer in world.block(world.submission("natreg", *raws)).submissions[0].answers:
-            assert answer.refusal is None, answer.refusal
-    verdicts = {
-        (row.file, row.record.source.row): verdict
-        for plan in plans
-        for row, verdict in zip(plan.rows, plan.verdicts, strict=True)
-    }
-    lines = [Line(row, judge(row.record) or verdicts[row.file, row.record.source.row]) for row in rows]
-    return Report(names, tuple(lines), tuple(plans))
-
-
-def know(world: World, key: str, rows: Sequence[UnitSource]) -> KnownBatch:
-    """What `lookup` finds of a batch."""
-    space, strangers, found = rows[0].record.serials.space, list[Stranger](), KnownBatch()
-    for at, item in world.state.scan(t.SPACES, space):
-        batch, first = _batch(world, item.batch), t.SPACES.parts(at)[1]
-        if batch.name != key:
-            strangers.append(Stranger(batch.name, first, item.last))
-            continue
-        found = KnownBatch(
+    def describe(self, key: str) -> KnownBatch:
+        number = self._world.state.get(t.BATCH_NUMBERS, key)
+        if number is None:
+            return KnownBatch()
+        batch = _batch(self._world, number)
+        return KnownBatch(
             batch.base + batch.low,
             batch.base + batch.high,
             batch.base,
             batch.exact,
             batch.high - batch.low + 1 - batch.seen,
-            tuple(_lots(world, item.batch, batch)),
-            assumed=world.state.get(t.ASSUMED, item.batch) is not None,
+            assumed=self._world.state.get(t.ASSUMED, number) is not None,
         )
-    return found._replace(strangers=tuple(strangers))
+
+    def find(self, key: str, known: KnownBatch, space: str, span: tuple[int, int], starts: Sequence[int]) -> Between:
+        lots, others = list[KnownLot](), set[str]()
+        for at, item in self._world.state.scan(t.SPACES, space):
+            batch, first = _batch(self._world, item.batch), t.SPACES.parts(at)[1]
+            if first <= span[1] and span[0] <= item.last:
+                if batch.name != key:
+                    others.add(batch.name)
+                else:
+                    lots += [lot for each in _lots(self._world, item.batch, batch) for lot in _clip(each, span)]
+        return Between(lots, others)
+
+    def describe_other(self, name: str) -> Stranger:
+        known = self.describe(name)
+        return Stranger(name, known.first, known.last)
+
+
+def _clip(lot: KnownLot, span: tuple[int, int]) -> list[KnownLot]:
+    clipped = lot._replace(first=max(lot.first, span[0]), last=min(lot.last, span[1]))
+    return [clipped] if clipped.first <= clipped.last else []
+
+
+class Imported(NamedTuple):
+    """What an import came to."""
+
+    files: tuple[str, ...]
+    run: Run
+    lines: tuple[tuple[SourceRow, Verdict], ...]
+    plans: tuple[BatchPlan, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """The command's own facts."""
+        tally = Tally(self.files)
+        for source, verdict in self.lines:
+            tally.add(source, verdict)
+        return tally.facts(self.plans)
+
+    def summary(self, registry: str) -> dict[str, Any]:
+        """The owner's report."""
+        summary = Summary(registry, self.run.id, self.files, ())
+        for source, verdict in self.lines:
+            summary.add_row(build_row(self.files, source, verdict))
+        for plan in self.plans:
+            summary.add_batch(build_batch(plan))
+        return summary.finish({})
+
+
+def import_rows(
+    world: World,
+    registry: str,
+    rows: Sequence[SourceRow],
+    names: tuple[str, ...] = ("",),
+    *,
+    as_of: str = "",
+    window_rows: int | None = None,
+) -> Imported:
+    """Import rows as one run: a block for each submission. Anything the ledger refuses is a failure of the test.
+
+    With `window_rows` every batch is planned as one that is too big for memory.
+    """
+    known = {t.PROJECTS.parts(key)[0] for key, _ in world.state.scan(t.PROJECTS)}
+    with Spool() as spool:
+        for row in rows:
+            spool.add(row.file, [row.record])
+        run = identify_run(registry, [row.record for row in rows], as_of)
+        if window_rows is None:
+            plan_all(WorldLedger(world), spool, run)
+        else:
+            for batch in spool.batches():
+                plan_big(WorldLedger(world), spool, batch, unassigned_account(registry), run.as_of, window_rows)
+        parcels = pack_news(spool, run, spool.batches(), lambda some: [op for op in some if op.project not in known])
+        for group in pack_submissions(parcels):
+            raws = [world.transaction("natreg", *parcel.operations) for parcel in group]
+            for answer in world.block(world.submission("natreg", *raws)).submissions[0].answers:
+                assert answer.refusal is None, answer.refusal
+        return Imported(names, run, tuple(read_lines(spool)), tuple(plan for _, plan in spool.plans()))
 
 
 def _batch(world: World, number: int) -> Batch:
@@ -128,8 +179,17 @@ def _lots(world: World, number: int, batch: Batch) -> list[KnownLot]:
             said = next((value for kind, _, value, *_ in on if kind == MarkKind.REGISTRY_STATE), "")
             state = UnitState(lot.state).name
             numbers = (batch.base + at, batch.base + after - 1)
-            lots.append(KnownLot(*numbers, state, account.name, labels, said, whole))
+            lots.append(KnownLot(*numbers, state, account.name, labels, said, whole, _as_of(world, lot)))
     return lots
+
+
+def _as_of(world: World, lot: Lot) -> str:
+    """What `lookup` makes of the event that put a lot where it is."""
+    block = world.blocks[lot.height - 1]
+    event = block.events[lot.ordinal]
+    run = event.fact("run")
+    said = event.effective.ms if event.effective.ms not in (0, block.header.time_ms) else 0
+    return max(day_of_run(run), datetime.fromtimestamp(said / 1000, UTC).date().isoformat() if said else "")
 
 
 def describe(world: World) -> dict[str, object]:
@@ -174,8 +234,6 @@ def units_in(world: World, account: str, state: UnitState) -> int:
     return sum(total.units for _, total in world.state.scan(t.TOTALS, number, state))
 
 
-def refusals(report: Report) -> list[tuple[int, str]]:
+def refusals(report: Imported) -> list[tuple[int, str]]:
     """(row, reason) of every refused row."""
-    return [
-        (line.source.record.source.row, line.verdict.reason) for line in report.lines if line.verdict.fate == "refused"
-    ]
+    return [(source.record.source.row, verdict.reason) for source, verdict in report.lines if verdict.fate == "refused"]

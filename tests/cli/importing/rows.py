@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from adapters.exports import Answer, Batch, Effective, Extent, Label, Period, Precision, RowSource, UnitRow, UnitStatus
+from cli.importing.identity import Run
 from cli.importing.model import BatchPlan, KnownBatch, KnownLot, Stranger, UnitSource
-from cli.importing.packing import Parcel, Run, build_parcels, build_registrations
+from cli.importing.packing import Parcel, build_parcels, build_registration
 from keeling.serials import parse
 from keeling.units import UnitState
 from keeling.v1 import operations_pb2 as op
@@ -19,7 +20,7 @@ from node.core.intervals import MarkKind
 from tests.fakes.world import World
 
 UNASSIGNED = "unassigned@verra"
-RUN = Run("run-1", "verra", hashlib.sha256(b"a file").digest())
+RUN = Run("run-1", "verra", hashlib.sha256(b"a file").digest(), "")
 DAY = Effective(datetime(2026, 3, 20, tzinfo=UTC), Precision.DATE)
 
 
@@ -54,8 +55,11 @@ def new_world() -> World:
 
 def parcels_of(plans: Sequence[BatchPlan]) -> list[Parcel]:
     """Every transaction of the plans, projects first, as if none of the projects were known."""
-    registrations = [Parcel("", (each,)) for each in build_registrations(plans, "verra")]
-    return [*registrations, *(parcel for plan in plans if plan.is_news for parcel in build_parcels(plan, RUN))]
+    new = {plan.about.project: build_registration(plan, "verra") for plan in plans if not plan.exists and plan.is_news}
+    parcels = [Parcel("", (each,)) for each in new.values()]
+    for plan in plans:
+        parcels += build_parcels(plan, RUN, plan.issued, plan.shown)
+    return parcels
 
 
 def hand_in(world: World, parcels: Sequence[Parcel]) -> list[BlockAnswer]:

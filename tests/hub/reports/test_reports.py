@@ -7,17 +7,18 @@ import io
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.reports.findings import find_troubles
 from hub.reports.html import format_html
-from hub.reports.model import BatchState, Disagreement, ReportInput, Row
-from hub.reports.summary import digest_report, format_csv, format_json, summarise
+from hub.reports.model import BatchState, Disagreement, Row
+from hub.reports.summary import LISTED_MAX, Summary, digest_report, format_csv, format_json
 
 
 def row(number: int, **fields: object) -> Row:
@@ -25,10 +26,32 @@ def row(number: int, **fields: object) -> Row:
     return Row("a.csv", number, str(body.pop("row_class", "lot")), **body)  # type: ignore[arg-type]
 
 
-def report(*rows: Row, **fields: object) -> ReportInput:
+class Given(NamedTuple):
+    """What a report is made from."""
+
+    files: tuple[str, ...]
+    rows: Sequence[Row]
+    batches: Sequence[BatchState]
+    disagreements: Sequence[Disagreement]
+    emails_removed: Mapping[str, int]
+    notes: Sequence[str]
+
+
+def summarise(given_: Given) -> dict[str, Any]:
+    summary = Summary("verra", "run-1", given_.files, given_.notes)
+    for each in given_.rows:
+        summary.add_row(each)
+    for batch in given_.batches:
+        summary.add_batch(batch)
+    for disagreement in given_.disagreements:
+        summary.add_disagreement(disagreement)
+    return summary.finish(given_.emails_removed)
+
+
+def report(*rows: Row, **fields: object) -> Given:
     body = {"batches": (), "disagreements": (), "emails_removed": {}, "notes": (), **fields}
     files = tuple(dict.fromkeys(each.file for each in rows)) or ("a.csv",)
-    return ReportInput("verra", "run-1", files, rows=rows, **body)  # type: ignore[arg-type]
+    return Given(files, rows=rows, **body)  # type: ignore[arg-type]
 
 
 ENDED = {"status": "retired"}
@@ -54,12 +77,12 @@ TROUBLES = [
 
 
 @pytest.mark.parametrize(("given_", "kinds"), [pytest.param(*each[1:], id=each[0]) for each in TROUBLES])
-def test_each_kind_of_trouble_is_found(given_: ReportInput, kinds: list[str]) -> None:
-    assert [found.kind for found in find_troubles(given_)] == kinds
+def test_each_kind_of_trouble_is_found(given_: Given, kinds: list[str]) -> None:
+    assert [found["kind"] for found in summarise(given_)["findings"]] == kinds
 
 
 def test_troubles_are_ranked_by_units_and_how_bad_they_are() -> None:
-    found = find_troubles(
+    facts = summarise(
         report(
             row(1, row_class="refused", reason="OVERLAP", detail="d", units=10),
             row(2, status="ended", units=30),
@@ -67,13 +90,28 @@ def test_troubles_are_ranked_by_units_and_how_bad_they_are() -> None:
             emails_removed={"a.csv": 4},
         )
     )
-    assert [each.kind for each in found] == ["unclear-end", "refused:OVERLAP", "duplicate", "personal-data"]
-    assert [int(each.weight) for each in found] == [60, 50, 18, 0]
+    found = [each["kind"] for each in facts["findings"]]
+    assert found == ["unclear-end", "refused:OVERLAP", "duplicate", "personal-data"]
 
 
 def test_rows_are_named_by_file_and_counted_where_they_are_many() -> None:
-    (found,) = find_troubles(report(*(row(n, status="ended") for n in range(1, 12))))
-    assert found.shown == ("a.csv rows 1, 2, 3, 4, 5, 6, 7, 8 and 3 more",)
+    (found,) = summarise(report(*(row(n, status="ended") for n in range(1, 12))))["findings"]
+    assert found["shown"] == ["a.csv rows 1, 2, 3, 4, 5, 6, 7, 8 and 3 more"]
+
+
+def test_what_a_report_lists_is_bounded_and_its_sums_are_not() -> None:
+    many = 3 * LISTED_MAX
+    rows = [row(n, row_class="refused", reason="OVERLAP", detail="d", moved_to="arb") for n in range(many)]
+    holes = tuple(BatchState(f"verra:{n}", False, n, "T_CO2E") for n in range(1, many))
+    clashes = (TWO_SIDES,) * many
+    facts = summarise(report(*rows, batches=holes, disagreements=clashes))
+    assert [len(facts[name]) for name in ("refused", "moved", "unseen", "disagreements")] == [LISTED_MAX] * 4
+    assert (facts["rows"], facts["unseen_batches"], facts["disagreements_all"]) == (many, many - 1, many)
+    assert facts["unseen_units"] == {"T_CO2E": sum(range(many))}
+    assert [each["units"] for each in facts["unseen"]] == list(range(many - 1, many - 1 - LISTED_MAX, -1))
+    by_kind = {each["kind"]: each for each in facts["findings"]}
+    assert by_kind["contradiction"]["units"] == {"T_CO2E": 10 * many}
+    assert by_kind["unseen"]["shown"][0] == f"verra:{many - 1} ({many - 1:,})"
 
 
 ROWS = st.builds(

@@ -98,10 +98,15 @@ def extend(*items: op.Observation, **fields: object) -> op.ExtendBatch:
     return op.ExtendBatch(observations=items, **fields)  # type: ignore[arg-type]
 
 
+YEAR = {"vintage_start": op.When(ms=0, precision=op.When.DATE), "vintage_end": op.When(ms=1, precision=op.When.DATE)}
+BACKWARDS = {"vintage_start": YEAR["vintage_end"], "vintage_end": YEAR["vintage_start"]}
+
 EXTEND = [
     Case("nothing", R.MISSING_FIELD, "importer", extend()),
     Case("observed nothing", R.BAD_FIELD, "importer", extend(seen(1, 0))),
     Case("no file", R.MISSING_FIELD, "importer", extend(seen(1, 1), evidence=None)),
+    Case("a vintage and no issuance", R.BAD_FIELD, "importer", extend(seen(1, 1), **YEAR)),
+    Case("a vintage that ends before it starts", R.BAD_FIELD, "importer", extend(exact=True, **BACKWARDS)),
     Case("run of 257", R.BAD_FIELD, "importer", extend(seen(1, 1), run="x" * 257)),
     Case("unknown batch", R.BATCH_NOT_FOUND, "importer", extend(seen(1, 1), batch="zzz")),
     Case("native", R.BAD_FIELD, "importer", extend(seen(1, 1), batch="nat")),
@@ -119,6 +124,7 @@ EXTEND = [
     Case("grown", None, "importer", extend(seen(1500, 1), seen(101, 5))),
     Case("known", None, "importer", extend(seen(1, 100))),
     Case("exact from now on", None, "verra", extend(exact=True)),
+    Case("exact, and of which vintage", None, "verra", extend(exact=True, **YEAR)),
 ]
 
 CASES = {"RegisterProject": PROJECT, "Issue": ISSUE, "ExtendBatch": EXTEND}
