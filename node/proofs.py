@@ -14,13 +14,14 @@ from keeling.encoding import Ref
 from keeling.entry import parse_entry
 from keeling.merkle import EMPTY_FRONTIER, Subtree, hash_leaf, prove_inclusion
 from keeling.proof import LogProof, format_proof
+from keeling.reasons import Reason
 from keeling.submission import parse_submission
 from keeling.v1 import log_pb2 as pb
 from node.archive import ArchivedSubmission, height_key, read_archive, read_size, read_subtrees
 from node.chain import read_height
 from node.core import tables
 from node.indexes import read_old_id
-from node.reads.errors import NotFound, NotKept, ReadReason
+from node.reads.errors import NotFound, NotKept
 from node.store.contract import Family, Reads
 
 
@@ -43,7 +44,7 @@ def prove_transaction(view: Reads, participant: str, transaction_id: bytes) -> p
     entry = None if header is None else view.get(Family.BODIES, header.entry)
     if header is None or entry is None or not note:
         detail = f"the block at {found.height} is not whole here (pruned?): ask an archive node"
-        raise NotKept(ReadReason.NOT_KEPT, detail, height=found.height)
+        raise NotKept(Reason.NOT_KEPT, detail, height=found.height)
     index, size = header.first_leaf + found.submission, read_size(view, newest)
     path = prove_inclusion(index, size, read_subtrees(view))
     raw = parse_entry(entry, lambda *_: True).entry.submissions[found.submission]
@@ -65,11 +66,11 @@ def _find(view: Reads, participant: str, transaction_id: bytes) -> _Found:
     decided = tables.IDS.value.decode(raw) if raw is not None else read_old_id(view, transaction_id, participant)
     if decided is None:
         detail = f"nothing is final under id {transaction_id.hex()} of {participant}"
-        raise NotFound(ReadReason.TRANSACTION_NOT_FOUND, detail, id=transaction_id.hex())
+        raise NotFound(Reason.TRANSACTION_NOT_FOUND, detail, id=transaction_id.hex())
     place = Ref(decided.height, decided.ordinal)
     block = read_archive(view, place.height)
     if block is None:
-        raise NotKept(ReadReason.NOT_KEPT, f"{transaction_id.hex()} was decided at {place.height}, not kept here")
+        raise NotKept(Reason.NOT_KEPT, f"{transaction_id.hex()} was decided at {place.height}, not kept here")
     ordinal = place.ordinal
     for number, submission in enumerate(block.submissions):
         if ordinal < len(submission.answers):

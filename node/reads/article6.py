@@ -20,7 +20,7 @@ from node.core.article6.balance import YearSums, compute_balance, format_fractio
 from node.core.article6.calendar import year_of
 from node.core.article6.records import Adjustment, AdjustmentKey, Authorization, PartyYear, Side
 from node.core.records import RecordVersion
-from node.reads.errors import BadRequest, BeyondFinal, NotFound, ReadReason
+from node.reads.errors import BadRequest, BeyondFinal, NotFound
 from node.reads.messages import convert_place, convert_when
 from node.reads.pages import open_page, read_rows
 from node.reads.view import ReadState
@@ -182,7 +182,7 @@ def _years(request: pb.GetPartyYearsRequest, party: Party) -> tuple[int, int]:
 def _read_past(state: ReadState, request: pb.GetPartyYearsRequest) -> _Past:
     if request.at_height > state.height:
         detail = f"height {request.at_height} is not final here; the newest is {state.height}"
-        raise BeyondFinal(ReadReason.BEYOND_FINAL, detail, height=request.at_height)
+        raise BeyondFinal(Reason.BEYOND_FINAL, detail, height=request.at_height)
     until: int | None = None
     if request.HasField("as_of"):
         when = request.as_of

@@ -12,11 +12,12 @@ from typing import Final
 
 from keeling.encoding import Ref
 from keeling.events import EVENT, NOWHERE, Event, Move
+from keeling.reasons import Reason
 from keeling.v1 import ledger_pb2 as pb
 from node.archive import read_archive
 from node.core.records import Batch
 from node.indexes import archived_event_bytes
-from node.reads.errors import NotKept, ReadReason
+from node.reads.errors import NotKept
 from node.reads.messages import convert_event
 from node.reads.serials import print_serials
 from node.store.contract import Reads
@@ -54,7 +55,7 @@ class Archive:
             block = read_archive(self._view, height)
             if block is None:
                 detail = f"the events of block {height} are not kept here; ask a node that keeps them"
-                raise NotKept(ReadReason.NOT_KEPT, detail, height=height)
+                raise NotKept(Reason.NOT_KEPT, detail, height=height)
             found = block.time_ms, list(archived_event_bytes(block))
         self._blocks[height] = found
         if len(self._blocks) > BLOCKS_KEPT:

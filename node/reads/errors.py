@@ -6,29 +6,17 @@
     ├── BeyondFinal    it asks for something after the newest final block
     └── NotKept        it asks for something this node has dropped
 
-Refusals by the rules are results and have their own vocabulary (`keeling.reasons`); where a read meets the same case it
-uses the same word. The words of `ReadReason` exist for reading only and never appear on the ledger.
+Refusals by the rules are results; where a read meets the same case it uses the same word of `keeling.reasons`. Those
+from 900 on exist for reading only and never appear on the ledger.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum, unique
 from typing import Final
 
 from google.rpc import code_pb2
 
 from keeling.reasons import Reason
-
-
-@unique
-class ReadReason(IntEnum):
-    """Reasons that only reads have. Numbers are never reused, and differ from those of `Reason`."""
-
-    TRANSACTION_NOT_FOUND = 900
-    SERIALS_NOT_FOUND = 901
-    BAD_PAGE_TOKEN = 902
-    BEYOND_FINAL = 903
-    NOT_KEPT = 904
 
 
 class ReadRefused(Exception):
@@ -37,7 +25,7 @@ class ReadRefused(Exception):
     code: int = code_pb2.UNKNOWN
     """The status code of gRPC."""
 
-    def __init__(self, reason: Reason | ReadReason, detail: str, **values: object) -> None:
+    def __init__(self, reason: Reason, detail: str, **values: object) -> None:
         super().__init__(f"{reason.name}: {detail}")
         self.reason: Final = reason
         self.detail: Final = detail

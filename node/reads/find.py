@@ -13,7 +13,7 @@ from node.core import tables as t
 from node.core.intervals import MarkKind
 from node.core.records import Batch, Lot, Mark
 from node.reads.custody import Archive, trace_custody
-from node.reads.errors import BadRequest, NotFound, ReadReason
+from node.reads.errors import BadRequest, NotFound
 from node.reads.lots import lots_between
 from node.reads.messages import convert_lot
 from node.reads.view import ReadState
@@ -40,7 +40,7 @@ def find_lots(view: Reads, request: pb.FindLotsRequest) -> pb.FindLotsResponse:
         _add_found(state, archive, response, number, batch, low - batch.base, high - low + 1)
     if at == first:
         detail = f"no batch here has numbers of {first}..{last} in the space {request.space!r}"
-        raise NotFound(ReadReason.SERIALS_NOT_FOUND, detail, space=request.space)
+        raise NotFound(Reason.SERIALS_NOT_FOUND, detail, space=request.space)
     _add_unknown(response, at, last)
     return response
 

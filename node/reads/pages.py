@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from keeling.encoding import BYTES, TEXT, U64, EncodingError, listing, record
+from keeling.reasons import Reason
 from node.core.tables import Table, after
-from node.reads.errors import BadRequest, BeyondFinal, ReadReason
+from node.reads.errors import BadRequest, BeyondFinal
 from node.reads.view import ReadState
 
 V = TypeVar("V")
@@ -59,7 +60,7 @@ def _print_token(token: _Token) -> str:
 
 
 def _no_token(text: str) -> BadRequest:
-    return BadRequest(ReadReason.BAD_PAGE_TOKEN, f"{text[:40]!r} is no page token")
+    return BadRequest(Reason.BAD_PAGE_TOKEN, f"{text[:40]!r} is no page token")
 
 
 def open_page(height: int, page_size: int, page_token: str, name: str, *arguments: str) -> Page:
@@ -77,10 +78,10 @@ def open_page(height: int, page_size: int, page_token: str, name: str, *argument
         raise _no_token(page_token)
     if token.list != same:
         detail = f"the page token is of another list than {name} with these arguments; start without one"
-        raise BadRequest(ReadReason.BAD_PAGE_TOKEN, detail)
+        raise BadRequest(Reason.BAD_PAGE_TOKEN, detail)
     if token.height > height:
         detail = f"the page token is of height {token.height}, this node is at {height}"
-        raise BeyondFinal(ReadReason.BEYOND_FINAL, detail, height=token.height, newest=height)
+        raise BeyondFinal(Reason.BEYOND_FINAL, detail, height=token.height, newest=height)
     return Page(size, token.key, token.height, same)
 
 

@@ -9,7 +9,7 @@ from node.archive import ArchivedAnswer, ArchivedBlock, read_archive
 from node.core import tables as t
 from node.indexes import read_old_id
 from node.reads import receipts
-from node.reads.errors import BadRequest, NotFound, NotKept, ReadReason
+from node.reads.errors import BadRequest, NotFound, NotKept
 from node.reads.serials import serials_of
 from node.reads.view import ReadState
 from node.store.contract import Reads
@@ -29,11 +29,11 @@ def get_transaction(view: Reads, request: pb.GetTransactionRequest) -> pb.Transa
     decided = decided or read_old_id(view, request.id, request.participant)
     if decided is None:
         detail = f"nothing is final under id {request.id.hex()} of {request.participant} up to height {state.height}"
-        raise NotFound(ReadReason.TRANSACTION_NOT_FOUND, detail, id=request.id.hex(), height=state.height)
+        raise NotFound(Reason.TRANSACTION_NOT_FOUND, detail, id=request.id.hex(), height=state.height)
     archived = read_archive(view, decided.height)
     if archived is None:
         detail = f"{request.id.hex()} was decided at {decided.height}.{decided.ordinal}, which is not kept here"
-        raise NotKept(ReadReason.NOT_KEPT, detail, height=decided.height)
+        raise NotKept(Reason.NOT_KEPT, detail, height=decided.height)
     participant, answer, first_event = _find_answer(archived, decided.ordinal)
     place = Ref(decided.height, decided.ordinal)
     return receipts.convert_answer(answer, participant, place, archived.time_ms, first_event, serials_of(state))

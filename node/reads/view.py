@@ -17,7 +17,7 @@ from node.core import tables as t
 from node.core.records import Account, Batch
 from node.core.state import State
 from node.core.tables import Table, after
-from node.reads.errors import BeyondFinal, NotFound, NotKept, ReadReason
+from node.reads.errors import BeyondFinal, NotFound, NotKept
 from node.store.contract import Family, Reads
 
 V = TypeVar("V")
@@ -95,12 +95,12 @@ class ReadState(State):
         """Everything that happened up to `height` is final and still here; else `BeyondFinal` or `NotKept`."""
         if height > self.height:
             detail = f"height {height} is not final here; the newest is {self.height}"
-            raise BeyondFinal(ReadReason.BEYOND_FINAL, detail, height=height, newest=self.height)
+            raise BeyondFinal(Reason.BEYOND_FINAL, detail, height=height, newest=self.height)
         oldest = next(iter(self.view.scan(Family.EVENTS, limit=1)), None)
         if self.height and (oldest is None or U64.decode(oldest[0]) > 1):
             since = self.height + 1 if oldest is None else U64.decode(oldest[0])
             detail = f"this node keeps what happened from height {since} on; ask one that keeps it from the first block"
-            raise NotKept(ReadReason.NOT_KEPT, detail, oldest=since)
+            raise NotKept(Reason.NOT_KEPT, detail, oldest=since)
 
     def time_at(self, height: int) -> int:
         """Ledger time of a final block, in milliseconds."""
@@ -108,5 +108,5 @@ class ReadState(State):
             return self.time_ms
         leaf = self.view.get(Family.BLOCKS, height_key(b"h", height))
         if leaf is None:
-            raise NotKept(ReadReason.NOT_KEPT, f"the header of block {height} is not kept here", height=height)
+            raise NotKept(Reason.NOT_KEPT, f"the header of block {height} is not kept here", height=height)
         return parse_header(leaf).time_ms

@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 
 from keeling.encoding import U64, Ref
 from keeling.events import EVENT
+from keeling.reasons import Reason
 from keeling.v1 import ledger_pb2 as pb
 from node.archive import ARCHIVED_BLOCK, ArchivedBlock, read_archive
 from node.indexes import archived_event_bytes, scan_account
-from node.reads.errors import BeyondFinal, NotKept, ReadReason
+from node.reads.errors import BeyondFinal, NotKept
 from node.reads.messages import convert_event
 from node.reads.serials import serials_of
 from node.reads.view import ReadState
@@ -61,7 +62,7 @@ def _check_cursor(state: ReadState, height: int, ordinal: int) -> None:
     """The cursor is at an event (or an empty block) of a final block, and what follows it is kept."""
     if height > state.height:
         detail = f"the cursor {height}.{ordinal} is beyond the newest final height {state.height}"
-        raise BeyondFinal(ReadReason.BEYOND_FINAL, detail, newest=state.height)
+        raise BeyondFinal(Reason.BEYOND_FINAL, detail, newest=state.height)
     if height == 0:
         if state.height and state.view.get(Family.EVENTS, U64.encode(1)) is None:
             raise _not_kept(state, 1)
@@ -72,13 +73,13 @@ def _check_cursor(state: ReadState, height: int, ordinal: int) -> None:
     size = sum(1 for _ in archived_event_bytes(block))
     if ordinal >= max(size, 1):
         detail = f"the cursor {height}.{ordinal} is at no event: block {height} has {size}"
-        raise BeyondFinal(ReadReason.BEYOND_FINAL, detail, newest=state.height)
+        raise BeyondFinal(Reason.BEYOND_FINAL, detail, newest=state.height)
 
 
 def _not_kept(state: ReadState, height: int) -> NotKept:
     oldest = next((U64.decode(key) for key, _ in state.view.scan(Family.EVENTS, limit=1)), state.height + 1)
     detail = f"events of block {height} are not kept here; the oldest kept are of block {oldest}"
-    return NotKept(ReadReason.NOT_KEPT, detail, oldest=oldest)
+    return NotKept(Reason.NOT_KEPT, detail, oldest=oldest)
 
 
 _Block = tuple[int, int, list[bytes], list[int]]

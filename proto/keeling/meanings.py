@@ -196,6 +196,11 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.NOT_IN_SCOPE: Meaning(
         "these units cannot come under this authorization", "see host, grain and vintage of the batch"
     ),
+    Reason.TRANSACTION_NOT_FOUND: Meaning("no transaction has this id here", "if it was sent just now, ask again"),
+    Reason.SERIALS_NOT_FOUND: Meaning("no batch here has any of these numbers", "see: keeling batch list"),
+    Reason.BAD_PAGE_TOKEN: Meaning("the page token is of no list, or of another one", "start without a token"),
+    Reason.BEYOND_FINAL: Meaning("that height is not final here yet", "see how far the node is: keeling status"),
+    Reason.NOT_KEPT: Meaning("this node has dropped what the answer is made from", "ask a node that keeps it"),
     Reason.MOTION_NOT_FOUND: Meaning("no motion has this name", "see: keeling motion list"),
     Reason.MOTION_EXISTS: Meaning("a motion has this name, for ever", "choose another name"),
     Reason.VALIDATOR_NOT_FOUND: Meaning(

@@ -1,9 +1,9 @@
 """Every reason a request can be refused for: a stable number and a name, and which of them bind an id.
 
 Numbers are never reused and appear on the ledger, in `google.rpc.ErrorInfo` and in docs/reasons.md; what each says to
-people is in `keeling.meanings`. The order of the
-groups is the precedence of the checks (design, units and rules §6): a transaction that breaks several rules is refused
-for the first. Which rule was broken is decided in `node.core`; only the vocabulary is here.
+people is in `keeling.meanings`. The order of the groups is the precedence of the checks (design, units and rules §6): a
+transaction that breaks several rules is refused for the first. The last group says why a read has no answer, and is
+never on the ledger. Which rule was broken is decided in `node.core`; only the vocabulary is here.
 """
 
 from __future__ import annotations
@@ -179,6 +179,13 @@ class Reason(IntEnum):
     VINTAGE_YEAR_UNKNOWN = 827
     NOT_IN_SCOPE = 828
 
+    # Reads only.
+    TRANSACTION_NOT_FOUND = 900
+    SERIALS_NOT_FOUND = 901
+    BAD_PAGE_TOKEN = 902
+    BEYOND_FINAL = 903
+    NOT_KEPT = 904
+
 
 _NEVER_PINNED: Final = frozenset(
     {Reason.ID_OUT_OF_WINDOW, Reason.ID_NOT_UUID7, Reason.DUPLICATE, Reason.ID_USED_WITH_OTHER_CONTENT}
@@ -190,4 +197,4 @@ _NEVER_PINNED: Final = frozenset(
 
 def pins(reason: Reason) -> bool:
     """Whether a result with this reason binds the transaction's id for ever (guarantee G5)."""
-    return reason == Reason.ACCEPTED or (reason >= 200 and reason not in _NEVER_PINNED)
+    return reason == Reason.ACCEPTED or (200 <= reason < 900 and reason not in _NEVER_PINNED)

@@ -17,6 +17,7 @@ GROUPS = {
     6: "State and restrictions",
     7: "Quantities",
     8: "Programme and Article 6 rules",
+    9: "Reads only",
 }
 HEAD = """# Reasons a request is refused for
 
@@ -25,7 +26,8 @@ stand in the order in which they are checked: a transaction that breaks several 
 are never reused.
 
 A first authenticated result binds the transaction's id for ever. Reasons marked *open* do not: nothing was decided, or
-the same bytes may come again with more approvals. After any other refusal, correct the request and take a new id.
+the same bytes may come again with more approvals. After any other refusal, correct the request and take a new id. The
+last group says why a read has no answer; it binds nothing.
 """
 
 
@@ -42,7 +44,7 @@ def render() -> str:
         for reason in Reason:
             if reason // 100 == hundred:
                 meaning = MEANINGS[reason]
-                mark = "" if pins(reason) else "*open*"
+                mark = "" if pins(reason) or hundred == 9 else "*open*"
                 lines.append(f"| {int(reason)} | `{reason.name}` | {meaning.text} | {meaning.advice} | {mark} |")
         lines.append("")
     return "\n".join(lines)

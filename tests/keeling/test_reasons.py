@@ -26,7 +26,7 @@ def test_numbers_rise_in_the_order_of_the_checks() -> None:
 
 
 def test_what_was_not_decided_does_not_pin() -> None:
-    open_ones = {reason.name for reason in Reason if reason >= 200 and not pins(reason)}
+    open_ones = {reason.name for reason in Reason if 200 <= reason < 900 and not pins(reason)}
     assert open_ones == {
         "ID_OUT_OF_WINDOW",
         "ID_NOT_UUID7",
@@ -40,5 +40,5 @@ def test_what_was_not_decided_does_not_pin() -> None:
         "NEEDS_TWO_OPERATORS",
         "INCOMING_NOT_APPROVED",
     }
-    assert not any(pins(reason) for reason in Reason if 0 < reason < 200)
+    assert not any(pins(reason) for reason in Reason if 0 < reason < 200 or reason >= 900)
     assert pins(Reason.ACCEPTED)

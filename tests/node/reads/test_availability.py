@@ -12,7 +12,7 @@ from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from node.reads import get_availability, past
 from node.reads.availability import _FIELDS
-from node.reads.errors import BeyondFinal, NotFound, NotKept, ReadReason, ReadRefused
+from node.reads.errors import BeyondFinal, NotFound, NotKept, ReadRefused
 from node.store.contract import Batch, Family
 from tests.node.reads.histories import (
     DAYS,
@@ -231,7 +231,7 @@ def test_heights_and_names_that_are_not_there() -> None:
     cases: list[tuple[dict[str, object], type[ReadRefused], object]] = [
         ({"account": "nobody"}, NotFound, Reason.ACCOUNT_NOT_FOUND),
         ({"batch": "nothing"}, NotFound, Reason.BATCH_NOT_FOUND),
-        ({"at_height": world.tip.height + 1}, BeyondFinal, ReadReason.BEYOND_FINAL),
+        ({"at_height": world.tip.height + 1}, BeyondFinal, Reason.BEYOND_FINAL),
     ]
     for request, error, reason in cases:
         with pytest.raises(error) as caught:

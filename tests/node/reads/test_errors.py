@@ -1,25 +1,11 @@
-"""The words and codes of refused reads: stable, and apart from those of the rules."""
+"""The words and codes of refused reads."""
 
 from __future__ import annotations
 
 from google.rpc import code_pb2
 
 from keeling.reasons import Reason
-from node.reads.errors import BadRequest, BeyondFinal, NotFound, NotKept, ReadReason
-
-NUMBERS = {
-    "TRANSACTION_NOT_FOUND": 900,
-    "SERIALS_NOT_FOUND": 901,
-    "BAD_PAGE_TOKEN": 902,
-    "BEYOND_FINAL": 903,
-    "NOT_KEPT": 904,
-}
-
-
-def test_reasons_keep_their_numbers_and_are_nobody_elses() -> None:
-    assert {reason.name: int(reason) for reason in ReadReason} == NUMBERS
-    assert not {reason.name for reason in ReadReason} & {reason.name for reason in Reason}
-    assert not {int(reason) for reason in ReadReason} & {int(reason) for reason in Reason}
+from node.reads.errors import BadRequest, BeyondFinal, NotFound, NotKept
 
 
 def test_each_kind_has_its_code_and_says_its_reason_first() -> None:

@@ -13,7 +13,7 @@ from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
 from node.reads import custody, find, find_lots
-from node.reads.errors import BadRequest, NotFound, NotKept, ReadReason, ReadRefused
+from node.reads.errors import BadRequest, NotFound, NotKept, ReadRefused
 from node.store.contract import Batch, Family
 from tests.node.reads.histories import EVERYBODY, STEPS, Step, long_life, play, start, trace_positions
 from tests.node.reads.trading_world import (
@@ -184,9 +184,9 @@ def test_ranges_that_have_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         (OUT_SPACE, "01", 2, BadRequest, Reason.BAD_FIELD),
         (OUT_SPACE, 1, "1" * 61, BadRequest, Reason.BAD_FIELD),
         (OUT_SPACE, 9, 8, BadRequest, Reason.BAD_FIELD),
-        ("moon", 1, 2, NotFound, ReadReason.SERIALS_NOT_FOUND),
-        (OUT_SPACE, 1, 1_000, NotFound, ReadReason.SERIALS_NOT_FOUND),
-        (OUT_SPACE, 1_101, 10**59, NotFound, ReadReason.SERIALS_NOT_FOUND),
+        ("moon", 1, 2, NotFound, Reason.SERIALS_NOT_FOUND),
+        (OUT_SPACE, 1, 1_000, NotFound, Reason.SERIALS_NOT_FOUND),
+        (OUT_SPACE, 1_101, 10**59, NotFound, Reason.SERIALS_NOT_FOUND),
         (OUT_SPACE, 1_001, 1_100, BadRequest, Reason.TOO_MANY_LOTS),
     ]
     monkeypatch.setattr(find, "FOUND_MAX", 2)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.reads.errors import BadRequest, BeyondFinal, ReadReason
+from keeling.reasons import Reason
+from node.reads.errors import BadRequest, BeyondFinal
 from node.reads.pages import PAGE_DEFAULT, PAGE_MAX, open_page
 
 
@@ -38,7 +39,7 @@ def test_a_token_of_another_list_is_refused() -> None:
     ):
         with pytest.raises(BadRequest, match="another list") as caught:
             open_page(5, 0, token, name, *arguments)
-        assert caught.value.reason == ReadReason.BAD_PAGE_TOKEN
+        assert caught.value.reason == Reason.BAD_PAGE_TOKEN
 
 
 def test_a_token_of_the_future_is_refused() -> None:
@@ -67,7 +68,7 @@ TOKEN = open_page(5, 0, "", "lots").token(b"key")
 def test_nonsense_is_no_token(token: str) -> None:
     with pytest.raises(BadRequest) as caught:
         open_page(5, 0, token, "lots")
-    assert caught.value.reason == ReadReason.BAD_PAGE_TOKEN
+    assert caught.value.reason == Reason.BAD_PAGE_TOKEN
 
 
 @given(st.text(min_size=1, max_size=60))

@@ -10,7 +10,7 @@ from keeling.reasons import Reason
 from keeling.v1 import ledger_pb2 as pb
 from node.core.limits import ID_WINDOW_MS
 from node.reads import get_transaction
-from node.reads.errors import BadRequest, NotFound, NotKept, ReadReason
+from node.reads.errors import BadRequest, NotFound, NotKept
 from node.store.contract import Batch, Family
 from tests.node.reads.trading_world import IndexedWorld, open_world, place_hold, transfer, units
 
@@ -70,7 +70,7 @@ def test_what_did_not_bind_an_id_is_not_found() -> None:
     for number, participant in ((answer.transaction.id, "alice"), (answer.transaction.id, "bob"), (bytes(16), "alice")):
         with pytest.raises(NotFound, match=f"up to height {world.tip.height}") as caught:
             ask(world, number, participant)
-        assert caught.value.reason == ReadReason.TRANSACTION_NOT_FOUND
+        assert caught.value.reason == Reason.TRANSACTION_NOT_FOUND
 
 
 def test_ids_are_scoped_by_participant() -> None:

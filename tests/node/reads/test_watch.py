@@ -9,7 +9,7 @@ from keeling.reasons import Reason
 from keeling.units import UnitState
 from keeling.v1 import ledger_pb2 as pb
 from node.reads import read_events, watch
-from node.reads.errors import BeyondFinal, NotFound, NotKept, ReadReason
+from node.reads.errors import BeyondFinal, NotFound, NotKept
 from node.store.contract import Batch, Family
 from tests.node.reads.histories import EVERYBODY, events_of, long_life, start
 from tests.node.reads.trading_world import IndexedWorld, opened, transfer, units
@@ -120,7 +120,7 @@ def test_cursors_that_cannot_be_continued() -> None:
     for cursor in ((newest + 1, 0), (newest, size), (1, 99)):
         with pytest.raises(BeyondFinal) as beyond:
             read(world, cursor)
-        assert beyond.value.reason == ReadReason.BEYOND_FINAL
+        assert beyond.value.reason == Reason.BEYOND_FINAL
     with pytest.raises(NotFound) as unknown:
         read(opened(), None, "nobody")
     assert unknown.value.reason == Reason.ACCOUNT_NOT_FOUND
