@@ -98,7 +98,10 @@ def extend(*items: op.Observation, **fields: object) -> op.ExtendBatch:
     return op.ExtendBatch(observations=items, **fields)  # type: ignore[arg-type]
 
 
-YEAR = {"vintage_start": op.When(ms=0, precision=op.When.DATE), "vintage_end": op.When(ms=1, precision=op.When.DATE)}
+YEAR = {
+    "vintage_start": op.When(ms=86_400_000, precision=op.When.DATE),
+    "vintage_end": op.When(ms=172_800_000, precision=op.When.DATE),
+}
 BACKWARDS = {"vintage_start": YEAR["vintage_end"], "vintage_end": YEAR["vintage_start"]}
 
 EXTEND = [
