@@ -14,6 +14,8 @@ from keeling.events import Event, EventKind
 from keeling.operations import Party, SetRecord, When
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RENUMBERED: Final = "renumbered"
+"""Fact of an EXTENDED event: "100 0" if the unit at position 100 turned out to be the one at position 0."""
 
 
 class Logged(NamedTuple):
@@ -80,6 +82,15 @@ class Submitted(NamedTuple):
     place: Ref
 
 
+class _Renumbered(NamedTuple):
+    """Since this place a unit of the batch is known to have another number than was assumed before."""
+
+    place: Ref
+    batch: str
+    old: int
+    new: int
+
+
 class Picture(NamedTuple):
     """Everything reports are made of."""
 
@@ -102,6 +113,7 @@ _RELEVANT: Final = frozenset(
         EventKind.ACTION_WITHDRAWN,
         EventKind.RECOGNISED,
         EventKind.ADJUSTMENT_REPORTED,
+        EventKind.EXTENDED,
     }
 )
 """Kinds of events a report is made of."""
@@ -118,10 +130,11 @@ def read_picture(genesis: Iterable[SetRecord], log: Iterable[Logged]) -> Picture
     withdrawn: dict[Ref, list[tuple[int, int]]] = {}
     recognised: dict[tuple[Ref, str], When] = {}
     submitted: dict[tuple[str, int], list[Submitted]] = {}
+    renumbered: list[_Renumbered] = []
     time_ms = 0
     for item in log:
         event = item.event
-        if event.kind not in _RELEVANT:
+        if event.kind not in _RELEVANT or (event.kind == EventKind.EXTENDED and not event.fact(_RENUMBERED)):
             continue
         facts = dict(event.facts)
         if event.kind == EventKind.RECORD_SET:
@@ -137,11 +150,15 @@ def read_picture(genesis: Iterable[SetRecord], log: Iterable[Logged]) -> Picture
             withdrawn.setdefault(parse_place(facts["action"]), []).append(part)
         elif event.kind == EventKind.RECOGNISED:
             recognised[parse_place(facts["action"]), facts["side"]] = event.effective
+        elif event.kind == EventKind.EXTENDED:
+            old, new = facts[_RENUMBERED].split()
+            renumbered.append(_Renumbered(item.place, event.subject, int(old), int(new)))
         elif facts["step"] == "REPORTED":
             made = Submitted(facts["version"], event.effective, facts.get("document", ""), item.place)
             submitted.setdefault((facts["party"], int(facts["year"])), []).append(made)
         time_ms = item.time_ms
-    found = [part for logged in actions.values() for part in _parts(logged, withdrawn, recognised)]
+    parts = [part for logged in actions.values() for part in _parts(logged, withdrawn, recognised)]
+    found = [part for action in parts for part in _with_true_numbers(action, renumbered)]
     found.sort(key=lambda action: (action.when.ms, action.place, action.skip))
     kept = {key: tuple(items) for key, items in submitted.items()}
     return Picture(parties, tuple(authorizations), tuple(found), kept, time_ms)
@@ -183,6 +200,23 @@ def _parts(
         Action(item.place, facts["action"], first, event.subject, version, event.effective, given, got, facts, *part)
         for part in left
     ]
+
+
+def _with_true_numbers(action: Action, renumbered: Iterable[_Renumbered]) -> list[Action]:
+    """The action, apart from it a unit whose serial number was assumed then and is known to be another since.
+
+    Its ITMO number stays what it is; only the number of the underlying unit was never true.
+    """
+    for change in renumbered:
+        at = change.old - int(action.facts.get("position", "0"))
+        inside = action.facts.get("batch") == change.batch and action.skip <= at < action.skip + action.units
+        if inside and action.place < change.place and "first_unit" in action.facts:
+            first = int(action.facts["first_unit"]) + change.new - change.old
+            unit = action._replace(facts={**action.facts, "first_unit": str(first)}, skip=at, units=1)
+            before = action._replace(units=at - action.skip)
+            after = action._replace(skip=at + 1, units=action.skip + action.units - at - 1)
+            return [part for part in (before, unit, after) if part.units]
+    return [action]
 
 
 # -- moments as the tables print them

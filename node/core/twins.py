@@ -17,10 +17,11 @@ from keeling.operations import Evidence, Range, Reverse, Twin, TwinForm, When
 from keeling.reasons import Reason
 from keeling.units import UnitState
 from node.core import tables as t
+from node.core.article6.carrying import carry_all
 from node.core.authority import check_attestors, check_owner, check_registry
 from node.core.context import Context
 from node.core.fields import check_evidence, check_length, check_ranges, check_text, check_when
-from node.core.intervals import MarkKind, erase, paint, read_layer
+from node.core.intervals import MarkKind, erase, name_ranges, paint, read_layer
 from node.core.lots import check_available, check_unrestricted, move, touch_lots
 from node.core.proposals import check_accepted, close_proposal, format_proposal
 from node.core.records import Account, Batch, Claim, Lot, Piece, ProposalStatus
@@ -187,7 +188,8 @@ def _join(tx: Context, op: Twin, ours: _Side | None, theirs: _Side | None, state
         "proposal": op.proposal,
     }
     subject = (ours or theirs or _nobody()).batch.name
-    tx.emit(EventKind.TWINNED, subject, op.effective, moves, facts=facts)
+    sides = [(side.batch, side.piece) for side in (ours, theirs) if side is not None]
+    tx.emit(EventKind.TWINNED, subject, op.effective, moves, facts=facts, ranges=name_ranges(sides))
 
 
 def _nobody() -> _Side:
@@ -314,7 +316,8 @@ def _apply_unwrap(tx: Context, op: Twin) -> None:
     for piece, account in ended:
         moves += move(tx, piece, account, UnitState.CONVERTED, cause)
     facts = {"form": TwinForm(op.form).name, "lives again": _describe(ours), "pairs": _name_pairs(pairs)}
-    tx.emit(EventKind.TWINNED, ours.batch.name, op.effective, moves, facts=facts)
+    sides = [(ours.batch, ours.piece), *((tx.batch_number(piece.batch), piece) for piece, _ in ended)]
+    tx.emit(EventKind.TWINNED, ours.batch.name, op.effective, moves, facts=facts, ranges=name_ranges(sides))
 
 
 def _name_pairs(pairs: Iterable[Twinned]) -> str:
@@ -326,7 +329,8 @@ def end_twins(
 ) -> list[tuple[Piece, int]]:
     """Take superseded units out of their pairs; returns what must be CONVERTED with it: the pieces they lived as.
 
-    Those must be FREE and unrestricted, their registry has signed, and their owner gives them up.
+    Those must be FREE and unrestricted, their registry has signed, and their owner gives them up. What Article 6 says
+    of the tonne goes back with it.
     """
     ended: list[tuple[Piece, int]] = []
     for piece in pieces:
@@ -338,6 +342,7 @@ def end_twins(
                 _check_owner(tx, op, other)
                 check_available(tx, other.lots[0][1].account, account.name, [other.piece])
                 ended.append((other.piece, other.lots[0][1].account))
+                carry_all(tx, other.piece.batch, other.piece.first, pair.units, piece.batch, pair.first)
                 erase(tx.state, other.piece.batch, MarkKind.TWIN, WAS, other.piece.first, other.piece.units)
             else:
                 _check_word(tx, None, evidence, pair.destination)

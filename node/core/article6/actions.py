@@ -32,11 +32,14 @@ from node.core.article6.stretches import (
     format_itmo,
     mark_first_transferred,
     numbers_of,
+    read_stretches,
     unmark_first_transferred,
     vintage_of,
 )
 from node.core.context import Context
+from node.core.intervals import MarkKind, read_layer
 from node.core.limits import UNITS_MAX
+from node.core.records import Batch
 from node.core.refusal import Refused
 from node.core.twins import WAS, read_twins
 
@@ -62,6 +65,13 @@ class Doing(NamedTuple):
     to_party: str
     use_year: int = 0
     facts: Mapping[str, object] = {}
+
+
+class _Underlying(NamedTuple):
+    """Where a run of units is in its crediting programme: from position `first` of the batch on."""
+
+    batch: Batch
+    first: int
 
 
 def find_authorization(tx: Context, authorization: str) -> Authorization:
@@ -105,13 +115,20 @@ def parse_adjustment(text: str) -> AdjustmentKey | None:
 
 
 def act(tx: Context, stretch: Stretch, cause: Cause, doing: Doing) -> None:
-    """Record one action, mark a first transfer, and book the adjustments that follow."""
+    """Record one action, mark a first transfer, and book the adjustments that follow.
+
+    It is one for each run of underlying units, because a row of a report names the first and the last of them.
+    """
+    for part, underlying in _split_by_underlying(tx, stretch):
+        _act(tx, part, underlying, cause, doing)
+
+
+def _act(tx: Context, stretch: Stretch, underlying: _Underlying, cause: Cause, doing: Doing) -> None:
     authorization = find_authorization(tx, stretch.authorization)
     version = stretch.version or authorization.version
     terms = find_terms(tx, stretch.authorization, version)
-    place = tx.emit(
-        EventKind.ITMO_ACTION, stretch.authorization, cause.effective, facts=_facts(tx, stretch, cause, doing, version)
-    )
+    facts = _facts(tx, stretch, underlying, cause, doing, version)
+    place = tx.emit(EventKind.ITMO_ACTION, stretch.authorization, cause.effective, facts=facts)
     keys: list[AdjustmentKey] = []
     if doing.first_transfer:
         mark_first_transferred(tx, stretch, version, place)
@@ -138,8 +155,10 @@ def act(tx: Context, stretch: Stretch, cause: Cause, doing: Doing) -> None:
     tx.state.put(t.ACTIONS_OF, b"", cause.place.height, cause.place.ordinal, place.ordinal)
 
 
-def _facts(tx: Context, stretch: Stretch, cause: Cause, doing: Doing, version: int) -> dict[str, object]:
-    batch, number_first, number_last = numbers_of(tx, stretch)
+def _facts(
+    tx: Context, stretch: Stretch, underlying: _Underlying, cause: Cause, doing: Doing, version: int
+) -> dict[str, object]:
+    batch, number_first, _ = numbers_of(tx, stretch)
     itmo = stretch.itmo
     if itmo is None:
         raise LookupError(f"{batch.name} from {number_first} is under an authorization and has no ITMO number")
@@ -161,20 +180,43 @@ def _facts(tx: Context, stretch: Stretch, cause: Cause, doing: Doing, version: i
         "batch": batch.name,
         "position": stretch.first,
     }
-    return {**facts, **_underlying(tx, stretch, number_first, number_last), **doing.facts}
+    version_of = tx.version(underlying.batch.programme)
+    code = version_of.programme.underlying if version_of is not None and version_of.programme is not None else ""
+    if code:
+        unit = underlying.batch.base + underlying.first
+        facts |= {"underlying": code, "first_unit": unit, "last_unit": unit + stretch.units - 1}
+    return {**facts, **doing.facts}
 
 
-def _underlying(tx: Context, stretch: Stretch, first: int, last: int) -> dict[str, object]:
-    """The unit in its crediting programme: the batch itself, or what its units were before they became these."""
-    batch = tx.batch_number(stretch.batch)
-    was = read_twins(tx.state, stretch.batch, WAS, stretch.first, stretch.units)
-    if len(was) == 1 and was[0].units == stretch.units and was[0].batch:
-        batch = tx.batch(was[0].batch)[1]
-        first = batch.base + was[0].other_first
-        last = first + stretch.units - 1
-    version = tx.version(batch.programme)
-    code = version.programme.underlying if version is not None and version.programme is not None else ""
-    return {"underlying": code, "first_unit": first, "last_unit": last} if code else {}
+def _split_by_underlying(tx: Context, stretch: Stretch) -> list[tuple[Stretch, _Underlying]]:
+    """The unit in its crediting programme: that of the batch itself, or what its units were before they became these.
+
+    Parts that are neighbours there too are one.
+    """
+    found: list[tuple[Stretch, _Underlying]] = []
+    at, batch = stretch.first, tx.batch_number(stretch.batch)
+    for was in read_twins(tx.state, stretch.batch, WAS, stretch.first, stretch.units):
+        if was.batch:
+            _append(found, stretch, at, was.first, _Underlying(batch, at))
+            _append(
+                found, stretch, was.first, was.first + was.units, _Underlying(tx.batch(was.batch)[1], was.other_first)
+            )
+            at = was.first + was.units
+    _append(found, stretch, at, stretch.stop, _Underlying(batch, at))
+    return found
+
+
+def _append(
+    found: list[tuple[Stretch, _Underlying]], stretch: Stretch, start: int, stop: int, underlying: _Underlying
+) -> None:
+    if start == stop:
+        return
+    if found:
+        last, before = found[-1]
+        if (before.batch.name, before.first + last.units) == (underlying.batch.name, underlying.first):
+            found[-1] = (last._replace(units=stop - last.first), before)
+            return
+    found.append((stretch._replace(first=start, units=stop - start), underlying))
 
 
 # -- the ledgers of Parties
@@ -226,31 +268,66 @@ def _add(ledger: PartyYear, side: int, metric: str, units: int) -> PartyYear:
     return ledger._replace(sums=tuple(Sum(*key, total) for key, total in sorted(sums.items()) if total))
 
 
-def withdraw(tx: Context, cause: Ref, batch: int, first: int, units: int, effective: When) -> None:
-    """A cause was reversed for a range: its adjustments lose these units, its first transfers did not happen."""
+def withdraw(
+    tx: Context, cause: Ref, batch: int, first: int, units: int, effective: When, keep_final: bool = False
+) -> None:
+    """A cause was reversed for a range: its adjustments lose these units, its first transfers did not happen.
+
+    An adjustment that is final refuses it, or with `keep_final` keeps its action as it is.
+    """
     for key, _ in list(tx.state.scan(t.ACTIONS_OF, cause.height, cause.ordinal)):
         ordinal = t.ACTIONS_OF.parts(key)[2]
         action = tx.state.get(t.ACTIONS, cause.height, ordinal)
         if action is None or action.batch != batch:
             continue
         start, stop = max(first, action.first), min(first + units, action.first + action.units)
-        if start >= stop:
+        if start >= stop or (keep_final and any(_is_final(tx, key) for key in action.adjustments)):
             continue
-        place = tx.next_ref
-        for adjustment in action.adjustments:
-            _withdraw_units(tx, adjustment, stop - start, place, effective)
         if action.first_transfer:
-            undone = unmark_first_transferred(tx, batch, start, stop - start)
-            known = find_authorization(tx, action.authorization)
-            changed = known._replace(transferred=known.transferred - undone)
-            tx.state.put(t.AUTHORIZATIONS, changed, action.authorization)
-        facts = {
-            "action": f"{cause.height}.{ordinal}",
-            "skip": start - action.first,
-            "units": stop - start,
-            "adjustments": " ".join(format_adjustment(item) for item in action.adjustments),
-        }
-        tx.emit(EventKind.ACTION_WITHDRAWN, action.authorization, effective, facts=facts)
+            _undo_first_transfer(tx, action.authorization, batch, start, stop - start)
+        _withdraw_part(tx, Ref(cause.height, ordinal), action, start - action.first, stop - start, effective)
+
+
+def withdraw_first_transfer(tx: Context, stretch: Stretch, effective: When) -> None:
+    """A stretch turns out to be tonnes that were first transferred under another identity too: only that one counts."""
+    for at, mark in read_layer(tx.state, stretch.batch, MarkKind.FIRST_TRANSFER, "", stretch.first, stretch.units):
+        start, stop = max(at, stretch.first), min(at + mark.units, stretch.stop)
+        height, _, ordinal = mark.value.partition(" ")[2].partition(".")
+        place = Ref(int(height), int(ordinal))
+        action = tx.state.get(t.ACTIONS, *place)
+        if action is None or stretch.itmo is None:
+            raise LookupError(f"action {height}.{ordinal} first transferred units, and is not in the state")
+        # By number, not by position: the mark may have come here from the identity that the tonne had before.
+        began = read_stretches(tx.state, action.batch, action.first, 1)[0].itmo
+        alone = action.units == 1 or began is None
+        skip = 0 if alone or began is None else stretch.itmo.number_at(start) - began.number_at(action.first)
+        _undo_first_transfer(tx, action.authorization, stretch.batch, start, stop - start)
+        _withdraw_part(tx, place, action, skip, stop - start, effective)
+
+
+def _undo_first_transfer(tx: Context, authorization: str, batch: int, first: int, units: int) -> None:
+    undone = unmark_first_transferred(tx, batch, first, units)
+    known = find_authorization(tx, authorization)
+    tx.state.put(t.AUTHORIZATIONS, known._replace(transferred=known.transferred - undone), authorization)
+
+
+def _withdraw_part(tx: Context, place: Ref, action: Action, skip: int, units: int, effective: When) -> None:
+    """`units` of an action, from its first one plus `skip` on, did not happen."""
+    now = tx.next_ref
+    for key in action.adjustments:
+        _withdraw_units(tx, key, units, now, effective)
+    facts = {
+        "action": f"{place.height}.{place.ordinal}",
+        "skip": skip,
+        "units": units,
+        "adjustments": " ".join(format_adjustment(key) for key in action.adjustments),
+    }
+    tx.emit(EventKind.ACTION_WITHDRAWN, action.authorization, effective, facts=facts)
+
+
+def _is_final(tx: Context, key: AdjustmentKey) -> bool:
+    ledger = tx.state.get(t.PARTY_YEARS, key.party, key.year)
+    return ledger is not None and ledger.final is not None
 
 
 def _withdraw_units(tx: Context, key: AdjustmentKey, units: int, at: Ref, effective: When) -> None:

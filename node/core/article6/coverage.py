@@ -23,6 +23,7 @@ from node.core.article6.stretches import (
     Itmo,
     Stretch,
     format_space,
+    index_batch,
     mark_authorized,
     read_stretches,
 )
@@ -215,13 +216,6 @@ def _count(tx: Context, authorization: str, found: Authorization, part: Stretch,
     index_batch(tx, authorization, part.batch)
     if covered == cap:
         tx.emit(EventKind.AUTHORIZATION_EXHAUSTED, authorization, facts={"cap": cap})
-
-
-def index_batch(tx: Context, authorization: str, batch: int) -> None:
-    """Have the batch found by authorization, and known to have authorized units."""
-    if tx.state.get(t.COVERED, authorization, batch) is None:
-        tx.state.put(t.COVERED, b"", authorization, batch)
-        tx.state.put(t.COVERED_BATCHES, b"", batch)
 
 
 def _number_itmos(tx: Context, part: Stretch, found: Authorization) -> Itmo:

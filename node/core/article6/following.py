@@ -23,7 +23,7 @@ from node.core.article6.governed import party_of_account
 from node.core.article6.records import ActionKind
 from node.core.article6.stretches import Stretch, is_authorized, join_ranges, read_stretches
 from node.core.article6.terms import First, allows_ndc, is_first_on
-from node.core.article6.twinning import follow_twins
+from node.core.article6.twinning import follow_end_of_pair, follow_pair
 from node.core.context import Context
 from node.core.lots import touch_lots
 from node.core.records import Piece
@@ -39,7 +39,7 @@ def follow(tx: Context, since: int) -> None:
     followers = _FOLLOWERS if has_scopes(tx) else _WITHOUT_AUTHORIZATIONS
     for i, event in enumerate(tx.events[since:], since):
         follower = followers.get(event.kind)
-        if follower is not None and event.moves:
+        if follower is not None and (event.moves or event.kind == EventKind.TWINNED):
             first = tx.next_ref.ordinal - len(tx.events)
             follower(tx, event, Ref(tx.height, first + i))
 
@@ -285,14 +285,30 @@ def _follow_news(tx: Context, event: Event, place: Ref) -> None:
 
 
 def _follow_reversal(tx: Context, event: Event, place: Ref) -> None:
-    """What the reversed event had caused is withdrawn for the units that are back."""
+    """What the reversed event had caused is withdrawn for the units that are back.
+
+    Of units that were converted it was withdrawn then, or is a first transfer of the tonne that stays one.
+    """
     height, _, ordinal = event.fact("reverses").partition(".")
     for move, number in _authorized_moves(tx, event.moves):
-        withdraw(tx, Ref(int(height), int(ordinal)), number, move.first, move.units, event.effective)
+        if move.from_state != UnitState.CONVERTED:
+            withdraw(tx, Ref(int(height), int(ordinal)), number, move.first, move.units, event.effective)
+    follow_end_of_pair(tx, event, cause_of(tx, place, event.effective, news=True), _Derived())
+
+
+class _Derived:
+    """What the two identities of a tonne entail, for `twinning`."""
+
+    def transfer(self, tx: Context, stretch: Stretch, cause: Cause, giver: int, taker: int) -> None:
+        transfer_abroad(tx, stretch, cause, giver, taker)
+
+    def cancel(self, tx: Context, stretch: Stretch, cause: Cause, account: int, kind: str) -> None:
+        _cancel(tx, stretch, cause, account, kind)
 
 
 def _follow_twin(tx: Context, event: Event, place: Ref) -> None:
-    follow_twins(tx, event, cause_of(tx, place, event.effective, news=True), transfer_abroad)
+    follow_one = follow_end_of_pair if event.fact("form") == "UNWRAP" else follow_pair
+    follow_one(tx, event, cause_of(tx, place, event.effective, news=True), _Derived())
 
 
 _FOLLOWERS: Final[dict[int, Callable[[Context, Event, Ref], None]]] = {

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from keeling.encoding import Ref
 from node.core import tables as t
+from node.core.article6.records import ItmoRange
 from node.core.context import Context
 from node.core.intervals import MarkKind, erase, paint, read_layer
 from node.core.records import Batch
@@ -152,6 +153,31 @@ def mark_authorized(tx: Context, stretch: Stretch, authorization: str, itmo: Itm
     return stretch._replace(authorization=authorization, itmo=itmo)
 
 
+def renumber_itmo(tx: Context, batch: int, old: int, new: int) -> None:
+    """The unit at position `old` is known to be the one at `new`: its ITMO identifier stays what it is."""
+    (unit,) = read_stretches(tx.state, batch, old, 1)
+    if unit.itmo is None:
+        return
+    space, number = unit.itmo.space, unit.itmo.number_at(old)
+    _move_itmo(tx, space, number, batch, new)
+    erase(tx.state, batch, MarkKind.TWIN, ITMO_LAYER, old, 1)
+    paint(tx.state, batch, MarkKind.TWIN, ITMO_LAYER, new, 1, _format_anchor(Itmo(space, new, number)), tx.next_ref)
+
+
+def _move_itmo(tx: Context, space: str, number: int, batch: int, position: int) -> None:
+    """Cut one number out of the range it was given in; the rest of the range stays what it is."""
+    start = t.ITMOS.key(space, number + 1)
+    key, given = next(iter(tx.state.scan(t.ITMOS, space, start=start, reverse=True)))
+    first = t.ITMOS.parts(key)[1]
+    after = first + given.units - number - 1
+    if number > first:
+        tx.state.put(t.ITMOS, given._replace(units=number - first), space, first)
+    if after:
+        rest = given._replace(first=given.first + number + 1 - first, units=after)
+        tx.state.put(t.ITMOS, rest, space, number + 1)
+    tx.state.put(t.ITMOS, ItmoRange(batch, position, 1), space, number)
+
+
 def mark_first_transferred(tx: Context, stretch: Stretch, version: int, action: Ref) -> None:
     """Say that a stretch was first transferred, by which action and under which version. Happens once (G4)."""
     value = f"{version} {action.height}.{action.ordinal}"
@@ -167,6 +193,13 @@ def numbers_of(tx: Context, stretch: Stretch) -> tuple[Batch, int, int]:
     """The batch, and the first and last number of the stretch in the batch's own serial space."""
     batch = tx.batch_number(stretch.batch)
     return batch, batch.base + stretch.first, batch.base + stretch.stop - 1
+
+
+def index_batch(tx: Context, authorization: str, batch: int) -> None:
+    """Have the batch found by authorization, and known to have authorized units."""
+    if tx.state.get(t.COVERED, authorization, batch) is None:
+        tx.state.put(t.COVERED, b"", authorization, batch)
+        tx.state.put(t.COVERED_BATCHES, b"", batch)
 
 
 def is_authorized(tx: Context, batch: int) -> bool:

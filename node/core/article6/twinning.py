@@ -6,79 +6,122 @@ identities is first transferred once, and an ITMO keeps its one full identifier.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Final, NamedTuple, Protocol
 
 from keeling.events import Event
 from keeling.units import UnitState
-from node.core import tables as t
-from node.core.article6.actions import Cause
-from node.core.article6.coverage import index_batch
-from node.core.article6.stretches import Itmo, Stretch, is_authorized, mark_authorized, read_stretches
+from node.core.article6.actions import Cause, withdraw, withdraw_first_transfer
+from node.core.article6.carrying import carry
+from node.core.article6.stretches import Stretch, is_authorized, read_stretches
 from node.core.context import Context
-from node.core.intervals import MarkKind, paint, read_layer
 from node.core.lots import find_lots
 from node.core.twins import LIVES_AS, read_twins
 
-TransferAbroad = Callable[[Context, Stretch, Cause, int, int], None]
+_SHOWN_AS_ENDED: Final = (UnitState.CANCELLED, UnitState.ENDED)
+"""How a registry shows units that, as it turns out now, did not end but live on elsewhere."""
+_ENDED: Final = (UnitState.RETIRED, UnitState.CANCELLED, UnitState.ENDED)
 
 
-def follow_twins(tx: Context, event: Event, cause: Cause, transfer_abroad: TransferAbroad) -> None:
-    """Carry the marks to the identity that lives now; that may be an account of another Party."""
+class Derive(Protocol):
+    """What follows from where a tonne is; `node.core.article6.following` knows it."""
+
+    def transfer(self, tx: Context, stretch: Stretch, cause: Cause, giver: int, taker: int) -> None:
+        """The stretch went from one account to another."""
+
+    def cancel(self, tx: Context, stretch: Stretch, cause: Cause, account: int, kind: str) -> None:
+        """The stretch was cancelled, or retired for somebody."""
+
+
+def follow_pair(tx: Context, event: Event, cause: Cause, derive: Derive) -> None:
+    """Carry the marks to the identity that lives from now on; that may be an account of another Party.
+
+    A cancellation that turns out to be this conversion was none: its action is withdrawn, unless its year is final.
+    """
     for move in event.moves:
         number = tx.batch(move.batch)[0]
+        if move.from_state in _SHOWN_AS_ENDED and is_authorized(tx, number):
+            withdraw(tx, move.cause, number, move.first, move.units, event.effective, keep_final=True)
+    for item in event.ranges:
+        number = tx.batch(item.batch)[0]
         if not is_authorized(tx, number):
             continue
-        if event.fact("form") == "UNWRAP":
-            if move.to_state == UnitState.CONVERTED:
-                _carry_back(tx, number, move.first, move.units)
-            continue
-        giver = tx.any_account(move.from_account)[0]
-        for twin in read_twins(tx.state, number, LIVES_AS, move.first, move.units):
-            if twin.batch:
+        for twin in read_twins(tx.state, number, LIVES_AS, item.first, item.units):
+            if twin.batch and twin.pair == cause.place:
+                giver = find_lots(tx.state, number, twin.first, 1)[0][1].account
                 other = tx.batch(twin.batch)[0]
                 for stretch in read_stretches(tx.state, number, twin.first, twin.units):
-                    target = twin.other_first + stretch.first - twin.first
-                    _carry(tx, stretch, other, target, cause, giver, transfer_abroad)
+                    _unite(tx, stretch, other, twin.other_first + stretch.first - twin.first, cause, giver, derive)
 
 
-def _carry(
-    tx: Context,
-    stretch: Stretch,
-    batch: int,
-    first: int,
-    cause: Cause,
-    giver: int,
-    transfer_abroad: TransferAbroad,
-) -> None:
+def _unite(tx: Context, stretch: Stretch, batch: int, first: int, cause: Cause, giver: int, derive: Derive) -> None:
+    """One tonne has one authorization and one first transfer, also where both its identities had their own.
+
+    The identity that lives keeps its own, except that a first transfer of the other one stays what it is. If both were
+    first transferred, the one of the identity that does not live any more is withdrawn.
+    """
     if not stretch.authorization or stretch.itmo is None:
         return
-    itmo = Itmo(stretch.itmo.space, first, stretch.itmo.number_at(stretch.first))
-    marked = mark_authorized(tx, Stretch(batch, first, stretch.units, "", 0, None), stretch.authorization, itmo)
-    _copy_first_transfer(tx, stretch, batch, first)
-    index_batch(tx, stretch.authorization, batch)
-    for at, lot in find_lots(tx.state, batch, first, stretch.units):
-        start, stop = max(at, first), min(at + lot.units, first + stretch.units)
-        part = marked._replace(first=start, units=stop - start, version=stretch.version)
-        transfer_abroad(tx, part, cause, giver, lot.account)
-
-
-def _copy_first_transfer(tx: Context, stretch: Stretch, batch: int, first: int) -> None:
-    layer = (MarkKind.FIRST_TRANSFER, "")
-    for at, mark in read_layer(tx.state, stretch.batch, *layer, stretch.first, stretch.units):
-        start, stop = max(at, stretch.first), min(at + mark.units, stretch.stop)
-        paint(tx.state, batch, *layer, first + start - stretch.first, stop - start, mark.value, mark.cause)
-
-
-def _carry_back(tx: Context, number: int, first: int, units: int) -> None:
-    """The identity that ends was first transferred meanwhile: the one that lives again is known by its ITMO number."""
-    for stretch in read_stretches(tx.state, number, first, units):
-        if not stretch.version or stretch.itmo is None:
+    for theirs in read_stretches(tx.state, batch, first, stretch.units):
+        ours = stretch._replace(first=stretch.first + theirs.first - first, units=theirs.units)
+        if theirs.version and ours.version:
+            withdraw_first_transfer(tx, ours, cause.effective)
+        if theirs.version or (theirs.authorization and not ours.version):
             continue
-        at, stop = stretch.itmo.number_at(stretch.first), stretch.itmo.number_at(stretch.stop)
-        start = t.ITMOS.key(stretch.itmo.space, at + 1)
-        before = next(iter(tx.state.scan(t.ITMOS, stretch.itmo.space, start=start, reverse=True)), None)
-        if before is not None:
-            origin, found = t.ITMOS.parts(before[0])[1], before[1]
-            upto = min(stop, origin + found.units)
-            part = stretch._replace(units=upto - at)
-            _copy_first_transfer(tx, part, found.batch, found.first + at - origin)
+        carry(tx, ours, batch, theirs.first)
+        for at, lot in find_lots(tx.state, batch, theirs.first, theirs.units):
+            start, stop = max(at, theirs.first), min(at + lot.units, theirs.stop)
+            for part in read_stretches(tx.state, batch, start, stop - start):
+                derive.transfer(tx, part, cause, giver, lot.account)
+            if lot.state in _ENDED:
+                for part in read_stretches(tx.state, batch, start, stop - start):
+                    derive.cancel(tx, part, cause, lot.account, "")
+
+
+# -- the end of a pair
+
+
+class _Numbered(NamedTuple):
+    """A stretch by its ITMO numbers, and the account it is in."""
+
+    space: str
+    number: int
+    stretch: Stretch
+    account: int
+
+    @property
+    def stop(self) -> int:
+        return self.number + self.stretch.units
+
+
+def follow_end_of_pair(tx: Context, event: Event, cause: Cause, derive: Derive) -> None:
+    """A superseded identity lives again, in its own account; that may be one of another Party than its twin's.
+
+    The rules of twins have carried the marks back, so that the two sides are found by their ITMO numbers.
+    """
+    ended = sorted(_number(tx, event, UnitState.CONVERTED))
+    if not ended:
+        return
+    alive, at = sorted(_number(tx, event, UnitState.FREE)), 0
+    for gone in ended:
+        while at < len(alive) and (alive[at].space, alive[at].stop) <= (gone.space, gone.number):
+            at += 1
+        i = at
+        while i < len(alive) and (alive[i].space, alive[i].number) < (gone.space, gone.stop):
+            back = alive[i]
+            start, stop = max(back.number, gone.number), min(back.stop, gone.stop)
+            first = back.stretch.first + start - back.number
+            part = back.stretch._replace(first=first, units=stop - start)
+            derive.transfer(tx, part, cause, gone.account, back.account)
+            i += 1
+
+
+def _number(tx: Context, event: Event, state: UnitState) -> Iterator[_Numbered]:
+    for move in event.moves:
+        number = tx.batch(move.batch)[0]
+        if move.to_state != state or not is_authorized(tx, number):
+            continue
+        account = tx.any_account(move.to_account)[0]
+        for stretch in read_stretches(tx.state, number, move.first, move.units):
+            if stretch.itmo is not None:
+                yield _Numbered(stretch.itmo.space, stretch.itmo.number_at(stretch.first), stretch, account)

@@ -36,6 +36,7 @@ from tests.node.core.article6.parties import (
     programme,
     terms,
 )
+from tests.node.core.article6.test_renumbering import counted, show
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +215,23 @@ def test_what_was_reversed_is_in_no_row() -> None:
     assert [row[2:] for row in shown(report)] == [("1", "40"), ("61", "100")]
     assert sum_adjustments(report) == {("GHA", 2023, "FT"): 80}
     assert world.sums("GHA", 2023) == (80, 0)
+
+
+def test_a_unit_whose_number_was_only_assumed_is_reported_under_its_true_one() -> None:
+    """Taken to be 1 to 12 of the crediting programme when they were authorized; the registry counts from 0."""
+    world = counted(underlying="Cercarbono")
+    accepted(world.authorize(terms=terms("authorization", mitigation_type="Removals")))
+    names = ("FirstID", "LastID", "UnderlyingUnitFirstUnitID", "UnderlyingUnitLastUnitID")
+
+    def units(report: Report) -> list[list[str]]:
+        return [[cell(ACTIONS, row, name) for name in names] for row in report.actions]
+
+    assert units(report_of(world, "GHA", 2024)) == [["1", "12", "1", "12"]]
+    accepted(show(world, 0, 2))
+    after = report_of(world, "GHA", 2024)
+    assert units(after) == [["1", "11", "1", "11"], ["12", "12", "0", "0"]]
+    assert sum_adjustments(after) == {("GHA", 2023, "FT"): 12}
+    assert check_report(after) == []
 
 
 def test_a_party_that_is_not_on_record_has_no_report(world: Parties) -> None:

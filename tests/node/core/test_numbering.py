@@ -5,6 +5,7 @@ import pytest
 from keeling.reasons import Reason
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
+from node.core.intervals import MarkKind, read_layer
 from tests.fakes.world import World
 from tests.node.core.conservation import check_conservation
 from tests.node.core.sample import evidence, issue, ranges, sample_world, seen
@@ -72,11 +73,12 @@ def ended(world: World) -> None:
     world.must("importer", show(seen(100, 1, RETIRED)))
 
 
-def restricted(world: World) -> None:
-    world.must("verra", op.Restrict(restriction="f", reason="r", ranges=ranges(("c", 100, 1))))
+def contradicted(world: World) -> None:
+    claimed(world)
+    world.must("importer", show(seen(100, 1, RETIRED)))
 
 
-@pytest.mark.parametrize("touch", [claimed, ended, restricted])
+@pytest.mark.parametrize("touch", [claimed, ended, contradicted])
 def test_a_unit_that_anybody_has_touched_keeps_its_number(touch: object) -> None:
     world = assumed()
     touch(world)  # type: ignore[operator]
@@ -85,6 +87,17 @@ def test_a_unit_that_anybody_has_touched_keeps_its_number(touch: object) -> None
     assert answer.refusal is not None
     assert answer.refusal.reason == Reason.OUTSIDE_EXTENT
     assert lots(world) == before
+
+
+def test_a_restricted_unit_is_renumbered_and_stays_restricted() -> None:
+    world = assumed()
+    world.must("verra", op.Restrict(restriction="f", reason="r", ranges=ranges(("c", 90, 11))))
+    world.must("importer", show(seen(0, 40, RETIRED)))
+    check_conservation(world.state)
+    number = world.state.get(t.BATCH_NUMBERS, "c")
+    layer = read_layer(world.state, number, MarkKind.RESTRICTION, "f", 0, 101)
+    assert [(at, mark.units) for at, mark in layer] == [(0, 1), (90, 10)]
+    assert world.state.get(t.BATCHES, number).restrictions == 2  # type: ignore[union-attr]
 
 
 def test_both_ends_at_once_are_one_unit_too_many() -> None:

@@ -145,9 +145,9 @@ class Parties(World):
             self.projects.add(made["project"])
             named = {"project": made["project"], "programme": made["programme"]}
             self.must("reg", op.RegisterProject(**named, name="Project", host=host))
-        span = {"vintage_start": date(vintage), "vintage_end": date(vintage, 12, 31)}
+        span = {"vintage_start": date(vintage), "vintage_end": date(vintage, 12, 31), "extent": op.Issue.EXACT}
         first = made.pop("first_number", "1")
-        message = op.Issue(batch=batch, first_number=first, units=units, extent=op.Issue.EXACT, **(span | made))
+        message = op.Issue(batch=batch, first_number=first, units=units, **(span | made))
         return self.run("reg", message)
 
     def authorize(self, name: str = "GHA-1", when: op.When | None = None, by: str = "gha-epa", **fields: Any) -> Answer:
