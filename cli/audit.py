@@ -47,7 +47,16 @@ def verify(
     replay: Annotated[bool, typer.Option("--replay", help="Also execute every entry again by the rules.")] = False,
     jobs: _JOBS = None,
 ) -> Answer:
-    """Is everything in the bundle final, and exactly what the validators signed?"""
+    """Is everything in the bundle final, and exactly what the validators signed?
+
+    Needs no node, only the bundle and your own copy of the genesis file. The first difference is named: where, what,
+    expected, found. --replay also executes every entry again by the rules.
+
+    \b
+    Example:
+      keeling audit verify a.bundle --genesis genesis
+      keeling audit verify whole.bundle --genesis genesis --replay
+    """
     from keeling.bundle import BundleError, Kind, parse_bundle
     from keeling.verify import verify_bundle
 
@@ -74,7 +83,12 @@ def state(
     ],
     genesis: _GENESIS,
 ) -> Answer:
-    """Compute the state again from the log, and compare it with what is stored."""
+    """Compute the state again from the log, and compare it with what is stored.
+
+    \b
+    Example:
+      keeling audit state natreg --genesis genesis
+    """
     from keeling.genesis import parse_genesis
 
     trusted = _read(genesis)

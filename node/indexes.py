@@ -1,8 +1,8 @@
 """Rows in INDEX that readers need and the rules do not: what touched an account when, how a batch's extent and
 restrictions came to be, and where old ids were decided.
 
-Everything here is made from events alone, in the batch that makes the block final, and can be made again from the
-archive: `rebuild_indexes` gives the same rows. Consensus state is in `node.core.tables`; how rows become answers is in
+Everything here is made from events alone, in the batch that makes the block final, and is made again with the state by
+`node.rebuild`. Consensus state is in `node.core.tables`; how rows become answers is in
 `node.reads`.
 """
 
@@ -13,21 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from keeling.encoding import BYTES16, I64, TEXT, U8, U32, U64, listing, record
-from keeling.events import EVENT, Event, EventKind
+from keeling.encoding import I64, TEXT, U8, U32, U64, listing, record
+from keeling.events import Event, EventKind
 from keeling.operations import WhenPrecision
-from keeling.reasons import Reason, pins
-from node.archive import ArchivedBlock, read_archive
+from node.archive import ArchivedBlock
 from node.core import tables as t
 from node.core.block import Block
 from node.core.records import DECIDED, Decided
 from node.core.state import State
 from node.core.tables import after
-from node.store.contract import Batch, Family, Reads, Store
+from node.store.contract import Batch, Family, Reads
 
 DAY_MS: Final = 86_400_000
-REBUILD_KEYS_MAX: Final = 50_000
-"""Rows in one commit of a rebuild: some megabytes, and a few seconds between two commits."""
 
 AccountOfHold = Callable[[bytes], str]
 """The name of the account a hold was placed in. It never changes."""
@@ -281,66 +278,12 @@ def _put_touched(
         put(Family.INDEX, b"".join((b"a", pack_count(len(raw)), raw, tail)), value)
 
 
-def rebuild_indexes(store: Store) -> int:
-    """Make every row again from the archive; returns the newest height read. Needs the archive from block 1 on."""
-    state = State(_Final(store))
-    store.clear([Family.INDEX])
-    batch, height = Batch(), 0
-    while (archived := read_archive(store, height + 1)) is not None:
-        height += 1
-        put_events(batch, height, list(archived_events(archived)), holds_of(state))
-        _put_old_ids(batch, store, height, archived)
-        if len(batch) >= REBUILD_KEYS_MAX:
-            store.commit(batch)
-            batch = Batch()
-    store.commit(batch)
-    return height
-
-
-def archived_events(block: ArchivedBlock) -> Iterator[Event]:
-    """All events of a block in their order: the sweeps', then each transaction's."""
-    for raw in archived_event_bytes(block):
-        yield EVENT.decode(raw)
-
-
 def archived_event_bytes(block: ArchivedBlock) -> Iterator[bytes]:
-    """The same, encoded."""
+    """All events of a block in their order, encoded: the sweeps', then each transaction's."""
     yield from block.sweeps
     for submission in block.submissions:
         for answer in submission.answers:
             yield from answer.events
-
-
-def _put_old_ids(batch: Batch, store: Reads, height: int, archived: ArchivedBlock) -> None:
-    """Ids that were bound in this block and that the state has forgotten since."""
-    bound: dict[bytes, Decided] = {}
-    ordinal = 0
-    for submission in archived.submissions:
-        for answer in submission.answers:
-            if len(answer.id) == BYTES16.size and pins(Reason(answer.reason)):
-                key = t.IDS.key(answer.id, submission.participant)
-                bound[key] = Decided(height, ordinal, answer.digest, answer.reason)
-            ordinal += 1
-    kept = store.get_many(Family.STATE, list(bound))
-    for (key, decided), row in zip(bound.items(), kept, strict=True):
-        if row is None:
-            batch.put(Family.INDEX, old_id_key(key), DECIDED.encode(decided))
-
-
-class _Final:
-    """Final state of a store, for looking up holds."""
-
-    def __init__(self, store: Reads) -> None:
-        self._store = store
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._store.get(Family.STATE, key)
-
-    def get_many(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
-        return self._store.get_many(Family.STATE, keys)
-
-    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        return self._store.scan(Family.STATE, start, stop, reverse=reverse)
 
 
 # -- reading

@@ -1,4 +1,4 @@
-"""Indexes: the same rows from the writer and from the archive, and every account an event is about finds it."""
+"""Indexes: the same rows from the writer and from a rebuild, and every account an event is about finds it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from node.indexes import (
     read_last_moved,
     read_last_touched,
     read_old_id,
-    rebuild_indexes,
     scan_account,
 )
+from node.rebuild import rebuild
 from node.store.contract import Batch, Family
 from node.store.memory import MemoryStore
 from tests.node.reads.histories import STEPS, Step, long_life, play, start
@@ -103,7 +103,7 @@ def rows(world: IndexedWorld) -> dict[bytes, bytes]:
 
 @settings(max_examples=15, deadline=None)
 @given(STEPS)
-def test_rebuilding_from_the_archive_gives_the_same_rows(steps: list[Step]) -> None:
+def test_rebuilding_from_the_log_gives_the_same_rows(steps: list[Step]) -> None:
     world = start()
     for _ in play(world, steps):
         continue
@@ -112,7 +112,7 @@ def test_rebuilding_from_the_archive_gives_the_same_rows(steps: list[Step]) -> N
 
 def check_rebuild(world: IndexedWorld) -> None:
     before = rows(world)
-    assert rebuild_indexes(world.store) == world.tip.height
+    assert rebuild(world.store, world.genesis) == world.tip.height
     assert rows(world) == before
 
 
