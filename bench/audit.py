@@ -12,8 +12,8 @@ from bench.figures import Figure, Section, with_aim
 from bench.limits import Limits
 from keeling.genesis import parse_genesis
 from keeling.verify import verify_bundle
-from node.chain import read_height
 from node.export import export_whole
+from node.ledger import read_height
 from node.store.rocks import RocksStore
 
 AIM = 10_000

@@ -24,7 +24,7 @@ from network.config import load_config
 from network.folders import FolderRefused, NodeFolder, locked
 from network.keys import KeyFileError, read_passphrase
 from network.settings import ConfigError
-from node.chain import ChainError
+from node.ledger import ChainError
 from node.operate import OperatorError, backup_folder, rebuild_folder
 from node.ordering.contract import OrderingError
 from node.server import Node

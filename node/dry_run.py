@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from keeling.entry import Entry, SignedEntry
 from keeling.genesis import Genesis
 from node.archive import ArchivedBlock, archive_block
-from node.chain import StateReader, read_tip
 from node.core import tables
 from node.core.block import CheckSignature, Place, execute
 from node.core.state import State
+from node.ledger import StateReader, read_tip
 from node.store.contract import Reads
 
 

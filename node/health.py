@@ -23,11 +23,16 @@ def describe_health(replica: Replica, now_ms: int) -> Report:
     """Idle is healthy; unfinished work that gets older is not."""
     if replica.failure is not None:
         return Report(f"stopped: {replica.failure}", False, ())
-    health = replica.chain.health()
-    names = {v.vote_key: v.name for v in replica.chain.policy.validators}
+    outlook = replica.chain.outlook
+    health, names = outlook.health, {v.vote_key: v.name for v in outlook.policy.validators}
     missing = tuple(names.get(key, key.hex()[:16]) for key in health.missing)
     if health.stopped is not None:
         return Report(f"observing: {health.stopped.value}", True, missing)
+    if not outlook.is_validator:
+        behind = replica.following.behind
+        return Report(f"observing, {behind} blocks behind" if behind else "observing", True, ())
+    if not replica.engine_ok:
+        return Report(f"the ordering log of epoch {outlook.log.epoch} is out of reach", False, missing)
     if not replica.pending and health.cause is Cause.IDLE:
         return Report("idle", True, ())
     if now_ms - replica.last_final_ms < STALLED_AFTER_MS:

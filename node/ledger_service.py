@@ -21,7 +21,6 @@ from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import ledger_pb2_grpc as rpc
 from node import reads
 from node.archive import height_key
-from node.chain import StateReader, read_height
 from node.core.limits import ID_WINDOW_MS, LOTS_MAX, OPERATIONS_MAX
 from node.core.refusal import Refusal
 from node.core.state import State
@@ -29,13 +28,15 @@ from node.door import Admitted, TurnedAway, admit, check_answers
 from node.dry_run import dry_run
 from node.errors import abort, abort_refused
 from node.health import describe_health
+from node.intake import Answered, Full, Observing, Poisonous
+from node.ledger import StateReader, read_height
 from node.reads.errors import ReadRefused
 from node.reads.pages import PAGE_MAX
 from node.reads.receipts import convert_dry_run, convert_submission
 from node.reads.serials import serials_of
 from node.reads.view import ReadState
 from node.reads.watch import read_events
-from node.replica import Answered, Full, Observing, Replica
+from node.replica import Replica
 from node.store.contract import Family, Reads, Store
 from node.verify import Verifier
 
@@ -161,6 +162,8 @@ class LedgerService(rpc.LedgerServicer):
             await abort(context, code_pb2.RESOURCE_EXHAUSTED, "NODE_FULL", str(full))
         except Observing as observing:
             await abort(context, code_pb2.UNAVAILABLE, "NODE_OBSERVES", str(observing))
+        except Poisonous as poisonous:
+            await abort(context, code_pb2.FAILED_PRECONDITION, "NOT_OFFERED_AGAIN", str(poisonous))
         except Exception as error:  # noqa: BLE001 - the writer stopped: nothing may claim an outcome
             text = f"the node stopped while this was under way, ask for it by id: {error}"
             await abort(context, code_pb2.UNAVAILABLE, "OUTCOME_UNKNOWN", text)
@@ -202,13 +205,13 @@ class LedgerService(rpc.LedgerServicer):
     # -- status and events ------------------------------------------------------------------------------------------
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.Status:
-        chain = self._replica.chain
+        chain, outlook = self._replica.chain, self._replica.chain.outlook
         height = read_height(self._store)
         leaf = self._store.get(Family.BLOCKS, height_key(b"h", height))
         header = parse_header(leaf) if leaf is not None else None
         health = describe_health(self._replica, self._clock_ms())
         return pb.Status(
-            origin=chain.policy.origin,
+            origin=outlook.policy.origin,
             network=chain.genesis.network,
             participant=self._participant,
             version=version("keeling"),
@@ -218,10 +221,10 @@ class LedgerService(rpc.LedgerServicer):
             time_ms=header.time_ms if header else chain.genesis.created_ms,
             clock_ms=self._clock_ms(),
             tree_size=header.first_leaf + header.leaves if header else 0,
-            root=chain.finality.tip.root,
-            state_writes=header.writes if header else chain.tip.writes,
-            validators=len(chain.policy.validators),
-            quorum=chain.policy.quorum,
+            root=outlook.root,
+            state_writes=header.writes if header else chain.overlay.final.writes,
+            validators=len(outlook.policy.validators),
+            quorum=outlook.policy.quorum,
             health=health.text,
             waiting_for=health.waiting_for,
             pending=self._replica.pending,

@@ -19,10 +19,10 @@ from keeling.merkle import prove_consistency, prove_inclusion
 from keeling.v1 import log_pb2 as pb
 from keeling.v1 import log_pb2_grpc as rpc
 from node.archive import height_key, leaf_key, read_size, read_subtrees
-from node.chain import read_height
 from node.errors import abort
 from node.export import ExportError, export_cut, export_whole
 from node.handovers import read_handovers, read_policy_file, read_reign
+from node.ledger import read_height
 from node.proofs import prove_transaction
 from node.reads.errors import ReadRefused
 from node.store.contract import Family, Reads, Store

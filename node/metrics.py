@@ -26,10 +26,14 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         replica, now_ms = self._replica, self._clock_ms()
         report = describe_health(replica, now_ms)
+        behind = replica.following.behind
         figures = (
             ("keeling_final_height", "Height of the newest final block.", replica.height),
             ("keeling_pending_transactions", "Transactions taken and not final.", replica.pending),
             ("keeling_last_final_age_seconds", "Since the newest block became final.", self._age_s(now_ms)),
+            ("keeling_epoch", "Epoch whose ordering log is read.", replica.chain.outlook.log.epoch),
+            ("keeling_blocks_behind", "Final heights others say they have and this node has not.", behind),
+            ("keeling_engine_reachable", "1 while the ordering log can be read and appended.", int(replica.engine_ok)),
             ("keeling_serving", "1 while finality advances or has no work.", int(report.serving)),
             ("keeling_validators_missing", "Validators whose signature is waited for.", len(report.waiting_for)),
             ("keeling_transactions_final_total", "Transactions that became final since the start.", replica.answered),

@@ -21,8 +21,8 @@ from network.folders import NodeFolder
 from network.keys import read_passphrase
 from network.transport import Destination, TlsFiles, open_channel
 from network.trust import PinnedKey, build_trust
-from node.chain import read_height
 from node.errors import read_reason
+from node.ledger import read_height
 from node.rebuild import rebuild
 from node.store.contract import StoreExists, StoreLocked
 from node.store.rocks import RocksStore

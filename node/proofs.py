@@ -18,7 +18,7 @@ from keeling.reasons import Reason
 from keeling.submission import parse_submission
 from keeling.v1 import log_pb2 as pb
 from node.archive import ArchivedSubmission, height_key, read_archive, read_size, read_subtrees
-from node.chain import read_height
+from node.ledger import read_height
 from node.core import tables
 from node.indexes import read_old_id
 from node.reads.errors import NotFound, NotKept

@@ -15,11 +15,11 @@ from keeling.ed25519 import check_signature
 from keeling.entry import parse_entry
 from keeling.genesis import Genesis
 from node.archive import height_key, put_block
-from node.chain import REBUILDING_KEY, ChainError, StateReader, read_height
 from node.core.block import Place, Tip, execute
 from node.core.opening import open_ledger
 from node.core.state import State
 from node.indexes import put_indexes
+from node.ledger import REBUILDING_KEY, ChainError, StateReader, read_height
 from node.store.contract import Batch, Family, Store
 
 DERIVED: Final = (Family.STATE, Family.INDEX, Family.LEAVES, Family.EVENTS)

@@ -1,8 +1,8 @@
-"""The replica: gathers submissions into entries, orders them, and lets the chain take what the log shows.
+"""The replica: one node's part in the network, on one event loop, around the chain that decides.
 
-One asyncio task drives it; execution and commits run on one thread beside the loop. At most one entry of this node is
-not final at a time, so load makes entries bigger, not more numerous (rule E3). Nobody is answered before the block is
-final and durable.
+Its tasks read the ordering log, hear peers, follow them, offer own entries and watch the clock. Each hands its findings
+to the chain, one at a time and beside the loop; what the chain answers is durable by then and goes out here. Nobody is
+answered before the block is final and durable.
 """
 
 from __future__ import annotations
@@ -10,112 +10,85 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from random import Random
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
-from keeling.encoding import Ref
-from keeling.entry import Entry, compute_size, format_entry
-from keeling.submission import Submission, parse_submission
-from node.archive import ArchivedSubmission
-from node.chain import Chain, FinalBlock, Sign
+from node.chain import Chain
 from node.door import Admitted
-from node.ordering.contract import Appended, Ordering, Unknown
-from node.verify import Verifier
+from node.following import Following
+from node.intake import Answered, Full, Intake, Limits, Observing, Poisonous
+from node.ledger import InForce
+from node.offering import Offering
+from node.ordering.contract import Engine
+from node.outcome import Done
+from node.peers.contract import FetchedBlock, FinalRecord, Message, PeerFailed, Peers, TipMessage
+from node.pulse import Pulse
+from node.reader import Reader
+from node.roster import read_members
+from node.serving import read_page
+from node.signing import Author
+from node.verify import Signatures
+from node.watch import Watch
 
+T = TypeVar("T")
 log = structlog.get_logger()
-READ_ENTRIES: Final = 64
-TICK_S: Final = 0.5
+INBOX_MESSAGES: Final = 4096
+"""Messages not looked at yet; above, the oldest are dropped, for all that matters is repeated."""
 
 
-class Full(Exception):
-    """The node has as much unfinished work as it takes; nothing was ordered."""
+class RunInThread(Protocol):
+    """Runs work beside the event loop: one piece at a time, in the order of the calls."""
 
-
-class Observing(Exception):
-    """This node signs nothing any more; nothing was ordered. Hand in at another node."""
-
-
-class Answered(NamedTuple):
-    """A submission that is final: where its first transaction is, ledger time, and what was answered."""
-
-    place: Ref
-    first_event: int
-    time_ms: int
-    submission: ArchivedSubmission
-
-
-class Limits(NamedTuple):
-    """How entries are filled, and when the door closes."""
-
-    entry_bytes: int = 1 << 20
-    entry_transactions: int = 500
-    linger_ms: int = 3
-    waiting_bytes: int = 64 << 20
-
-
-class _Call:
-    """One call of a client: what its submissions were answered so far, and who waits for all of them."""
-
-    __slots__ = ("answers", "done", "left")
-
-    def __init__(self, submissions: int, done: asyncio.Future[list[Answered]]) -> None:
-        self.answers: list[Answered | None] = [None] * submissions
-        self.left = submissions
-        self.done = done
-
-    def answer(self, which: int, answered: Answered) -> None:
-        """The submission `which` is final; the last one wakes the caller."""
-        self.answers[which] = answered
-        self.left -= 1
-        if not self.left and not self.done.done():
-            self.done.set_result([found for found in self.answers if found is not None])
-
-    def fail(self, error: BaseException) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-
-
-class _Waiting(NamedTuple):
-    """A submission that waits: the `which`-th of its call."""
-
-    admitted: Admitted
-    call: _Call
-    which: int
+    def __call__(self, work: Callable[[], T]) -> Awaitable[T]: ...
 
 
 class Replica:
-    """Owned by one event loop. `submit` may be called by anybody on it."""
+    """Owned by one event loop. `submit` may be called by anybody on it. Also what peers ask (`contract.Serving`).
+
+    Engine, peers and signatures are closed by whoever made them. Time is that of the loop and of `clock_ms`, chance
+    that of `random`: nothing else is read from the machine, so a run can be repeated.
+    """
 
     def __init__(
         self,
         chain: Chain,
-        ordering: Ordering,
-        verifier: Verifier,
-        author: bytes,
-        sign: Sign,
+        engine: Engine,
+        peers: Peers,
+        signatures: Signatures,
+        author: Author,
+        *,
         clock_ms: Callable[[], int],
+        run_in_thread: RunInThread,
+        random: Random,
         limits: Limits = Limits(),
+        on_policy: Callable[[InForce], None] = lambda in_force: None,
+        reseed_after_ms: int = 10_000,
     ) -> None:
+        """`on_policy` is told of each policy before a log of it is opened, the first at `start`."""
         self.chain = chain
-        self._ordering = ordering
-        self._verifier = verifier
+        self._peers = peers
         self._author = author
-        self._sign = sign
         self._clock_ms = clock_ms
-        self._limits = limits
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="chain")
-        self._queue: deque[_Waiting] = deque()
-        self._queued_bytes = 0
-        self._asked: dict[bytes, list[_Waiting]] = {}
-        self._in_company = False
-        self._parsed: dict[bytes, Submission] = {}
-        self._position = chain.position
-        self._wake = asyncio.Event()
-        self._changed = asyncio.Condition()
+        self._run_in_thread = run_in_thread
+        self._on_policy = on_policy
+        self._policy: InForce | None = None
+        self._lock = asyncio.Lock()
+        self._pulse = Pulse()
+        self._inbox: deque[tuple[str, Message]] = deque(maxlen=INBOX_MESSAGES)
+        self._inbox_filled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._may_author = False
+        self.intake = Intake(limits)
+        self.following = Following(chain, peers, signatures, clock_ms, random, self._pulse, self.turn)
+        self.reader = Reader(
+            chain, engine, self.intake, self.following, signatures, clock_ms, self._pulse, self.turn
+        )  # fmt: skip
+        self.offering = Offering(chain, engine, self.intake, author, signatures, clock_ms, self._pulse)
+        self.watch = Watch(self, peers, clock_ms, random, reseed_after_ms)
         self.failure: BaseException | None = None
         self.last_final_ms = clock_ms()
         self.answered = 0
@@ -125,162 +98,183 @@ class Replica:
     @property
     def pending(self) -> int:
         """Transactions taken and not final."""
-        return sum(len(waiting.admitted.submission.transactions) for waiting in self._queue) + len(self._asked)
-
-    async def submit(self, admitted: Sequence[Admitted]) -> list[Answered]:
-        """Have submissions ordered and wait until each is final. Raises `Full`; the failure if the node stops."""
-        self._check_running()
-        stopped = self.chain.health().stopped
-        if stopped is not None:
-            raise Observing(f"this node observes and orders nothing: {stopped.value}")
-        size = sum(len(item.submission.raw) for item in admitted)
-        if self._queued_bytes + size > self._limits.waiting_bytes:
-            raise Full(f"{self._queued_bytes} bytes wait to be ordered; try again shortly")
-        if not admitted:
-            return []
-        call = _Call(len(admitted), asyncio.get_running_loop().create_future())
-        self._queue.extend([_Waiting(item, call, which) for which, item in enumerate(admitted)])
-        self._queued_bytes += size
-        self._wake.set()
-        return await call.done
-
-    async def wait_above(self, height: int) -> int:
-        """Return the newest final height once it is above `height`."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.height > height or self.failure is not None)
-        self._check_running()
-        return self.height
+        return self.intake.pending
 
     @property
     def height(self) -> int:
         """The newest final height."""
-        return self.chain.finality.tip.height
+        return self.chain.outlook.height
+
+    @property
+    def engine_ok(self) -> bool:
+        """Whether this node can read and append the ordering log in force. One that does neither says yes."""
+        return self.reader.can_read and self.offering.can_append
+
+    @property
+    def may_author(self) -> bool:
+        """Whether entries of this node make blocks."""
+        return self._may_author
+
+    async def submit(self, admitted: Sequence[Admitted]) -> list[Answered]:
+        """Have submissions ordered and wait until each is final.
+
+        Raises `Full`, `Observing`, `Poisonous`; the failure if the node stops.
+        """
+        self._check_running()
+        outlook = self.chain.outlook
+        if outlook.health.stopped is not None:
+            raise Observing(f"this node observes and orders nothing: {outlook.health.stopped.value}")
+        if not self._may_author:
+            names = ", ".join(validator.name for validator in outlook.policy.validators)
+            raise Observing(f"this node observes and orders nothing: hand in at a validator ({names})")
+        if any(item.submission.digest in self.chain.refused for item in admitted):
+            raise Poisonous("an entry with this submission made execution fail: sign it anew, alone")
+        if outlook.is_full:
+            raise Full("as much is executed and not final as this node keeps; try again shortly")
+        return await self.intake.put(admitted)
+
+    async def wait_above(self, height: int) -> int:
+        """Return the newest final height once it is above `height`."""
+        while self.height <= height and self.failure is None:
+            await self._pulse.next()
+        self._check_running()
+        return self.height
 
     def _check_running(self) -> None:
         if self.failure is not None:
             raise self.failure
 
-    # -- the loop ---------------------------------------------------------------------------------------------------
+    async def reseed(self, log_name: str | None = None) -> None:
+        """Ask the other validators for a new epoch, on the operator's word; `log_name` moves the ordering log."""
+        await self.turn(self.chain.reseed, log_name, self._clock_ms())
+
+    # -- running ----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Take what the log already has, then run until `stop`."""
-        await self._read_log()
+        """Carry out what the journal demands, take what the log already has if this node is alone, then run."""
+        self._carry_out(self.chain.opened)
+        self._may_author = await self._run_in_thread(partial(self.chain.is_author, self._author.key))
+        if self.chain.outlook.policy.quorum == 1 and self.chain.outlook.is_validator:
+            while await self.reader.read_page():
+                pass
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Finish the entry under way, then stop. What waits is not ordered; its callers are told."""
+        """End all tasks. What waits is not ordered; its callers are told."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         self._fail(asyncio.CancelledError("the node is stopping"))
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
     async def _run(self) -> None:
         try:
-            while True:
-                await self._wait_for_work()
-                if self._queue:
-                    await asyncio.shield(self._order_entry())
-                else:
-                    await self._answer(await self._in_thread(self._tick))
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever stopped the writer stops the node, with its reason
+            async with asyncio.TaskGroup() as group:
+                for task in (
+                    self.reader.run(),
+                    self._hear(),
+                    self.following.run(),
+                    self.following.run_fetches(),
+                    self.offering.run(),
+                    self.watch.run(),
+                ):
+                    group.create_task(task)
+        except BaseExceptionGroup as errors:
+            error = errors.exceptions[0]
             log.error("stopped", error=str(error), kind=type(error).__name__)
             self._fail(error)
-            async with self._changed:
-                self._changed.notify_all()
 
     def _fail(self, error: BaseException) -> None:
         self.failure = error
-        for waiting in (*self._queue, *(one for asked in self._asked.values() for one in asked)):
-            waiting.call.fail(error)
-        self._queue.clear()
+        self.intake.fail(error)
+        self._pulse.beat()
 
-    async def _wait_for_work(self) -> None:
-        if not self._queue:
-            self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TICK_S)
-        if self._queue and self._is_linger_worth_it():
-            await asyncio.sleep(self._limits.linger_ms / 1000)
+    # -- the chain --------------------------------------------------------------------------------------------------
 
-    def _is_linger_worth_it(self) -> bool:
-        """Whether others are likely to join: the last entry held several calls, and the next has room. A client that is
-        alone is not made to wait for company."""
-        waiting = sum(len(one.admitted.submission.transactions) for one in self._queue)
-        return self._in_company and waiting < self._limits.entry_transactions
+    async def turn(self, work: Callable[..., Done], *arguments: Any) -> Done:
+        """One call of the chain, beside the loop; then what it led to goes out. Calls never overlap."""
+        async with self._lock:
+            done = await self._run_in_thread(partial(work, *arguments))
+            self._carry_out(done)
+            if self._policy is not self.chain.outlook.in_force or done.blocks:
+                await self._look_around(done)
+        return done
 
-    def _take_entry(self) -> list[_Waiting]:
-        """As many waiting submissions as one entry carries, in order."""
-        taken: list[_Waiting] = []
-        transactions, size = 0, compute_size(())
-        while self._queue:
-            submission = self._queue[0].admitted.submission
-            transactions += len(submission.transactions)
-            size += 4 + len(submission.raw)
-            full = transactions > self._limits.entry_transactions or size > self._limits.entry_bytes
-            if taken and full:
-                break
-            taken.append(self._queue.popleft())
-            self._queued_bytes -= len(submission.raw)
-        return taken
+    async def _look_around(self, done: Done) -> None:
+        """Who is who may have changed with final blocks."""
+        if any(final.block.decision is not None for final in done.blocks):
+            self._may_author = await self._run_in_thread(partial(self.chain.is_author, self._author.key))
 
-    async def _order_entry(self) -> None:
-        """Make one entry, order it, and take what the log shows until it is final."""
-        taken = self._take_entry()
-        for waiting in taken:
-            self._asked.setdefault(waiting.admitted.submission.digest, []).append(waiting)
-        self._in_company = taken[0].call is not taken[-1].call
-        self._parsed = {waiting.admitted.submission.raw: waiting.admitted.submission for waiting in taken}
-        raws = tuple(self._parsed)
-        now_ms = self._clock_ms()
-        number = self.chain.next_number(self._author, now_ms)
-        entry = Entry(self.chain.genesis.network, self._author, number, now_ms, raws)
-        signed = format_entry(entry, self._sign)
-        answer: Appended | Unknown = await self._ordering.append(signed)
-        while isinstance(answer, Unknown):
-            log.warning("append unknown, repeating the same entry", reason=answer.reason)
-            answer = await self._ordering.append(signed)
-        await self._read_log()
-        self._parsed = {}
-        self._verifier.forget(claim for waiting in taken for claim in waiting.admitted.claims)
-
-    async def _read_log(self) -> None:
-        """Take every entry the log shows and we have not taken."""
-        while True:
-            page = await self._ordering.read(self._position + 1, READ_ENTRIES)
-            if not page.entries:
-                return
-            for ordered in page.entries:
-                epoch, check = self._ordering.log.epoch, self._verifier.check
-                blocks = await self._in_thread(self.chain.take, ordered, epoch, self._clock_ms(), check, self._parse)
-                self._position = ordered.position
-                await self._answer(blocks)
-
-    def _parse(self, raw: bytes) -> Submission:
-        """What the door made of these bytes if they came in here: a submission of 500 is not parsed twice."""
-        known = self._parsed.get(raw)
-        return parse_submission(raw) if known is None else known
-
-    def _tick(self) -> list[FinalBlock]:
-        return self.chain.tick(self._clock_ms())
-
-    async def _in_thread(self, work: Callable[..., list[FinalBlock]], *arguments: object) -> list[FinalBlock]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
-
-    async def _answer(self, blocks: Sequence[FinalBlock]) -> None:
-        for block, archived in blocks:
+    def _carry_out(self, done: Done) -> None:
+        """Everything in `done` is durable."""
+        if self.chain.outlook.in_force is not self._policy:
+            self._policy = self.chain.outlook.in_force
+            self._on_policy(self._policy)
+            self._peers.set_members(read_members(self.chain.store))
+        for message in done.broadcasts:
+            self._peers.broadcast(message)
+        names = {validator.vote_key: validator.name for validator in self.chain.outlook.policy.validators}
+        for vote_key, message in done.sends:
+            if vote_key in names:
+                self._peers.send(names[vote_key], message)
+        for vote_key in done.behind:
+            if vote_key in names:
+                self._peers.send(names[vote_key], self.make_tip())
+        if done.catch_up:
+            self.following.ask()
+        for final in done.blocks:
             self.last_final_ms = self._clock_ms()
-            ordinal, event = 0, len(archived.sweeps)
-            for executed, submission in zip(block.submissions, archived.submissions, strict=True):
-                answered = Answered(Ref(block.header.height, ordinal), event, archived.time_ms, submission)
-                ordinal += len(submission.answers)
-                self.answered += len(submission.answers)
-                event += sum(len(answer.events) for answer in submission.answers)
-                for waiting in self._asked.pop(executed.record.digest, ()):
-                    waiting.call.answer(waiting.which, answered)
-        if blocks:
-            async with self._changed:
-                self._changed.notify_all()
+            self.answered += self.intake.answer(final)
+        self.offering.note(done)
+        self.reader.look()
+        self._pulse.beat()
+
+    def make_tip(self) -> TipMessage:
+        """How far this node is."""
+        outlook = self.chain.outlook
+        return TipMessage(outlook.height, outlook.health.epoch, self.engine_ok)
+
+    # -- peers ------------------------------------------------------------------------------------------------------
+
+    def on_message(self, sender: str, message: Message) -> None:
+        """See `node.peers.contract.Serving`, also for the following."""
+        if isinstance(message, TipMessage):
+            self.following.hear(sender, message)
+            self.watch.hear(sender, message)
+            return
+        self._inbox.append((sender, message))
+        self._inbox_filled.set()
+
+    def on_connected(self, participant: str) -> None:
+        """A newcomer is told our tip, and a validator its own newest vote, lest its journal be older."""
+        self._peers.send(participant, self.make_tip())
+        for validator in self.chain.outlook.policy.validators:
+            vote = self.chain.newest_vote(validator.vote_key) if validator.name == participant else None
+            if vote is not None:
+                self._peers.send(participant, vote)
+
+    async def final_from(self, height: int) -> AsyncIterator[tuple[FinalRecord, ...]]:
+        """Pages of final blocks, then each as it becomes final."""
+        if height < 1:
+            raise PeerFailed("heights begin at 1")
+        while True:
+            page = await self._run_in_thread(partial(read_page, self.chain.store, height, self.height))
+            if page:
+                yield page
+                height += len(page)
+            else:
+                await self._pulse.next()
+
+    async def block_at(self, height: int, root: bytes) -> FetchedBlock | None:
+        """A block that was executed here."""
+        async with self._lock:
+            return await self._run_in_thread(partial(self.chain.find_block, height, root))
+
+    async def _hear(self) -> None:
+        """Let the chain take all messages that have come, together."""
+        while True:
+            await self._inbox_filled.wait()
+            self._inbox_filled.clear()
+            messages = list(self._inbox)
+            self._inbox.clear()
+            await self.turn(self.chain.hear, messages, self._clock_ms())

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from importlib.metadata import version
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import grpc
@@ -17,26 +19,30 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from keeling.genesis import Genesis, parse_genesis
-from keeling.policy import Policy, parse_policy
+from keeling.policy import hash_policy, parse_policy
 from keeling.v1 import ledger_pb2, ledger_pb2_grpc, log_pb2, log_pb2_grpc, operator_pb2_grpc
 from network.certificates import encode_public_key
+from network.channels import Channels
 from network.config import NodeConfig
 from network.keys import Role, Signer, load_key_file
 from network.transport import TlsFiles, server_credentials, server_options
-from node.chain import Chain, ChainError, ValidatorKeys, create_ledger, is_created
-from node.finality.events import log_name
+from node.chain import Chain
 from node.health import describe_health
+from node.intake import Limits
+from node.ledger import InForce, create_ledger, is_created
 from node.ledger_service import LedgerService
 from node.log_service import LogService
 from node.metrics import Metrics
 from node.operator_service import OperatorService
-from node.ordering.contract import LogId, LogMissing
-from node.ordering.embedded import EmbeddedOrdering
-from node.ordering.folder import DiskFolder
-from node.ordering.segment_log import SegmentLog
-from node.replica import Limits, Replica
+from node.ordering.engine import EmbeddedEngine, Home, Hosts
+from node.ordering.hosted import HostSigner
+from node.peers.links import PeerLinks, Setup
+from node.replica import Replica
+from node.roster import find_entry_key
+from node.signing import Author, ValidatorKeys
 from node.store.contract import StoreMissing
 from node.store.rocks import RocksStore
+from node.threads import OneThread
 from node.verify import Verifier
 
 log = structlog.get_logger()
@@ -76,24 +82,13 @@ def open_store(folder: Path, genesis: Genesis, vote_key: bytes) -> RocksStore:
     return store
 
 
-def open_ordering(folder: Path, policy_hash: bytes) -> EmbeddedOrdering:
-    """Open the embedded ordering log of the first epoch, or begin it."""
-    which = LogId(0, log_name(policy_hash, 0))
-    try:
-        return EmbeddedOrdering(SegmentLog.open(DiskFolder(folder), which))
-    except LogMissing:
-        return EmbeddedOrdering(SegmentLog.create(DiskFolder(folder), which))
-
-
-def find_signing_keys(keys: NodeKeys, policy: Policy) -> ValidatorKeys | None:
-    """The keys as a validator's, if the policy names them; otherwise this node observes."""
-    if keys.vote.public_key not in [validator.vote_key for validator in policy.validators]:
-        return None
+def get_signing_keys(keys: NodeKeys) -> ValidatorKeys:
+    """What a validator signs with; nothing is signed while the policy in force does not name the vote key."""
     return ValidatorKeys(keys.vote.public_key, keys.vote.sign, keys.log.sign, keys.cosigner.sign)
 
 
 class Node:
-    """A node of a network of one validator, from configuration to open port. `address` is where it listens."""
+    """One node, from configuration to open port. `address` is where it listens."""
 
     def __init__(self, config: NodeConfig, passphrase: str | None) -> None:
         self.config = config
@@ -109,20 +104,13 @@ class Node:
         genesis = parse_genesis(genesis_file)
         policy = parse_policy(genesis.policy)
         keys = NodeKeys(config, self._passphrase)
-        if len(policy.validators) != 1:
-            raise ChainError("this version runs networks of one validator")
         store = open_store(config.data / "store", genesis, keys.vote.public_key)
         self._stack.callback(store.close)
-        chain = Chain(store, genesis, find_signing_keys(keys, policy), clock_ms())
-        ordering = open_ordering(config.data / "ordering", chain.tip.policy)
-        self._stack.push_async_callback(ordering.close)
+        chain = Chain(store, genesis, get_signing_keys(keys), clock_ms())
         verifier = Verifier(config.signature_workers)
         self._stack.callback(verifier.close)
         await verifier.start()
-        limits = Limits(config.limits.entry_bytes, config.limits.submission_transactions, config.limits.linger_ms)
-        replica = Replica(chain, ordering, verifier, keys.entry.public_key, keys.entry.sign, clock_ms, limits)
-        await replica.start()
-        self._stack.push_async_callback(replica.stop)
+        replica = await self._start_replica(chain, keys, verifier)
         self.replica = replica
         transactions_max, call_bytes = config.limits.submission_transactions, config.limits.call_bytes
         author = keys.entry.public_key
@@ -133,6 +121,44 @@ class Node:
         metrics = Metrics(replica, clock_ms)
         self._stack.callback(metrics.start(config.metrics))
         log.info("serving", origin=policy.origin, address=self.address, height=replica.height)
+
+    async def _start_replica(self, chain: Chain, keys: NodeKeys, verifier: Verifier) -> Replica:
+        config, genesis = self.config, chain.genesis
+        tls = TlsFiles(config.tls.key, config.tls.certificate, self._passphrase)
+        own = encode_public_key(tls.current().key)
+        channels = Channels(tls, lambda: config.trust(own), lambda participant: links.address_of(participant))  # noqa: PLW0108 - made below
+        links = PeerLinks(Setup(config.participant, genesis.network, version("keeling"), channels, {}, Random()))
+        self._stack.push_async_callback(links.close)
+        hosts = Hosts()
+        signer = HostSigner(genesis.network, keys.entry.public_key, keys.entry.sign)
+        home = Home(config.participant, config.data / "ordering", signer)
+        engine = EmbeddedEngine(
+            home, hosts, channels, lambda name: find_entry_key(chain.store, name), lambda _: None, Random()
+        )  # fmt: skip
+        self._stack.push_async_callback(engine.close)
+
+        def on_policy(in_force: InForce) -> None:
+            hosts.add(hash_policy(in_force.file), [validator.name for validator in in_force.policy.validators])
+
+        thread = OneThread("chain")
+        self._stack.callback(thread.close)
+        limits = Limits(config.limits.entry_bytes, config.limits.submission_transactions, config.limits.linger_ms)
+        replica = Replica(
+            chain,
+            engine,
+            links,
+            verifier,
+            Author(keys.entry.public_key, keys.entry.sign),
+            clock_ms=clock_ms,
+            run_in_thread=thread,
+            random=Random(),
+            limits=limits,
+            on_policy=on_policy,
+        )
+        links.serve(replica)
+        await replica.start()
+        self._stack.push_async_callback(replica.stop)
+        return replica
 
     async def _serve(self, ledger: LedgerService, log_service: LogService, store: RocksStore) -> None:
         config = self.config

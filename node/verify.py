@@ -11,7 +11,7 @@ import multiprocessing
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Final
+from typing import Final, Protocol
 
 from keeling.ed25519 import check_signature
 
@@ -21,6 +21,16 @@ Claim = tuple[bytes, bytes, bytes]
 INLINE_MAX: Final = 4
 """Fewer signatures than this are checked where they are: handing them over costs more than 60 us each."""
 REMEMBERED_MAX: Final = 200_000
+
+
+class Signatures(Protocol):
+    """What a replica needs of a verifier."""
+
+    async def check_many(self, claims: Sequence[Claim]) -> list[bool]: ...
+
+    def check(self, public_key: bytes, signature: bytes, message: bytes) -> bool: ...
+
+    def forget(self, claims: Iterable[Claim]) -> None: ...
 
 
 def check_all(claims: Sequence[Claim]) -> list[bool]:

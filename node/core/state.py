@@ -217,6 +217,16 @@ class State:
         self._undo.clear()
         return changes
 
+    def drop(self) -> None:
+        """Forget everything that is not in the store, and what is known of the store: blocks were discarded, or it was
+        given others than those executed here."""
+        self._values.clear()
+        self._block = {}
+        self._undo.clear()
+        self._unsettled.clear()
+        self._changed.clear()
+        self._groups.clear()
+
     def settle(self, height: int) -> None:
         """The store now has everything up to `height`."""
         self._unsettled = [(at, keys) for at, keys in self._unsettled if at > height]

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from keeling.ed25519 import check_signature
 from keeling.merkle import EMPTY_ROOT
 from keeling.note import (
+    CheckSignature,
     Note,
     NoteKey,
     NoteRefused,
@@ -108,7 +110,7 @@ def format_final(checkpoint: Checkpoint, lines: Iterable[SignatureLine], policy:
     return format_note(Note(text, (log_lines[0], *quorum_lines)))
 
 
-def check_final(data: bytes, policy: Policy) -> FinalCheckpoint:
+def check_final(data: bytes, policy: Policy, check: CheckSignature = check_signature) -> FinalCheckpoint:
     """Refuse unless `data` is the published form of a checkpoint that is final under `policy`.
 
     Stricter than a note: no unknown line, no surplus line, no other order. Raises `FormatError` or `NoteRefused`.
@@ -123,14 +125,14 @@ def check_final(data: bytes, policy: Policy) -> FinalCheckpoint:
     logs = {validator.log_key.id: validator.log_key for validator in policy.validators}
     if log_line.key_id not in logs:
         raise NoteRefused("the first signature line is not of one of the policy's log keys")
-    check_line(note.text, log_line, logs[log_line.key_id])
+    check_line(note.text, log_line, logs[log_line.key_id], check)
     signers, times = [], []
     remaining = iter(policy.validators)
     for line in cosignatures:
         for validator in remaining:
             key = validator.cosigner_key
             if (line.name, line.key_id) == (key.name, key.id):
-                verified = check_line(note.text, line, key)
+                verified = check_line(note.text, line, key, check)
                 signers.append(validator.name)
                 times.append(verified.time or 0)
                 break

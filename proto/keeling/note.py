@@ -38,6 +38,8 @@ _SPACES: Final = frozenset(
 
 Sign = Callable[[bytes], bytes]
 """Returns the 64-byte Ed25519 signature of a message; the private key stays behind it."""
+CheckSignature = Callable[[bytes, bytes, bytes], bool]
+"""(public key, signature, message) -> is it genuine."""
 
 
 class NoteRefused(ValueError):
@@ -193,7 +195,7 @@ def cosign_text(text: str, key: NoteKey, time: int, sign: Sign) -> SignatureLine
     return SignatureLine(key.name, key.id, time.to_bytes(TIME_BYTES, "big") + sign(cosignature_message(text, time)))
 
 
-def check_line(text: str, line: SignatureLine, key: NoteKey) -> Verified:
+def check_line(text: str, line: SignatureLine, key: NoteKey, check: CheckSignature = check_signature) -> Verified:
     """Refuse unless `line` is a good signature of `key` under `text`. Raises `NoteRefused`."""
     if (line.name, line.key_id) != (key.name, key.id):
         raise NoteRefused(f"the signature line of {line.name!r} is not of the key {key.name!r} {key.id.hex()}")
@@ -204,7 +206,7 @@ def check_line(text: str, line: SignatureLine, key: NoteKey) -> Verified:
         message = cosignature_message(text, time)
     if len(signature) != SIGNATURE_BYTES or (time or 0) >> 63:
         raise NoteRefused(f"the signature of {line.name!r} has a wrong length or a time that cannot be")
-    if not check_signature(key.public_key, signature, message):
+    if not check(key.public_key, signature, message):
         raise NoteRefused(f"the signature of {line.name!r} is not good for this text")
     return Verified(key, line, time)
 

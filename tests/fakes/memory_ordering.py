@@ -7,6 +7,7 @@ appends unanswered, with or without their effect. Everything happens at once: no
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from node.ordering.contract import (
     ORIGIN,
@@ -15,6 +16,7 @@ from node.ordering.contract import (
     LogClosed,
     LogId,
     LogTruncated,
+    LogUnreachable,
     Ordered,
     Ordering,
     Page,
@@ -120,13 +122,52 @@ class MemoryOrdering:
             raise LogClosed("the log was closed")
 
 
+class MemoryEngine:
+    """The logs of all epochs in one process: all nodes of a test open the same ones."""
+
+    def __init__(self) -> None:
+        self.logs: dict[LogId, MemoryOrdering] = {}
+
+    def open(self, log: LogId) -> Ordering:
+        return self._log(log)
+
+    def find(self, epoch: int) -> MemoryOrdering:
+        """The one log of an epoch that anybody opened."""
+        return next(log for which, log in self.logs.items() if which.epoch == epoch)
+
+    def seen_by(self, reader: str) -> _EngineSeen:
+        """The engine as `reader` is shown it."""
+        return _EngineSeen(self, reader)
+
+    async def close(self) -> None:
+        """The logs stay: others read them."""
+
+    def _log(self, log: LogId) -> MemoryOrdering:
+        return self.logs.setdefault(log, MemoryOrdering(log))
+
+
+class _EngineSeen:
+    """One reader's sight of a `MemoryEngine`; `is_down` cuts it off."""
+
+    def __init__(self, engine: MemoryEngine, reader: str) -> None:
+        self._engine = engine
+        self._reader = reader
+        self.is_down = False
+
+    def open(self, log: LogId) -> Ordering:
+        return _Seen(self._engine._log(log), self._reader, lambda: self.is_down)
+
+    async def close(self) -> None:
+        """The logs stay: others read them."""
+
+
 class _Seen:
     """One reader's sight of a `MemoryOrdering`."""
 
-    def __init__(self, engine: MemoryOrdering, reader: str) -> None:
+    def __init__(self, engine: MemoryOrdering, reader: str, is_down: Callable[[], bool] = lambda: False) -> None:
         self._engine = engine
         self._reader = reader
-        self.append = engine.append
+        self._is_down = is_down
         self.wait = engine.wait
         self.close = engine.close
 
@@ -134,5 +175,10 @@ class _Seen:
     def log(self) -> LogId:
         return self._engine.log
 
+    async def append(self, entry: bytes) -> Appended | Unknown:
+        return Unknown("the engine is out of reach as planned") if self._is_down() else await self._engine.append(entry)
+
     async def read(self, start: int, limit: int) -> Page:
+        if self._is_down():
+            raise LogUnreachable("the engine is out of reach as planned")
         return self._engine.read_as(self._reader, start, limit)

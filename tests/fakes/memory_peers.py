@@ -7,9 +7,18 @@ is the simulator's part.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
 
 from node.peers.contract import FetchedBlock, FinalRecord, Member, Message, PeerFailed, Serving
+
+T = TypeVar("T")
+
+
+async def run_inline(work: Callable[[], T]) -> T:
+    """In place of a thread: at once, after one turn of the event loop."""
+    await asyncio.sleep(0)
+    return work()
 
 
 class MemoryNetwork:

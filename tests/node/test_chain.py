@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
@@ -15,17 +16,22 @@ from keeling.policy import parse_policy
 from keeling.reasons import Reason
 from keeling.v1 import operations_pb2 as op
 from node.archive import height_key, read_archive
-from node.chain import Chain, ChainError, FinalBlock, ValidatorKeys, create_ledger, read_height
+from node.chain import Chain
 from node.door import Admitted, admit
 from node.finality.events import Reason as Stop
 from node.finality.health import Cause
-from node.ordering.contract import LogId, Ordered
-from node.replica import Full, Limits, Replica
+from node.intake import Full, Limits
+from node.ledger import ChainError, create_ledger, read_height
+from node.ordering.contract import Ordered
+from node.outcome import FinalBlock
+from node.replica import Replica
+from node.signing import Author, ValidatorKeys
 from node.store.contract import Family, Store, StoreFailed
 from node.store.memory import MemoryStore
 from node.verify import Verifier
 from tests.fakes.faulty_store import FaultyStore
-from tests.fakes.memory_ordering import MemoryOrdering
+from tests.fakes.memory_ordering import MemoryEngine
+from tests.fakes.memory_peers import MemoryNetwork, run_inline
 from tests.fakes.policies import seed_of
 from tests.fakes.world import World
 
@@ -97,8 +103,8 @@ def content(store: Store) -> dict[Family, list[tuple[bytes, bytes]]]:
 
 def run_all(chain: Chain, ordered: list[Ordered], now_ms: int) -> Iterator[FinalBlock]:
     for item in ordered:
-        if item.position > chain.position:
-            yield from chain.take(item, 0, now_ms)
+        if item.position > chain.outlook.cursor.position:
+            yield from chain.take(chain.outlook.log, item, now_ms).blocks
 
 
 def test_every_entry_becomes_a_final_block_with_a_checkpoint_anyone_can_check(world: World) -> None:
@@ -111,8 +117,8 @@ def test_every_entry_becomes_a_final_block_with_a_checkpoint_anyone_can_check(wo
     note = store.get(Family.BLOCKS, height_key(b"k", 8))
     assert note is not None
     final = check_final(note, parse_policy(world.genesis.policy))
-    assert final.checkpoint.root == chain.tip.frontier.root()
-    assert final.checkpoint.size == chain.tip.frontier.size
+    assert final.checkpoint.root == chain.overlay.final.frontier.root()
+    assert final.checkpoint.size == chain.overlay.final.frontier.size
 
 
 def test_same_entries_on_another_store_give_the_same_bytes(world: World) -> None:
@@ -161,7 +167,7 @@ def test_replayed_entries_make_no_block(world: World) -> None:
         format_entry(stranger, world.people["alice"].sign),
     ]
     for position, raw in enumerate(offered, start=9):
-        assert chain.take(Ordered(position, raw), 0, world.now_ms) == []
+        assert chain.take(chain.outlook.log, Ordered(position, raw), world.now_ms).blocks == ()
     assert content(store) == before
 
 
@@ -169,10 +175,10 @@ def test_a_block_far_ahead_of_the_clock_waits_for_it(world: World) -> None:
     store, ordered = new_store(world), entries(world)
     early = world.now_ms - 120_000
     chain = Chain(store, world.genesis, KEYS, early)
-    assert chain.take(ordered[0], 0, early) == []
-    assert chain.health().cause is Cause.CLOCK
+    assert chain.take(chain.outlook.log, ordered[0], early).blocks == ()
+    assert chain.outlook.health.cause is Cause.CLOCK
     assert read_height(store) == 0
-    blocks = chain.tick(world.now_ms)
+    blocks = chain.tick(world.now_ms).blocks
     assert [b.block.header.height for b in blocks] == [1]
 
 
@@ -186,7 +192,7 @@ def test_a_restored_backup_observes(world: World) -> None:
             for key, value in rows:
                 restored._tables[family][key] = value
     chain = open_chain(restored, world)
-    assert chain.health().stopped is Stop.JOURNAL_LOST
+    assert chain.outlook.health.stopped is Stop.JOURNAL_LOST
     assert list(run_all(chain, ordered, world.now_ms)) == []
     assert read_archive(restored, 4) == read_archive(store, 4)
 
@@ -202,25 +208,30 @@ def test_a_store_of_another_network_is_refused(world: World) -> None:
 
 
 def admitted(world: World, chain: Chain, raws: list[bytes]) -> list[Admitted]:
-    return admit(raws, world.genesis.network, chain._state, 500)
+    return admit(raws, world.genesis.network, chain.overlay.state, 500)
 
 
-async def with_replica(world: World, store: Store, ordering: MemoryOrdering, limits: Limits = Limits()) -> Replica:
+async def with_replica(world: World, store: Store, engine: MemoryEngine, limits: Limits = Limits()) -> Replica:
     chain = open_chain(store, world)
-    verifier = Verifier(1)
-    replica = Replica(chain, ordering, verifier, world.node.key, world.node.sign, lambda: world.now_ms, limits)
+    replica = Replica(
+        chain,
+        engine,
+        MemoryNetwork().peers_of("reg"),
+        Verifier(1),
+        Author(world.node.key, world.node.sign),
+        clock_ms=lambda: world.now_ms,
+        run_in_thread=run_inline,
+        random=Random(1),
+        limits=limits,
+    )
     await replica.start()
     return replica
-
-
-def log_of(world: World) -> MemoryOrdering:
-    return MemoryOrdering(LogId(0, "test-0"))
 
 
 def test_callers_are_answered_once_their_block_is_final(world: World) -> None:
     async def scenario() -> None:
         store = new_store(world)
-        replica = await with_replica(world, store, log_of(world))
+        replica = await with_replica(world, store, MemoryEngine())
         raws = story(world)
         opened = await replica.submit(admitted(world, replica.chain, raws[:3]))
         assert [a.submission.answers[0].reason for a in opened] == [0, 0, 0]
@@ -237,10 +248,10 @@ def test_callers_are_answered_once_their_block_is_final(world: World) -> None:
 @pytest.mark.parametrize("took_effect", [False, True])
 def test_an_unknown_append_is_repeated_with_the_same_entry(world: World, took_effect: bool) -> None:
     async def scenario() -> None:
-        ordering = log_of(world)
+        ordering = MemoryEngine()
         store = new_store(world)
         replica = await with_replica(world, store, ordering)
-        ordering.leave_unanswered(took_effect=took_effect)
+        ordering.find(0).leave_unanswered(took_effect=took_effect)
         answered = await replica.submit(admitted(world, replica.chain, story(world)[:1]))
         assert answered[0].submission.answers[0].reason == Reason.ACCEPTED
         assert read_height(store) == 1
@@ -253,7 +264,7 @@ def test_an_entry_ordered_before_a_crash_is_taken_after_it(world: World) -> None
     """Ordered but not committed: nothing was promised, and nothing is lost."""
 
     async def scenario() -> None:
-        ordering, inner = log_of(world), new_store(world)
+        ordering, inner = MemoryEngine(), new_store(world)
         store = FaultyStore(inner)
         replica = await with_replica(world, store, ordering)
         store.fail_commit(1, took_effect=False)
@@ -273,7 +284,7 @@ def test_an_entry_ordered_before_a_crash_is_taken_after_it(world: World) -> None
 def test_a_full_node_says_so_and_orders_nothing(world: World) -> None:
     async def scenario() -> None:
         store = new_store(world)
-        replica = await with_replica(world, store, log_of(world), Limits(waiting_bytes=10))
+        replica = await with_replica(world, store, MemoryEngine(), Limits(waiting_bytes=10))
         with pytest.raises(Full, match="try again"):
             await replica.submit(admitted(world, replica.chain, story(world)[:1]))
         assert read_height(store) == 0

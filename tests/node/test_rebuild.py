@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from node.archive import height_key
-from node.chain import ChainError
+from node.ledger import ChainError
 from node.rebuild import rebuild
 from node.store.contract import Batch, Family, StoreFailed
 from node.store.memory import MemoryStore
@@ -29,7 +29,7 @@ def test_rebuilt_state_is_byte_identical(world: World, store: MemoryStore) -> No
     assert rebuild(store, world.genesis, heights.append) == 8
     assert content(store) == before
     assert heights[-1] == 8
-    assert open_chain(store, world).tip.height == 8
+    assert open_chain(store, world).outlook.height == 8
 
 
 def test_damaged_state_is_made_whole(world: World, store: MemoryStore) -> None:

@@ -22,7 +22,7 @@ from keeling.verify import verify_bundle
 from network.config import load_config
 from network.folders import NodeFolder
 from network.transport import Destination, open_aio_channel
-from node.chain import ChainError
+from node.ledger import ChainError
 from node.server import Node
 from node.store.contract import StoreLocked
 from tests.fakes.clients import Client

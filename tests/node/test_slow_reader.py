@@ -11,8 +11,9 @@ from google.rpc import code_pb2
 from keeling.v1 import ledger_pb2 as pb
 from node.ledger_service import LedgerService
 from node.verify import Verifier
+from tests.fakes.memory_ordering import MemoryEngine
 from tests.fakes.world import World
-from tests.node.test_chain import admitted, log_of, new_store, story, with_replica, world
+from tests.node.test_chain import admitted, new_store, story, with_replica, world
 
 __all__ = ["world"]
 
@@ -44,7 +45,7 @@ class StuckContext:
 def test_a_reader_that_stops_taking_is_ended_with_a_reason(world: World, taken: int) -> None:
     async def scenario() -> None:
         store = new_store(world)
-        replica = await with_replica(world, store, log_of(world))
+        replica = await with_replica(world, store, MemoryEngine())
         verifier = Verifier(1)
         service = LedgerService(
             replica, store, verifier, "reg", world.node.key, lambda: world.now_ms, slow_reader_s=0.05
