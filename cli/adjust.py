@@ -118,7 +118,9 @@ def _tell_years(found: pb.PartyYears) -> list[str | Grid]:
         )
         for row in found.rows
     ]
-    end = f"at the end of the period: {found.final}" if found.final else f"at the end of the period: {found.why}"
+    period = f" {found.ndc_first_year} - {found.ndc_last_year}" if found.ndc_first_year else ""
+    said = f"{found.final}, by what is known now" if found.final else found.why
+    end = f"at the end of the period{period}: {said}"
     told: list[str | Grid] = [
         f"{found.party}, method {found.method or 'not said'}; {found.basis}",
         Grid(columns, rows),

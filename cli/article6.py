@@ -254,6 +254,10 @@ def show(session: Session, authorization: _ID) -> Answer:
         ("units under it", format_units(found.covered)),
         ("first transferred", format_units(found.transferred)),
     ]
+    if found.status == "REVOKED":
+        rest = format_units(found.covered - found.transferred)
+        rows.append(("revoked", f"what was first transferred is spared, {rest} are restricted; see its notice"))
+        rows.append(("notice", f"revocation/{found.authorization}"))
     versions = [Grid((f"version {i}", ""), describe_terms(terms)) for i, terms in enumerate(found.terms, 1)]
     return Answer(facts_of(found), [Grid(("", ""), rows), *versions])
 

@@ -162,7 +162,7 @@ def describe_terms(terms: op.AuthorizationTerms) -> list[tuple[str, str]]:
     scope = [*terms.batches, *terms.projects, *terms.programmes]
     rows: Sequence[tuple[str, str]] = (
         ("purpose", op.AuthorizationTerms.Purpose.Name(terms.purpose).replace("_", " ")),
-        ("first transfer", op.AuthorizationTerms.FirstTransfer.Name(terms.first_transfer).replace("_", " ").lower()),
+        ("first transfer", _describe_first_transfer(terms)),
         ("scope", ", ".join(scope)),
         ("vintages", _years(terms.vintage_from, terms.vintage_to)),
         ("time frame", _years(terms.first_year, terms.last_year)),
@@ -179,6 +179,21 @@ def describe_terms(terms: op.AuthorizationTerms) -> list[tuple[str, str]]:
         ("notes", terms.notes),
     )
     return [row for row in rows if row[1]]
+
+
+def _describe_first_transfer(terms: op.AuthorizationTerms) -> str:
+    """The moment that counts: for use towards an NDC it is never a matter of choice."""
+    from keeling.v1 import operations_pb2 as op
+
+    international = "first international transfer"
+    chosen = op.AuthorizationTerms.FirstTransfer.Name(terms.first_transfer).replace("_", " ").lower()
+    if terms.first_transfer in (
+        op.AuthorizationTerms.FIRST_TRANSFER_UNSPECIFIED,
+        op.AuthorizationTerms.INTERNATIONAL_TRANSFER,
+    ):
+        return international
+    also_ndc = op.AuthorizationTerms.Purpose.Name(terms.purpose).startswith("NDC")
+    return f"{international}, or {chosen}, whichever happens first" if also_ndc else chosen
 
 
 def _years(first: int, last: int) -> str:

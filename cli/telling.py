@@ -87,6 +87,39 @@ def _rows(event: pb.Event) -> list[Sequence[str]]:
     return rows
 
 
+def tell_adjustments(events: Iterable[pb.Event]) -> list[str | Grid]:
+    """The corresponding adjustments that followed, or were withdrawn, as their Parties apply them."""
+    rows: list[Sequence[str]] = []
+    for event in events:
+        facts = {fact.name: fact.value for fact in event.facts}
+        if event.kind == "ADJUSTED":
+            metric, host = facts.get("metric", ""), facts["side"] == "HOST"
+            # The host adds and the user subtracts; for a metric other than GHG the signs are the opposite.
+            amount = ("+" if host != bool(metric) else "-") + format_units(int(facts["units"]))
+            what = "first transferred" if host else "used"
+            rows.append(
+                (
+                    event.subject,
+                    facts["party"],
+                    facts["year"],
+                    f"{amount} {metric}".strip(),
+                    what,
+                    facts["authorization"],
+                )
+            )
+        elif event.kind == "ACTION_WITHDRAWN":
+            amount = format_units(int(facts["units"]))
+            rows += [
+                (name, "", "", amount, "withdrawn", event.subject) for name in facts.get("adjustments", "").split()
+            ]
+    if not rows:
+        return []
+    rest = len(rows) - MOVES_SHOWN_MAX
+    columns = ("adjustment", "Party", "year", ">units", "because", "authorization")
+    shown: list[str | Grid] = [Grid(columns, rows[:MOVES_SHOWN_MAX])]
+    return [*shown, f"and {rest} more"] if rest > 0 else shown
+
+
 def tell_event(event: pb.Event) -> str:
     """One line for an event, as `keeling events` prints it."""
     parts = [format_place(event.place), format_time(event.time_ms), event.kind, event.subject]

@@ -151,7 +151,7 @@ def answer_result(
 ) -> Answer:
     """Tell a transaction's result: a line and its moves, or the refusal."""
     from cli.failures import code_of
-    from cli.telling import describe_refusal, facts_of_result, tell_events
+    from cli.telling import describe_refusal, facts_of_result, tell_adjustments, tell_events
 
     facts = facts_of_result(result, number) | {"dry_run": dry_run}
     if change is not None and change.facts:
@@ -166,4 +166,4 @@ def answer_result(
     if result.duplicate:
         lead += " (the first receipt again: this id and content were decided before)"
     told = change.tell(result) if change is not None and change.tell is not None else []
-    return Answer(facts, [lead, *told, *tell_events(result.events)])
+    return Answer(facts, [lead, *told, *tell_events(result.events), *tell_adjustments(result.events)])

@@ -5,7 +5,8 @@ The arithmetic is `node.core.article6.balance`; the emissions are the caller's, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -29,6 +30,8 @@ from node.store.contract import Reads
 ADJUSTMENTS_MAX: Final = 1_000
 """Adjustments one answer lists."""
 _DAY_MS: Final = 86_400_000
+_LAST_SECOND: Final = 253_402_300_799
+"""The end of the year 9999: the last one that a date can name."""
 
 
 # -- authorizations
@@ -127,11 +130,14 @@ def get_party_years(view: Reads, request: pb.GetPartyYearsRequest) -> pb.PartyYe
     party = _find_party(state, request.party)
     first, last = _years(request, party)
     past = _read_past(state, request)
-    rows = list(_adjustments(state, request.party, first, last))
-    sums = [_sum_year(rows, year, request.metric, past) for year in range(first, last + 1)]
+    asked, period = range(first, last + 1), (party.ndc_first_year, party.ndc_last_year)
+    # Averages and cumulative figures count from the start of the period, whichever of its years are asked for.
+    of_period = range(period[0], min(period[1], period[0] + YEARS_MAX) + 1) if all(period) else ()
+    years = sorted({*asked, *of_period})
+    rows = list(_adjustments(state, request.party, years))
+    sums = [_sum_year(rows, year, request.metric, past) for year in years]
     method = request.method or party.method
     inventory = _read_inventory(request)
-    period = (party.ndc_first_year, party.ndc_last_year)
     found = compute_balance(sums, inventory, method, *period, not request.metric)
     response = pb.PartyYears(
         party=request.party,
@@ -144,6 +150,8 @@ def get_party_years(view: Reads, request: pb.GetPartyYearsRequest) -> pb.PartyYe
         basis=_explain(past),
     )
     for row in found.rows:
+        if row.year not in asked:
+            continue
         ledger = state.get(t.PARTY_YEARS, request.party, row.year) or PartyYear((), (), None)
         response.rows.add(
             year=row.year,
@@ -157,7 +165,7 @@ def get_party_years(view: Reads, request: pb.GetPartyYearsRequest) -> pb.PartyYe
             final=ledger.final is not None,
         )
     if request.adjustments:
-        counted = [row for row in rows if past.counts(row[0].height, row[1].effective)]
+        counted = [row for row in rows if row[0].year in asked and past.counts(row[0].height, row[1].effective)]
         response.adjustments.extend(_convert_adjustment(state, *row, past) for row in counted[:ADJUSTMENTS_MAX])
         response.adjustments_cut = len(counted) > ADJUSTMENTS_MAX
     return response
@@ -201,8 +209,8 @@ def _read_inventory(request: pb.GetPartyYearsRequest) -> dict[int, Fraction]:
     return found
 
 
-def _adjustments(state: ReadState, party: str, first: int, last: int) -> Iterator[tuple[AdjustmentKey, Adjustment]]:
-    for year in range(first, last + 1):
+def _adjustments(state: ReadState, party: str, years: Sequence[int]) -> Iterator[tuple[AdjustmentKey, Adjustment]]:
+    for year in years:
         for key, row in state.scan_prefix(t.ADJUSTMENTS, party, year):
             yield AdjustmentKey(*t.ADJUSTMENTS.parts(key)), row
 
@@ -240,4 +248,7 @@ def _convert_adjustment(state: ReadState, key: AdjustmentKey, row: Adjustment, p
 
 def _explain(past: _Past) -> str:
     known = f"known at height {past.height}; host by vintage year, user by year of use"
-    return known if past.until_ms is None else f"{known}; effective until {past.until_ms} ms"
+    if past.until_ms is None:
+        return known
+    until = datetime.fromtimestamp(min(max(past.until_ms // 1000, 0), _LAST_SECOND), UTC)
+    return f"{known}; what was effective by {until:%Y-%m-%d %H:%M:%S} UTC"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,8 +68,12 @@ def test_from_an_authorization_to_a_report_that_is_read_again(keeling: Keeling, 
         *("--sector", "Waste management", "--mitigation-type", "Emission reductions", "--as", KEYS["gha"]),
     )
     assert "units under it: 1,000" in created.out
-    keeling.must("transfer", "400", "--from", "gh", "--to", "ch", "--as", KEYS["cocoa"], "--effective", "2026-04-01")
-    keeling.must("use", "150", "--from", "ch", "--for", "ndc", "--year", "2026", "--as", KEYS["alps"])
+    sent = keeling.must(
+        *("transfer", "400", "--from", "gh", "--to", "ch", "--as", KEYS["cocoa"], "--effective", "2026-04-01")
+    )
+    assert re.search(r"GHA-2024-FT-\d+\.\d+ +GHA +2024 +\+400 +first transferred +GHA-CHE-1", sent.out)
+    used = keeling.must("use", "150", "--from", "ch", "--for", "ndc", "--year", "2026", "--as", KEYS["alps"])
+    assert re.search(r"CHE-2026-USE-\d+\.\d+ +CHE +2026 +-150 +used +GHA-CHE-1", used.out)
     shown = keeling.json("authorize", "show", "GHA-CHE-1")
     assert (shown["status"], shown["covered"], shown["transferred"]) == ("EXHAUSTED", 1000, 400)
     assert "GHA-CHE-1" in keeling.must("authorize", "list").out
@@ -78,6 +83,9 @@ def test_from_an_authorization_to_a_report_that_is_read_again(keeling: Keeling, 
     revoked = keeling.must("authorize", "revoke", "GHA-CHE-1", "--reason", "law", *letter, "--as", KEYS["gha"])
     assert "spared, first transferred: 400" in revoked.out
     assert "restricted: 600" in revoked.out
+    told = keeling.must("authorize", "show", "GHA-CHE-1").out
+    assert "600 are restricted" in told
+    assert "first international transfer" in told
 
     (keeling.root / "inventory.csv").write_text("year,emissions\n2024,1000\n2026,500.5\n")
     ghana = keeling.json("adjust", "balance", "GHA", "--year", "2024", "--inventory", "inventory.csv")

@@ -139,3 +139,26 @@ def test_governed_records_come_back_as_they_were_set() -> None:
     ghana = world.state.get(t.RECORDS, "party:GHA")
     assert ghana is not None
     assert convert_record("party:GHA", ghana[0]).party.itmo_registry == "GHA01"
+
+
+def test_one_year_of_a_period_counts_from_its_start() -> None:
+    """Averaging 2021 to 2025: asked for alone, a year has the average and the cumulative figure of all before it."""
+    world = Parties()
+    for vintage, units in ((2022, 200), (2023, 400)):
+        accepted(world.issue(f"b{vintage}", units, vintage))
+        accepted(world.authorize(f"GHA-{vintage}", terms=terms(batches=[f"b{vintage}"])))
+        accepted(world.send("gh", "ch", units))
+    answer = get_party_years(view_of(world), pb.GetPartyYearsRequest(party="GHA", first_year=2023, last_year=2023))
+    assert [(row.year, row.first_transferred, row.cumulative, row.adjustment) for row in answer.rows] == [
+        (2023, 400, 600, "200")
+    ]
+    assert answer.final == "120"
+    details = pb.GetPartyYearsRequest(party="GHA", first_year=2023, last_year=2023, adjustments=True)
+    assert [item.year for item in get_party_years(view_of(world), details).adjustments] == [2023]
+
+
+def test_the_basis_names_the_moment_as_people_do() -> None:
+    answer = get_party_years(view_of(traded()), pb.GetPartyYearsRequest(party="GHA", as_of=date(2025, 2, 28)))
+    assert answer.basis.endswith("what was effective by 2025-02-28 23:59:59 UTC")
+    far = op.When(ms=2**62, precision=op.When.INSTANT)
+    assert "9999-12-31" in get_party_years(view_of(traded()), pb.GetPartyYearsRequest(party="GHA", as_of=far)).basis
