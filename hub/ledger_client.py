@@ -232,12 +232,12 @@ class LedgerClient:
 
     async def event_at(self, height: int, ordinal: int) -> pb.Event:
         """One event by its place; raises `NotOnLedger`."""
-        before = (height, ordinal - 1) if ordinal else (height - 1, 0xFFFFFFFF)
+        place = (height, ordinal)
+        before = (height, ordinal - 1) if ordinal else ((height - 1, 0) if height > 1 else None)
         async for page in self.watch(before, until_now=True):
             for event in page.events:
-                if (event.place.height, event.place.ordinal) == (height, ordinal):
+                if (event.place.height, event.place.ordinal) == place:
                     return event
-                raise NotOnLedger(f"there is no event {height}.{ordinal}")
         raise NotOnLedger(f"there is no event {height}.{ordinal}")
 
     async def _pages(self, method: Any, request: Any) -> AsyncIterator[Any]:

@@ -112,5 +112,5 @@ def compute_backoff(failures: int, jitter: int) -> int:
 
 
 def compute_pause(dispatched_ms: int, now_ms: int) -> int:
-    """How long to wait before asking again about what is open: a tenth of how long it has been, within limits."""
-    return max(ASK_SOONEST_MS, min(ASK_LATEST_MS, (now_ms - dispatched_ms) // 10))
+    """How long to wait before asking again about what is open: a fifth of how long it has been, within limits."""
+    return max(ASK_SOONEST_MS, min(ASK_LATEST_MS, (now_ms - dispatched_ms) // 5))

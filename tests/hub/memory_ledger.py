@@ -1,0 +1,120 @@
+"""A ledger in memory that answers as `LedgerClient` does: the real rules and reads, without a node.
+
+`lose_answer` and `kill_at` say what happens at the next hand-in of a kind: whether it takes effect, and that its answer
+never comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from hub.ledger_client import LedgerRefusal, NotOnLedger, OutcomeUnknown, Receipt, make_number
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+from node.core.refusal import Refused
+from node.reads.accounts import get_account
+from node.reads.batches import get_batch
+from node.reads.errors import BadRequest, NotFound
+from node.reads.find import find_lots
+from node.reads.holds import get_hold, list_holds
+from node.reads.watch import read_events
+from tests.node.reads.trading_world import IndexedWorld
+
+
+class Killed(BaseException):
+    """The process that made this call is gone. Nothing in the code under test may catch it."""
+
+
+class MemoryLedger:
+    """One participant's view of a world that several may share."""
+
+    def __init__(self, world: IndexedWorld, participant: str, attestors: tuple[str, ...] = ()) -> None:
+        self.world, self.participant, self.attestors = world, participant, attestors
+        self.said: list[Message] = []
+        self.receipts: dict[bytes, Receipt] = {}
+        self.before: Callable[[Message], None] = lambda _: None
+        """Called with each operation before it takes effect; may raise."""
+        self.after: Callable[[Message], None] = lambda _: None
+        """Called once it has, before the answer is given; may raise."""
+
+    async def submit(self, *operations: Message, number: bytes | None = None, attests: bool = False) -> Receipt:
+        number = number or make_number(self.world.now_ms)
+        self.before(operations[0])
+        approvals = self.attestors if attests else ()
+        answer = self.world.run(self.participant, *operations, number=number, approvals=approvals)
+        self.said += operations
+        receipt = _read(number, answer.refusal, self.world.blocks[-1].header.height)
+        self.after(operations[0])
+        return receipt
+
+    async def hold(self, hold: bytes) -> pb.HoldInfo:
+        return self._read(get_hold, pb.GetHoldRequest(hold=hold))  # type: ignore[no-any-return]
+
+    async def live_holds(self) -> list[pb.HoldInfo]:
+        return list(self._read(list_holds, pb.ListRequest(open_only=True, page_size=1000)).holds)
+
+    async def account(self, account: str) -> pb.Account:
+        return self._read(get_account, pb.GetAccountRequest(account=account))  # type: ignore[no-any-return]
+
+    async def batch(self, batch: str) -> pb.Batch:
+        return self._read(get_batch, pb.GetBatchRequest(batch=batch))  # type: ignore[no-any-return]
+
+    async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse:
+        request = pb.FindLotsRequest(space=space, first_number=str(first), last_number=str(last))
+        return self._read(find_lots, request)  # type: ignore[no-any-return]
+
+    async def registry_policy(self, registry: str) -> op.RegistryPolicy:
+        return next(record.registry for record in self.world.records if record.id == f"registry:{registry}")
+
+    async def event_at(self, height: int, ordinal: int) -> pb.Event:
+        before = (height, ordinal - 1) if ordinal else (height - 1, 0)
+        for event in read_events(self.world.store, before).events:
+            if (event.place.height, event.place.ordinal) == (height, ordinal):
+                return event
+        raise NotOnLedger(f"there is no event {height}.{ordinal}")
+
+    def _read(self, method: Callable[[Any, Any], Any], request: Message) -> Any:
+        try:
+            return method(self.world.store, request)
+        except NotFound as error:
+            raise NotOnLedger(str(error)) from error
+        except BadRequest as error:
+            raise LedgerRefusal(str(error), getattr(error, "reason", "")) from error
+
+
+def _read(number: bytes, refusal: Refused | None, height: int) -> Receipt:
+    if refusal is None:
+        return Receipt(number, height, "", "", {}, False)
+    values = {name: str(value) for name, value in refusal.values}
+    return Receipt(number, height, refusal.reason.name, str(refusal), values, False)
+
+
+def lose_answer(of: type[Message], ledger: MemoryLedger, *, took_effect: bool) -> None:
+    """The next operation of this kind gets no answer; it took effect or it did not."""
+
+    def lose(operation: Message) -> None:
+        if isinstance(operation, of):
+            ledger.before = ledger.after = lambda _: None
+            raise OutcomeUnknown("the line broke", b"")
+
+    if took_effect:
+        ledger.after = lose
+    else:
+        ledger.before = lose
+
+
+def kill_at(of: type[Message], ledger: MemoryLedger, *, took_effect: bool) -> None:
+    """The process dies when it hands in the next operation of this kind, before or after it took effect."""
+
+    def die(operation: Message) -> None:
+        if isinstance(operation, of):
+            ledger.before = ledger.after = lambda _: None
+            raise Killed
+
+    if took_effect:
+        ledger.after = die
+    else:
+        ledger.before = die
