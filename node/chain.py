@@ -165,9 +165,8 @@ class Chain(Adopting):
             case CosignedMessage():
                 self._checkpoints.collect(sender, message, self.finality.tip.height)
                 own = self._checkpoints.message(message.height) if message.again else None
-                key = next((v.vote_key for v in self._policy.validators if v.name == sender), None)
-                if own is not None and key is not None:
-                    work.sends.append((key, own))
+                if own is not None:
+                    work.replies.append((sender, own))
             case TipMessage():
                 pass  # how far others are is the replica's business
 

@@ -7,7 +7,7 @@ is sent no votes. Everything that comes is checked and executed by the chain bef
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from random import Random
 from typing import Final
 
@@ -40,6 +40,7 @@ class Following:
         self,
         chain: Chain,
         peers: Peers,
+        validators: Callable[[], Sequence[str]],
         signatures: Signatures,
         clock_ms: Callable[[], int],
         random: Random,
@@ -48,6 +49,7 @@ class Following:
     ) -> None:
         self._chain = chain
         self._peers = peers
+        self._validators = validators
         self._signatures = signatures
         self._clock_ms = clock_ms
         self._random = random
@@ -61,9 +63,9 @@ class Following:
     @property
     def behind(self) -> int:
         """Heights we lack of those that more validators speak of than may be lying."""
-        policy = self._chain.outlook.policy
-        heights = sorted((self._tips.get(v.name, 0) for v in policy.validators), reverse=True)
-        return max(0, heights[policy.faults] - self._chain.outlook.height)
+        outlook = self._chain.outlook
+        heights = sorted((self._tips.get(name, 0) for name in self._validators()), reverse=True)
+        return max(0, heights[outlook.policy.faults] - outlook.height)
 
     def hear(self, sender: str, tip: TipMessage) -> None:
         """Somebody says how far it is."""

@@ -24,7 +24,7 @@ def describe_health(replica: Replica, now_ms: int) -> Report:
     if replica.failure is not None:
         return Report(f"stopped: {replica.failure}", False, ())
     outlook = replica.chain.outlook
-    health, names = outlook.health, {v.vote_key: v.name for v in outlook.policy.validators}
+    health, names = outlook.health, replica.roster.by_vote_key
     missing = tuple(names.get(key, key.hex()[:16]) for key in health.missing)
     if health.stopped is not None:
         return Report(f"observing: {health.stopped.value}", True, missing)

@@ -40,6 +40,8 @@ class Done(NamedTuple):
     broadcasts: tuple[Message, ...] = ()
     sends: tuple[tuple[bytes, Message], ...] = ()
     """Each to the validator with this vote key."""
+    replies: tuple[tuple[str, Message], ...] = ()
+    """Each to the participant that asked."""
     behind: tuple[bytes, ...] = ()
     """Vote keys of validators that work at a height that is final here: they want to know our tip."""
     wanted: ev.Fetch | None = None
@@ -89,6 +91,7 @@ class Work:
         self.blocks: list[FinalBlock] = []
         self.broadcasts: list[Message] = []
         self.sends: list[tuple[bytes, Message]] = []
+        self.replies: list[tuple[str, Message]] = []
         self.behind: list[bytes] = []
         self.is_asked = False
         self.wanted: ev.Fetch | None = None
@@ -98,6 +101,14 @@ class Work:
 
     def done(self) -> Done:
         """The same for others; all of it is durable."""
-        blocks, broadcasts, sends = tuple(self.blocks), tuple(self.broadcasts), tuple(self.sends)
-        behind = tuple(self.behind)
-        return Done(blocks, broadcasts, sends, behind, self.wanted, self.catch_up, self.passed, self.misled)
+        return Done(
+            blocks=tuple(self.blocks),
+            broadcasts=tuple(self.broadcasts),
+            sends=tuple(self.sends),
+            replies=tuple(self.replies),
+            behind=tuple(self.behind),
+            wanted=self.wanted,
+            catch_up=self.catch_up,
+            passed=self.passed,
+            misled=self.misled,
+        )

@@ -28,7 +28,7 @@ from node.outcome import Done
 from node.peers.contract import FetchedBlock, FinalRecord, Message, PeerFailed, Peers, TipMessage
 from node.pulse import Pulse
 from node.reader import Reader
-from node.roster import read_members
+from node.roster import Roster, read_roster
 from node.serving import read_page
 from node.signing import Author
 from node.verify import Signatures
@@ -65,17 +65,18 @@ class Replica:
         run_in_thread: RunInThread,
         random: Random,
         limits: Limits = Limits(),
-        on_policy: Callable[[InForce], None] = lambda in_force: None,
+        on_policy: Callable[[InForce, Sequence[str]], None] = lambda in_force, validators: None,
         reseed_after_ms: int = 10_000,
     ) -> None:
-        """`on_policy` is told of each policy before a log of it is opened, the first at `start`."""
+        """`on_policy` is told of each policy, with its participants in policy order, before a log of it is opened."""
         self.chain = chain
         self._peers = peers
         self._author = author
         self._clock_ms = clock_ms
         self._run_in_thread = run_in_thread
         self._on_policy = on_policy
-        self._policy: InForce | None = None
+        self._in_force = chain.outlook.in_force
+        self.roster = read_roster(chain.store, chain.outlook.policy)
         self._lock = asyncio.Lock()
         self._pulse = Pulse()
         self._inbox: deque[tuple[str, Message]] = deque(maxlen=INBOX_MESSAGES)
@@ -83,7 +84,9 @@ class Replica:
         self._task: asyncio.Task[None] | None = None
         self._may_author = False
         self.intake = Intake(limits)
-        self.following = Following(chain, peers, signatures, clock_ms, random, self._pulse, self.turn)
+        self.following = Following(
+            chain, peers, lambda: self.roster.validators, signatures, clock_ms, random, self._pulse, self.turn
+        )
         self.reader = Reader(
             chain, engine, self.intake, self.following, signatures, clock_ms, self._pulse, self.turn
         )  # fmt: skip
@@ -125,7 +128,7 @@ class Replica:
         if outlook.health.stopped is not None:
             raise Observing(f"this node observes and orders nothing: {outlook.health.stopped.value}")
         if not self._may_author:
-            names = ", ".join(validator.name for validator in outlook.policy.validators)
+            names = ", ".join(self.roster.validators)
             raise Observing(f"this node observes and orders nothing: hand in at a validator ({names})")
         if any(item.submission.digest in self.chain.refused for item in admitted):
             raise Poisonous("an entry with this submission made execution fail: sign it anew, alone")
@@ -152,6 +155,7 @@ class Replica:
 
     async def start(self) -> None:
         """Carry out what the journal demands, take what the log already has if this node is alone, then run."""
+        self._meet(self.roster)
         self._carry_out(self.chain.opened)
         self._may_author = await self._run_in_thread(partial(self.chain.is_author, self._author.key))
         if self.chain.outlook.policy.quorum == 1 and self.chain.outlook.is_validator:
@@ -196,30 +200,29 @@ class Replica:
         async with self._lock:
             done = await self._run_in_thread(partial(work, *arguments))
             self._carry_out(done)
-            if self._policy is not self.chain.outlook.in_force or done.blocks:
-                await self._look_around(done)
+            if any(final.block.decision is not None for final in done.blocks):
+                self._may_author = await self._run_in_thread(partial(self.chain.is_author, self._author.key))
         return done
 
-    async def _look_around(self, done: Done) -> None:
-        """Who is who may have changed with final blocks."""
-        if any(final.block.decision is not None for final in done.blocks):
-            self._may_author = await self._run_in_thread(partial(self.chain.is_author, self._author.key))
+    def _meet(self, roster: Roster) -> None:
+        """Who is who has changed, or is known for the first time."""
+        self.roster = roster
+        self._on_policy(self._in_force, roster.validators)
+        self._peers.set_members(roster.members)
 
     def _carry_out(self, done: Done) -> None:
         """Everything in `done` is durable."""
-        if self.chain.outlook.in_force is not self._policy:
-            self._policy = self.chain.outlook.in_force
-            self._on_policy(self._policy)
-            self._peers.set_members(read_members(self.chain.store))
+        if self.chain.outlook.in_force is not self._in_force:
+            self._in_force = self.chain.outlook.in_force
+            self._meet(read_roster(self.chain.store, self.chain.outlook.policy))
         for message in done.broadcasts:
             self._peers.broadcast(message)
-        names = {validator.vote_key: validator.name for validator in self.chain.outlook.policy.validators}
-        for vote_key, message in done.sends:
-            if vote_key in names:
-                self._peers.send(names[vote_key], message)
-        for vote_key in done.behind:
-            if vote_key in names:
-                self._peers.send(names[vote_key], self.make_tip())
+        for vote_key, message in (*done.sends, *((key, self.make_tip()) for key in done.behind)):
+            participant = self.roster.by_vote_key.get(vote_key)
+            if participant is not None:
+                self._peers.send(participant, message)
+        for participant, reply in done.replies:
+            self._peers.send(participant, reply)
         if done.catch_up:
             self.following.ask()
         for final in done.blocks:
@@ -248,8 +251,8 @@ class Replica:
     def on_connected(self, participant: str) -> None:
         """A newcomer is told our tip, and a validator its own newest vote, lest its journal be older."""
         self._peers.send(participant, self.make_tip())
-        for validator in self.chain.outlook.policy.validators:
-            vote = self.chain.newest_vote(validator.vote_key) if validator.name == participant else None
+        for vote_key, owner in self.roster.by_vote_key.items():
+            vote = self.chain.newest_vote(vote_key) if owner == participant else None
             if vote is not None:
                 self._peers.send(participant, vote)
 

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from keeling.policy import Policy
 from node.core import tables
 from node.core.governance.records import Standing
 from node.core.state import State
 from node.ledger import StateReader
 from node.peers.contract import Member
 from node.store.contract import Reads
+
+
+class Roster(NamedTuple):
+    """The members, and the validators of the policy in force among them."""
+
+    members: tuple[Member, ...]
+    validators: tuple[str, ...]
+    """Participants in policy order."""
+    by_vote_key: dict[bytes, str]
+    """Participants by the vote keys the ledger has for them."""
+
+
+def read_roster(reads: Reads, policy: Policy) -> Roster:
+    """Who is who once `policy` is in force. A validator the ledger does not know goes by its name in the policy."""
+    members = tuple(read_members(reads))
+    by_vote_key = {member.vote_key: member.participant for member in members if member.vote_key}
+    validators = tuple(by_vote_key.get(validator.vote_key, validator.name) for validator in policy.validators)
+    return Roster(members, validators, by_vote_key)
 
 
 def read_members(reads: Reads) -> list[Member]:

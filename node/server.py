@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -137,8 +138,8 @@ class Node:
         )  # fmt: skip
         self._stack.push_async_callback(engine.close)
 
-        def on_policy(in_force: InForce) -> None:
-            hosts.add(hash_policy(in_force.file), [validator.name for validator in in_force.policy.validators])
+        def on_policy(in_force: InForce, validators: Sequence[str]) -> None:
+            hosts.add(hash_policy(in_force.file), validators)
 
         thread = OneThread("chain")
         self._stack.callback(thread.close)

@@ -89,8 +89,8 @@ class Watch:
         if epoch != self._down_epoch:
             self._down_epoch, self._down_since_ms = epoch, None
         down = 0 if self._replica.engine_ok or not outlook.is_validator else 1
-        for validator in outlook.policy.validators:
-            heard = self._heard.get(validator.name)
+        for participant in self._replica.roster.validators:
+            heard = self._heard.get(participant)
             if heard is not None and now_ms - heard.at_ms <= FRESH_MS and heard.tip.epoch == epoch:
                 down += not heard.tip.engine_ok
         if down <= outlook.policy.faults or len(outlook.policy.validators) == 1:
