@@ -61,6 +61,7 @@ class Connection:
         self._tls: ssl.SSLContext | None = None
         self.servers: frozenset[str] = frozenset()
         """Names of the servers whose settings were found right."""
+        self._problem = ""  # what the client said last
         self._closed = False
 
     async def client(self) -> Any:
@@ -82,8 +83,7 @@ class Connection:
             await client.close()
 
     async def _connect(self) -> Any:
-        import nats
-        from nats.errors import Error
+        from nats.aio.client import Client
 
         settings = self.settings
         self._tls = self._load_tls()
@@ -100,11 +100,14 @@ class Connection:
             "error_cb": self._on_error,
             "disconnected_cb": self._on_disconnected,
         }
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                client = await nats.connect(**options)
-        except (OSError, TimeoutError, Error, ssl.SSLError) as error:
-            raise LinkDown(f"the NATS cluster cannot be reached: {str(error) or type(error).__name__}") from error
+        client = Client()
+        connecting = asyncio.create_task(client.connect(**options))
+        await asyncio.wait([connecting], timeout=CONNECT_S)
+        if not connecting.done() or connecting.exception() is not None:
+            why = str(connecting.exception() or "") if connecting.done() else self._problem
+            await _stop(connecting)
+            await client.close()
+            raise LinkDown(f"the NATS cluster cannot be reached: {why or f'no answer within {CONNECT_S:.0f} s'}")
         try:
             check_version(str(client.connected_server_version), "the server connected to")
             self.servers = await check_servers(settings)
@@ -134,6 +137,7 @@ class Connection:
                 log.error("certificate not reloaded", error=str(error))
 
     async def _on_error(self, error: Exception) -> None:
+        self._problem = str(error) or type(error).__name__
         log.warning("ordering engine", error=str(error) or type(error).__name__)
 
 
@@ -168,6 +172,13 @@ class JetStreamEngine:
         for ordering in self._open.values():
             await ordering.close()
         await self._connection.close()
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it heeds it: one that waits in a loop may take a cancellation for a time-out."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
 
 
 def check_version(version: str, which: str) -> None:

@@ -45,6 +45,8 @@ LOOK_AHEAD: Final = 256
 """Entries looked through for one whose confirmation did not come."""
 DUPLICATES_S: Final = 120.0
 APPENDS_AT_ONCE: Final = 4
+LAG_PAUSES_S: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""How long a replica may lag behind before its word counts all the same."""
 
 
 def stream_name(network: bytes, which: LogId) -> str:
@@ -164,6 +166,7 @@ class StreamLog:
             why = str(said.get("error", {}).get("description", "no sequence"))
             return await self._look_for(digest, after, why)
         self._append_pace.succeed()
+        self._seen = max(self._seen, int(said["seq"]))
         return Appended(int(said["seq"]))
 
     async def _look_for(self, digest: bytes, after: int, why: str) -> Appended | Unknown:
@@ -186,7 +189,7 @@ class StreamLog:
         if await self._prepare(create=False) is None:
             return Page(ORIGIN if start == 1 else None, ())
         first = max(1, start - 1)
-        entries = await self._get(first, limit + (start > 1))
+        entries = await self._get_all(first, limit + (start > 1))
         if entries and entries[0].position != first:
             raise LogTruncated(entries[0].position + (start > 1))
         if start == 1:
@@ -194,6 +197,17 @@ class StreamLog:
         if entries:
             return Page(compute_entry_digest(entries[0].entry), self._note(entries[1:]))
         return await self._read_end(first)
+
+    async def _get_all(self, first: int, most: int) -> list[Ordered]:
+        """`_get`, again while the replica that answers lags behind what this reader knows to be there."""
+        for pause_s in LAG_PAUSES_S:
+            entries = await self._get(first, most)
+            end = entries[-1].position if entries else first - 1
+            if end >= min(self._seen, first + most - 1) or _is_full(entries):
+                return entries
+            await asyncio.sleep(pause_s)
+        self._seen = min(self._seen, end)
+        return entries
 
     async def _read_end(self, first: int) -> Page:
         """What is shown where a replica has nothing at `first`: that the log ends before it, if its leader says so."""
@@ -330,6 +344,11 @@ class StreamLog:
             if self._closed:
                 raise LogClosed("the log was closed") from None
             raise
+
+
+def _is_full(entries: Sequence[Ordered]) -> bool:
+    """Whether the page may have ended for its size alone."""
+    return sum(len(ordered.entry) for ordered in entries) > PAGE_BYTES_MAX // 2 - 2 * ENTRY_BYTES_MAX
 
 
 async def _unsubscribe(subscription: Any) -> None:
