@@ -7,7 +7,7 @@ approvals an operation needs is in `node.core.authority`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from keeling.encoding import Ref
 from keeling.events import CashMove, Event, EventKind, Move
@@ -18,6 +18,8 @@ from node.core import tables as t
 from node.core.records import Account, Batch, Condition, Participant, RecordVersion, make
 from node.core.refusal import Refused
 from node.core.state import State
+
+_INSTANT: Final = int(WhenPrecision.INSTANT)
 
 
 class Signer(NamedTuple):
@@ -83,11 +85,12 @@ class Context:
     ) -> Ref:
         """Record an event; without an effective time it is the block's own. Returns its place."""
         place = self.next_ref
-        when = effective or When(self.time_ms, WhenPrecision.INSTANT)
+        when = effective or make(When, (self.time_ms, _INSTANT))
         stated = (
             tuple([(name, str(value)) for name, value in facts.items() if value not in ("", None)]) if facts else ()
         )
-        self.events.append(Event(kind, self.ordinal, subject, when, tuple(moves), tuple(cash), stated, tuple(ranges)))
+        said = (kind, self.ordinal, subject, when, tuple(moves), tuple(cash), stated, tuple(ranges))
+        self.events.append(make(Event, said))
         return place
 
     # -- things that must exist -------------------------------------------------------------------------------------

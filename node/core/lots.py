@@ -100,12 +100,14 @@ def _add(counts: Counts, account: int, unit_state: int, batch: int, units: int, 
 
 
 def _write_totals(state: State, counts: Counts) -> None:
+    rows: list[tuple[bytes, Total | None]] = []
     for parts, (units, lots) in counts.items():
         if units or lots:
             key = _total_key(*parts)
             total = state.get_key(t.TOTALS, key) or _NO_TOTAL
             left = total.lots + lots
-            state.put_key(t.TOTALS, key, make(Total, (total.units + units, left)) if left else None)
+            rows.append((key, make(Total, (total.units + units, left)) if left else None))
+    state.write(t.TOTALS, rows)
 
 
 def _put(state: State, counts: Counts, batch: int, first: int, lot: Lot) -> None:
@@ -167,27 +169,38 @@ def _move_piece(tx: Context, counts: Counts, piece: Piece, taker: _Taker, moves:
     end, missing = start + units, units
     batch_name = tx.batch_number(number).name
     to_account, to_name, to_state, cause, hold = taker
+    lots: list[tuple[bytes, Lot | None]] = []
+    held: list[tuple[bytes, Holding | None]] = []
     for first, lot in touch_lots(tx, number, start, units):
-        size, account, unit_state, height, ordinal, held = lot
-        stop = first + size
-        state.put_key(t.HOLDINGS, _holding_key(account, unit_state, number, first), None)
-        _add(counts, account, unit_state, number, -size, -1)
+        size, account, unit_state, height, ordinal, _ = lot
+        stop, at, rests = first + size, first, 0
         if first < start:
-            rest = make(Lot, (start - first, account, unit_state, height, ordinal, held))
-            _put(state, counts, number, first, rest)
-        elif first > start:
-            state.delete(t.LOTS, number, first)
+            at, rests = start, 1
+            lots.append((_lot_key(number, first), make(Lot, (start - first, *lot[1:]))))
+            rest = make(Holding, (start - first, height, ordinal))
+            held.append((_holding_key(account, unit_state, number, first), rest))
+        else:
+            held.append((_holding_key(account, unit_state, number, first), None))
+            if first > start:
+                lots.append((_lot_key(number, first), None))
         if stop > end:
-            rest = make(Lot, (stop - end, account, unit_state, height, ordinal, held))
-            _put(state, counts, number, end, rest)
-        at = max(first, start)
-        found = min(stop, end) - at
+            rests += 1
+            lots.append((_lot_key(number, end), make(Lot, (stop - end, *lot[1:]))))
+            rest = make(Holding, (stop - end, height, ordinal))
+            held.append((_holding_key(account, unit_state, number, end), rest))
+            stop = end
+        found = stop - at
         missing -= found
+        _add(counts, account, unit_state, number, -found, rests - 1)
         before, giver = make(Ref, (height, ordinal)), tx.account_name(account)
         moves.append(make(Move, (batch_name, at, found, giver, unit_state, before, to_name, to_state)))
     if missing:
         raise AssertionError(f"moving {units} positions of batch {number} found only {units - missing} of them")
-    _put(state, counts, number, start, make(Lot, (units, to_account, to_state, *cause, hold)))
+    lots.append((_lot_key(number, start), make(Lot, (units, to_account, to_state, *cause, hold))))
+    held.append((_holding_key(to_account, to_state, number, start), make(Holding, (units, *cause))))
+    _add(counts, to_account, to_state, number, units, 1)
+    state.write(t.LOTS, lots)
+    state.write(t.HOLDINGS, held)
 
 
 def renumber(tx: Context, number: int, old: int, new: int, cause: Ref) -> None:

@@ -165,21 +165,27 @@ class State:
         self.put_key(table, table.whole_key(*parts), None)
 
     def put_key(self, table: Table[V], key: bytes, value: V | None) -> None:
-        values, block = self._values, self._block
-        known = key in block
-        # What the store has is not read to be undone: forgetting the write brings it back. Half of all keys are new.
-        before = values.get(key, _MISSING)
-        self._undo.append((key, before, known))
-        values[key] = value
-        if not known:
-            block[key] = table
-            if table.ordered:
-                self._changed[table.prefix].fresh.append(key)
-        if table.group:
-            keys = self._groups.get(key[: table.group])
-            if keys is not None:
-                _keep_in_order(keys, key, before is not None and before is not _MISSING, value is not None)
-        elif table.steady:
+        self.write(table, ((key, value),))
+
+    def write(self, table: Table[V], rows: Sequence[tuple[bytes, V | None]]) -> None:
+        """Set or remove (None) rows of one table, in this order."""
+        values, block, undo = self._values, self._block, self._undo
+        ordered, group = table.ordered, table.group
+        for key, value in rows:
+            known = key in block
+            # What the store has is not read to be undone: forgetting the write brings it back. Half of all are new.
+            before = values.get(key, _MISSING)
+            undo.append((key, before, known))
+            values[key] = value
+            if not known:
+                block[key] = table
+                if ordered:
+                    self._changed[table.prefix].fresh.append(key)
+            if group:
+                keys = self._groups.get(key[:group])
+                if keys is not None:
+                    _keep_in_order(keys, key, before is not None and before is not _MISSING, value is not None)
+        if table.steady:
             self.concluded.clear()
 
     # -- transactions and blocks ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from keeling import encoding as e
@@ -18,16 +18,6 @@ from node.core.article6 import records as a6
 from node.core.governance import records as g
 
 V = TypeVar("V")
-
-
-NAMES_CACHED_MAX: Final = 16_384
-NAME_MAX: Final = 64
-_encode_short: Final = lru_cache(NAMES_CACHED_MAX)(e.TEXT.encode)
-
-
-def encode_name(name: str) -> bytes:
-    """A text as it stands in keys. The same names come again and again, so theirs are kept: a few megabytes."""
-    return _encode_short(name) if len(name) <= NAME_MAX else e.TEXT.encode(name)
 
 
 class Table(Generic[V]):
@@ -48,7 +38,7 @@ class Table(Generic[V]):
     ) -> None:
         self.prefix: Final = prefix
         self.value: Final = value
-        self.encode: Final = value.encode
+        self.encode: Final = value.encoder()
         self.ordered: Final = ordered
         self._keys = keys
         forms = [getattr(codec, "form", None) for codec in keys]
@@ -72,7 +62,7 @@ class Table(Generic[V]):
         if fixed is None or self._keys[-1] is not e.TEXT:
             return self.key
         pack = partial(fixed.pack, self.prefix)
-        return lambda *parts: pack(*parts[:-1]) + encode_name(parts[-1])
+        return lambda *parts: pack(*parts[:-1]) + e.encode_name(parts[-1])
 
     def key(self, *parts: Any) -> bytes:
         """The key with these parts; with fewer than the table has, the prefix that all such keys share."""

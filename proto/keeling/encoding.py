@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -37,6 +38,10 @@ class Codec(ABC, Generic[T]):
         out = bytearray()
         self.write(out, value)
         return bytes(out)
+
+    def encoder(self) -> Callable[[T], bytes]:
+        """`encode` by itself, as quick as it can be made: for what is written by the thousand."""
+        return self.encode
 
     def decode(self, data: bytes) -> T:
         """Return the value whose encoding is exactly `data`; raise `EncodingError` otherwise."""
@@ -229,6 +234,22 @@ class _Packed(Codec[T]):
         except struct.error as error:
             raise EncodingError(f"{value!r} does not fit its record") from error
 
+    def encoder(self) -> Callable[[T], bytes]:
+        pack = self._pack
+        if len(self._sizes) > 1:
+            return self.encode
+        at, size = self._sizes[0] if self._sizes else (0, 0)
+
+        def encode(value: Any) -> bytes:
+            if size and len(value[at]) != size:
+                return self.encode(value)  # which says what is wrong
+            try:
+                return pack(*value)
+            except struct.error:
+                return self.encode(value)
+
+        return encode
+
     def write(self, out: bytearray, value: T) -> None:
         out += self.encode(value)
 
@@ -255,6 +276,15 @@ BYTES64: Final = _Fixed(64)
 BYTES: Final = _Bytes()
 TEXT: Final = _Text()
 NATURAL: Final = _Natural()
+
+NAMES_KEPT_MAX: Final = 16_384
+NAME_MAX: Final = 64
+_encode_short: Final = lru_cache(NAMES_KEPT_MAX)(TEXT.encode)
+
+
+def encode_name(name: str) -> bytes:
+    """`TEXT.encode`. The same names come again and again, so those of usual length are kept: a few megabytes."""
+    return _encode_short(name) if len(name) <= NAME_MAX else TEXT.encode(name)
 
 
 def optional(inner: Codec[T]) -> Codec[T | None]:

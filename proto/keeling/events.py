@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from keeling.encoding import I64, REF, TEXT, U8, U32, U64, Codec, Ref, listing, record
+from keeling.encoding import I64, REF, TEXT, U8, U32, U64, Codec, Ref, encode_name, listing, record
 from keeling.operations import Range, When
 
 SWEEP: Final = 0xFFFFFFFF
@@ -138,23 +138,23 @@ class _MoveCodec(Codec[Move]):
     """`record(Move, ...)` with each run of fixed fields in one `struct` call: moves are most of what is encoded."""
 
     _PLAIN: Final = record(Move, TEXT, U64, U64, TEXT, U8, REF, TEXT, U8)
-    _RANGE: Final = struct.Struct(">QQI")
-    _FROM: Final = struct.Struct(">BQII")
+    _RANGE: Final = struct.Struct(">QQ")
+    _FROM: Final = struct.Struct(">BQI")
 
     def write(self, out: bytearray, value: Move) -> None:
         batch, first, units, giver, from_state, cause, taker, to_state = value
         try:
-            batch_raw, giver_raw, taker_raw = batch.encode(), giver.encode(), taker.encode()
-            out += b"%b%b%b%b%b%b%b" % (
-                _LENGTH(len(batch_raw)),
-                batch_raw,
-                self._RANGE.pack(first, units, len(giver_raw)),
-                giver_raw,
-                self._FROM.pack(from_state, cause[0], cause[1], len(taker_raw)),
-                taker_raw,
-                _STATE[to_state],
+            out += b"".join(
+                (
+                    encode_name(batch),
+                    self._RANGE.pack(first, units),
+                    encode_name(giver),
+                    self._FROM.pack(from_state, *cause),
+                    encode_name(taker),
+                    _STATE[to_state],
+                )
             )
-        except (struct.error, IndexError, UnicodeEncodeError):
+        except (struct.error, IndexError):
             self._PLAIN.write(out, value)
 
     def read(self, data: bytes, at: int) -> tuple[Move, int]:
@@ -178,17 +178,16 @@ class _EventCodec(Codec[Event]):
         Event,
         *(U8, U32, TEXT, WHEN, listing(MOVE), listing(CASH_MOVE), listing(record(_Fact, TEXT, TEXT)), listing(_RANGE)),
     )
-    _HEAD: Final = struct.Struct(">BII")
+    _HEAD: Final = struct.Struct(">BI")
     _WHEN: Final = struct.Struct(">qBI")
 
     def write(self, out: bytearray, value: Event) -> None:
         kind, transaction, subject, effective, moves, cash, facts, ranges = value
         before = len(out)
         try:
-            raw = subject.encode()
-            out += self._HEAD.pack(kind, transaction, len(raw))
-            out += raw
-            out += self._WHEN.pack(effective[0], effective[1], len(moves))
+            out += self._HEAD.pack(kind, transaction)
+            out += encode_name(subject)
+            out += self._WHEN.pack(*effective, len(moves))
             for move in moves:
                 MOVE.write(out, move)
             if not (cash or facts or ranges):
@@ -204,7 +203,7 @@ class _EventCodec(Codec[Event]):
             out += _LENGTH(len(ranges))
             for about in ranges:
                 _RANGE.write(out, about)
-        except (struct.error, UnicodeEncodeError):
+        except struct.error:
             del out[before:]
             self._PLAIN.write(out, value)
 
