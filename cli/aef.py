@@ -144,7 +144,7 @@ def check(file: _FILE, against: _AGAINST = None) -> Answer:
     told: list[str | Grid] = [f"{file}: {_name(report)}"]
     if not found:
         return Answer(_facts(report, found), [*told, "consistent: nothing was found"])
-    rows = [(str(item.table), str(item.row), item.rule, item.text) for item in found[:FINDINGS_SHOWN_MAX]]
+    rows = [(str(item.table), str(item.row or "missing"), item.rule, item.text) for item in found[:FINDINGS_SHOWN_MAX]]
     more = f"and {len(found) - len(rows)} more" if len(found) > len(rows) else ""
     return Answer(
         _facts(report, found), [*told, Grid((">table", ">row", "rule", "finding"), rows), more], ExitCode.REFUSED

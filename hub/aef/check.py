@@ -39,7 +39,7 @@ ENDED: Final = (n.USE, n.CANCELLATION, n.VOLUNTARY_CANCELLATION)
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong. Row 1 is the first record of the table."""
+    """One thing that is wrong. Row 1 is the first record of the table; row 0 is a row that is missing."""
 
     table: int
     row: int
@@ -47,7 +47,8 @@ class Finding(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return f"table {self.table}, row {self.row}, {self.rule}: {self.text}"
+        where = f"row {self.row}" if self.row else "missing row"
+        return f"table {self.table}, {where}, {self.rule}: {self.text}"
 
 
 class Range(NamedTuple):
@@ -237,7 +238,7 @@ def _check_range(report: Report, sheet: Sheet, row: Row) -> Iterator[tuple[str, 
 # -- between rows
 
 
-_AGREE: Final = ("CooperativeApproachID", "Metric", "MitigationType", "Vintage")
+_AGREE: Final = ("CooperativeApproachID", "FirstTransferringPartyID", "Metric", "MitigationType", "Vintage")
 
 
 class _Placed(NamedTuple):
@@ -277,11 +278,11 @@ def _check_between(report: Report) -> list[Finding]:
 
 
 def _overlapping(held: list[_Placed], acted: list[_Placed]) -> Iterator[tuple[_Placed, _Placed]]:
-    """Pairs of rows of one authorization, registry and Party whose numbers overlap, whatever else they say."""
-    groups: dict[tuple[str, str, str], tuple[list[_Placed], list[_Placed]]] = {}
+    """Pairs of rows of one authorization and registry whose numbers overlap, whatever else they say."""
+    groups: dict[tuple[str, str], tuple[list[_Placed], list[_Placed]]] = {}
     for side, sheet, rows in ((0, HOLDINGS, held), (1, ACTIONS, acted)):
         for item in rows:
-            key = (cell(sheet, item.cells, "AuthorizationID"), item.ids.space[0], item.ids.space[2])
+            key = (cell(sheet, item.cells, "AuthorizationID"), item.ids.space[0])
             groups.setdefault(key, ([], []))[side].append(item)
     for _, (first, second) in sorted(groups.items()):
         waiting = sorted(second, key=lambda item: item.ids.first, reverse=True)

@@ -108,6 +108,7 @@ CASES: list[tuple[str, Change, str]] = [
     ("holdings do not overlap", add_holding(*holding_row(900, 1100)), "table 4, row 2, holdings-overlap"),
     ("what was used is not held", add_holding(*holding_row(300, 400)), "table 4, row 2, held-after-end"),
     ("one ITMO has one mitigation type", put(HOLDINGS, 1, "MitigationType", "Removals"), "table 4, row 1, agree"),
+    ("one ITMO has one host", put(HOLDINGS, 1, "FirstTransferringPartyID", "KEN"), "table 4, row 1, agree"),
     ("one ITMO has one vintage", put(HOLDINGS, 1, "Vintage", "2022"), "table 4, row 1, agree"),
     (
         "a country has three letters",
