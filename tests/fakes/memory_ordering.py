@@ -7,7 +7,6 @@ appends unanswered, with or without their effect. Everything happens at once: no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from node.ordering.contract import (
     ORIGIN,
@@ -147,15 +146,36 @@ class MemoryEngine:
 
 
 class _EngineSeen:
-    """One reader's sight of a `MemoryEngine`; `is_down` cuts it off."""
+    """One reader's sight of a `MemoryEngine`, which can be taken from it."""
 
     def __init__(self, engine: MemoryEngine, reader: str) -> None:
         self._engine = engine
         self._reader = reader
         self.is_down = False
+        self._waiting: list[asyncio.Task[None]] = []
+
+    def cut_off(self) -> None:
+        """The engine is out of reach for this reader, until `is_down` is taken back."""
+        self.is_down = True
+        for waiting in self._waiting:
+            waiting.cancel()
+
+    async def wait(self, ordering: MemoryOrdering, position: int) -> None:
+        """As the log's own `wait`, while it is in reach."""
+        if self.is_down:
+            raise LogUnreachable("the engine is out of reach as planned")
+        waiting = asyncio.create_task(ordering.wait(position))
+        self._waiting.append(waiting)
+        try:
+            await asyncio.wait([waiting])
+        finally:
+            self._waiting.remove(waiting)
+            waiting.cancel()
+        if self.is_down:
+            raise LogUnreachable("the engine is out of reach as planned")
 
     def open(self, log: LogId) -> Ordering:
-        return _Seen(self._engine._log(log), self._reader, lambda: self.is_down)
+        return _Seen(self._engine._log(log), self._reader, self)
 
     async def close(self) -> None:
         """The logs stay: others read them."""
@@ -164,11 +184,10 @@ class _EngineSeen:
 class _Seen:
     """One reader's sight of a `MemoryOrdering`."""
 
-    def __init__(self, engine: MemoryOrdering, reader: str, is_down: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, engine: MemoryOrdering, reader: str, place: _EngineSeen | None = None) -> None:
         self._engine = engine
         self._reader = reader
-        self._is_down = is_down
-        self.wait = engine.wait
+        self._place = place
         self.close = engine.close
 
     @property
@@ -176,9 +195,14 @@ class _Seen:
         return self._engine.log
 
     async def append(self, entry: bytes) -> Appended | Unknown:
-        return Unknown("the engine is out of reach as planned") if self._is_down() else await self._engine.append(entry)
+        if self._place is not None and self._place.is_down:
+            return Unknown("the engine is out of reach as planned")
+        return await self._engine.append(entry)
+
+    async def wait(self, position: int) -> None:
+        await (self._engine.wait(position) if self._place is None else self._place.wait(self._engine, position))
 
     async def read(self, start: int, limit: int) -> Page:
-        if self._is_down():
+        if self._place is not None and self._place.is_down:
             raise LogUnreachable("the engine is out of reach as planned")
         return self._engine.read_as(self._reader, start, limit)
