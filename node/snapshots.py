@@ -109,14 +109,14 @@ class Shelf:
         try:
             return (folder / _HEAD).read_bytes(), _HASH_LIST.decode((folder / _HASHES).read_bytes())
         except OSError as error:
-            raise SnapshotError(f"there is no snapshot of height {height} here: {error}") from error
+            raise SnapshotError(f"there is no snapshot of height {height} here") from error
 
     def read_chunk(self, height: int, ordinal: int) -> bytes:
         """A chunk's bytes. Raises `SnapshotError`."""
         try:
             return (self.folder / str(height) / name_chunk(ordinal)).read_bytes()
         except OSError as error:
-            raise SnapshotError(f"chunk {ordinal} of the snapshot of {height} is not here: {error}") from error
+            raise SnapshotError(f"chunk {ordinal} of the snapshot of {height} is not here") from error
 
     def put_proof(self, height: int, proof: bytes) -> None:
         """Keep the proof beside its snapshot: from now on it can be served."""
@@ -127,7 +127,7 @@ class Shelf:
         try:
             return (self.folder / str(height) / _PROOF).read_bytes()
         except OSError as error:
-            raise SnapshotError(f"no attested snapshot of height {height} is here: {error}") from error
+            raise SnapshotError(f"no attested snapshot of height {height} is here") from error
 
     def drop_old(self, keep: int) -> list[int]:
         """Delete all but the `keep` newest proved ones, and what is older than those and was never proved."""
