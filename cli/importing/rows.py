@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import marshal
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from adapters.exports import (
@@ -33,6 +34,8 @@ from cli.importing.model import About, BatchPlan, KnownLot, Seen
 from keeling.serials import Grain, SerialRange
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_REMEMBERED: Final = 4096
+"""Values that repeat from row to row and are made once: batches, labels, days."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UNITS, _EVIDENCE, _DUPLICATE, _REFUSED = range(4)
 
@@ -88,14 +91,13 @@ def _plain_of_units(record: UnitRow) -> tuple[Any, ...]:
 
 def _units_of_plain(source: RowSource, body: list[Any]) -> UnitRow:
     serials, status, batch, effective, labels, holder, beneficiary, reason, note, twin, buffer_units = body
-    vintage, issued, extent = _period(batch[3]), _effective(batch[5]), Extent(batch[6])
     return UnitRow(
         source,
         SerialRange._make((*serials[:5], Grain(serials[5]), *serials[6:])),
         UnitStatus(status),
-        Batch._make((*batch[:3], vintage, batch[4], issued, extent, *batch[7:])),
+        _batch_of_plain(batch),
         _effective(effective),
-        tuple(Label(name, Answer(answer)) for name, answer in labels),
+        _labels_of_plain(labels),
         holder,
         beneficiary,
         reason,
@@ -105,9 +107,20 @@ def _units_of_plain(source: RowSource, body: list[Any]) -> UnitRow:
     )
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _batch_of_plain(plain: tuple[Any, ...]) -> Batch:
+    vintage, issued = _period(plain[3]), _effective(plain[5])
+    return Batch._make((*plain[:3], vintage, plain[4], issued, Extent(plain[6]), *plain[7:]))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _labels_of_plain(plain: tuple[tuple[str, str], ...]) -> tuple[Label, ...]:
+    return tuple(Label(name, Answer(answer)) for name, answer in plain)
+
+
 def _evidence_of_plain(source: RowSource, body: list[Any]) -> EvidenceRow:
     kind, units, grain, reference, project, vintage, host, effective, labels, amounts, *rest = body
-    marks = tuple(Label(name, Answer(answer)) for name, answer in labels)
+    marks = _labels_of_plain(labels)
     parts = tuple(Amount(*amount) for amount in amounts)
     when, period = _effective(effective), _period(vintage)
     head = (EvidenceKind(kind), units, Grain(grain), reference, project, period, host, when, marks, parts)
@@ -169,6 +182,7 @@ def _plain_effective(effective: Effective | None) -> tuple[int, bool] | None:
     return (effective.at - _EPOCH) // _MICROSECOND, effective.precision is Precision.DATE
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _effective(plain: tuple[int, bool] | None) -> Effective | None:
     if plain is None:
         return None

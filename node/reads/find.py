@@ -12,6 +12,7 @@ from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
 from node.core.intervals import MarkKind
 from node.core.records import Batch, Lot, Mark
+from node.core.tables import after
 from node.reads.custody import Archive, trace_custody
 from node.reads.errors import BadRequest, NotFound
 from node.reads.lots import lots_between
@@ -117,8 +118,20 @@ def _describe_lot(
 
 
 def marks_on(state: ReadState, batch: int, first: int, units: int) -> Iterator[tuple[int, str, int, Mark]]:
-    """Every mark that shares a position with the range: (kind, name, first position, mark), by kind and name."""
-    for key, mark in state.scan_prefix(t.MARKS, batch):
-        _, kind, name, at = t.MARKS.parts(key)
-        if at < first + units and at + mark.units > first:
-            yield kind, name, at, mark
+    """Every mark that shares a position with the range: (kind, name, first position, mark), by kind and name.
+
+    Marks of one kind and name do not overlap, so that each name costs two look-ups and what is found, however many
+    marks the batch has.
+    """
+    at, end = t.MARKS.key(batch), after(t.MARKS.key(batch))
+    while found := next(state.scan_keys(t.MARKS, at, end, most=1), None):
+        _, kind, name, _ = t.MARKS.parts(found[0])
+        low, high = t.MARKS.key(batch, kind, name), t.MARKS.key(batch, kind, name, first + units)
+        touching: list[tuple[int, Mark]] = []
+        for key, mark in state.scan_keys(t.MARKS, low, high, reverse=True):
+            start = t.MARKS.parts(key)[3]
+            if start + mark.units <= first:
+                break
+            touching.append((start, mark))
+        yield from ((kind, name, start, mark) for start, mark in reversed(touching))
+        at = after(low)
