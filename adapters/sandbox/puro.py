@@ -1,7 +1,7 @@
 """A sandbox of Puro: MyPuro's retirement and lists, the Registry API's lists. Not the real thing, and says so.
 
 Where the documentation is silent, `adapters.puro.basis` says what was assumed. The sandbox checks what the real one
-says it checks, takes units from the start of a bundle, and does the same key once.
+says it checks, and does the same key once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ _STATUS: Final = {
 
 
 class PuroSandbox(Sandbox):
-    """`approval_ms`: how long a retirement is PENDING before it is decided; 0: it is decided at once."""
+    """`approval_ms`: how long a retirement is PENDING before it is decided; 0: it is decided at once.
+
+    `from_start`: units come from the start of the bundle, whichever part of it was named.
+    """
 
     name = "puro"
     blocks = True
@@ -51,6 +54,7 @@ class PuroSandbox(Sandbox):
     def __init__(self, clock: SandboxClock | None = None, seed: int = 0, approval_ms: int = 0) -> None:
         super().__init__(clock, seed)
         self.approval_ms = approval_ms
+        self.from_start = False
 
     def fill(self, units: int = 1_000_000, account: str = ACCOUNTS[0], issuance: str = ISSUANCE) -> SerialRange:
         """Issue one bundle to an account."""
@@ -98,7 +102,7 @@ class PuroSandbox(Sandbox):
             key=key,
             action=Action.RETIRE,
             account=account,
-            asked=tuple(self._resolve(account, ranges)),
+            asked=tuple(self._from_start(account, ranges) if self.from_start else _first_parts(ranges)),
             received_ms=self.clock.now_ms,
             due_ms=self.clock.now_ms + self.approval_ms,
             fingerprint=fingerprint,
@@ -107,7 +111,7 @@ class PuroSandbox(Sandbox):
         self.desk.receive(order)
         return web.json_response(_transaction(order, self.clock.now_ms), status=201)
 
-    def _resolve(self, account: str, wanted: list[tuple[SerialRange, int]]) -> list[SerialRange]:
+    def _from_start(self, account: str, wanted: list[tuple[SerialRange, int]]) -> list[SerialRange]:
         """Units from the start of the active bundle each range begins in; of one bundle, one after the other."""
         taken: dict[tuple[str, int], int] = {}
         found = []
@@ -175,6 +179,10 @@ class PuroSandbox(Sandbox):
         if denied is not None:
             return denied
         return _page(request, [_event(entry) for entry in self.book.entries])
+
+
+def _first_parts(wanted: list[tuple[SerialRange, int]]) -> list[SerialRange]:
+    return [item.part(item.first, item.first + amount - 1) for item, amount in wanted]
 
 
 def _check_key(request: web.Request) -> web.Response | None:

@@ -79,6 +79,8 @@ def record_call(
     if breaker.is_open:
         if not bad:
             return Breaker(), Verdict.GO_ON
+        if now_ms - took_ms < breaker.trial_ms:
+            return breaker, Verdict.NOTHING  # it was under way when the breaker opened, and is no trial
         pause = min(rule.pause_most_ms, rule.pause_ms << min(breaker.trials + 1, 20))
         return breaker._replace(trial_ms=now_ms + pause, trials=breaker.trials + 1), Verdict.NOTHING
     calls = (*(call for call in breaker.calls if call.at_ms > now_ms - rule.window_ms), Call(now_ms, bad))

@@ -86,9 +86,11 @@ def test_a_key_with_another_body_is_not_the_same_instruction() -> None:
     asyncio.run(trial())
 
 
-def test_units_come_from_the_start_of_the_bundle() -> None:
+def test_units_from_the_start_of_the_bundle_are_reported_as_such() -> None:
     async def trial() -> None:
         async with puro_stand() as stand:
+            assert isinstance(stand.sandbox, PuroSandbox)
+            stand.sandbox.from_start = True
             answer = await stand.adapter.instruct(stand.instruction(10, skip=100))
             assert isinstance(answer, Report)
             assert [(r.first, r.last) for r in answer.done] == [(1, 10)]
@@ -124,4 +126,4 @@ def test_more_than_a_page_is_read_to_its_end() -> None:
 
 
 def test_the_marks_say_what_is_assumed() -> None:
-    assert SYSTEM.marks == "facts 11, assumed 6"
+    assert SYSTEM.marks == "facts 11, assumed 7"
