@@ -95,6 +95,11 @@ def test_from_an_authorization_to_a_report_that_is_read_again(keeling: Keeling, 
     assert [(r["used"], r["balance"]) for r in details["rows"]] == [(150, "350.5")]
     assert [item["life"][0]["state"] for item in details["adjustments"]] == ["TRIGGERED"]
 
+    check_exports(keeling)
+
+
+def check_exports(keeling: Keeling) -> None:
+    """What Switzerland got and used, as a report: the same bytes every time, and as it was submitted."""
     for layout in ("json", "csv", "xlsx"):
         wanted = ("aef", "export", "--party", "CHE", "--year", "2026", "--format", layout, "--output")
         for name in ("first", "second"):
