@@ -232,6 +232,7 @@ class State:
         self._unsettled.clear()
         self._changed.clear()
         self._groups.clear()
+        self.concluded.clear()
 
     def settle(self, height: int) -> None:
         """The store now has everything up to `height`."""

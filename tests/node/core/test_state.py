@@ -171,6 +171,9 @@ def test_conclusions_last_until_a_steady_row_changes() -> None:
     state.concluded["answer"][1] = 43
     state.rollback(savepoint)
     assert not state.concluded["answer"], "what followed from the undone row is forgotten with it"
+    state.concluded["answer"][1] = 44
+    state.drop()
+    assert not state.concluded["answer"], "and what followed from a discarded block with the block"
 
 
 def test_the_cache_of_values_is_bounded(monkeypatch) -> None:  # type: ignore[no-untyped-def]
