@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 import typer
 
 from cli.command import reads
@@ -10,6 +13,10 @@ from cli.quantities import format_time, format_units
 from cli.session import Session
 
 app = typer.Typer()
+
+CLOCK_OFF_MAX_MS: Final = 5_000
+"""More than a slow answer can explain. It makes expiries surprising; 60 s of it stop a validator's votes."""
+_STEPS: Final = ((86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes"), (1_000, "seconds"))
 
 
 @reads(app, "status")
@@ -25,7 +32,9 @@ def status(session: Session) -> Answer:
     """
     from keeling.v1 import ledger_pb2 as pb
 
+    before = time.time_ns()
     found = session.ask(session.ledger.GetStatus, pb.GetStatusRequest())
+    here_ms = (before + time.time_ns()) // 2_000_000
     rows = [
         ("network", f"{found.origin} ({found.network.hex()[:16]}…)"),
         ("node of", f"{found.participant}, version {found.version}, rules {found.rules}"),
@@ -36,8 +45,24 @@ def status(session: Session) -> Answer:
         ("pending", f"{format_units(found.pending)} transactions"),
         ("log", f"{format_units(found.tree_size)} leaves, root {found.root.hex()[:16]}…"),
     ]
-    facts = facts_of(found) | {"time": format_time(found.time_ms)}
-    return Answer(facts, [Grid(("", ""), rows)])
+    off_ms = found.clock_ms - here_ms
+    rows.append(("clock", describe_clock(off_ms)))
+    if found.certificate_ends_ms:
+        rows.append(("certificate", f"until {format_time(found.certificate_ends_ms)}"))
+    warnings = list(found.warnings)
+    if abs(off_ms) > CLOCK_OFF_MAX_MS:
+        warnings.append(f"{describe_clock(off_ms)}: set the clock that is wrong; ids and deadlines are made with yours")
+    facts = facts_of(found) | {"time": format_time(found.time_ms), "clock_off_ms": off_ms, "warnings": warnings}
+    return Answer(facts, [Grid(("", ""), rows), *(f"warning: {text}" for text in warnings)])
+
+
+def describe_clock(off_ms: int) -> str:
+    """The difference between the node's clock and this machine's, in the unit that shows it."""
+    if abs(off_ms) < 1_000:
+        return "the node's and this machine's agree to the second"
+    step, unit = next(item for item in _STEPS if abs(off_ms) >= item[0])
+    whole, tenth = divmod(abs(off_ms) * 10 // step, 10)
+    return f"the node's is {whole}.{tenth} {unit} {'ahead of' if off_ms > 0 else 'behind'} this machine's"
 
 
 def _tamper_note(validators: int) -> str:

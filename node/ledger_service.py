@@ -38,6 +38,7 @@ from node.reads.view import ReadState
 from node.reads.watch import read_events
 from node.replica import Replica
 from node.store.contract import Family, Reads, Store
+from node.upkeep import Upkeep
 from node.verify import Verifier
 
 Context = Any
@@ -64,6 +65,7 @@ class LedgerService(rpc.LedgerServicer):
         transactions_max: int = MAX_TRANSACTIONS,
         call_bytes_max: int = 4 << 20,
         slow_reader_s: float = SLOW_READER_S,
+        upkeep: Upkeep | None = None,
     ) -> None:
         self._replica = replica
         self._store = store
@@ -74,6 +76,7 @@ class LedgerService(rpc.LedgerServicer):
         self._transactions_max = transactions_max
         self._call_bytes_max = call_bytes_max
         self._slow_reader_s = slow_reader_s
+        self._upkeep = upkeep
 
     # -- reading: each call one frozen view, on a thread --------------------------------------------------------------
 
@@ -210,7 +213,10 @@ class LedgerService(rpc.LedgerServicer):
         leaf = self._store.get(Family.BLOCKS, height_key(b"h", height))
         header = parse_header(leaf) if leaf is not None else None
         health = describe_health(self._replica, self._clock_ms())
+        upkeep = self._upkeep
         return pb.Status(
+            warnings=[] if upkeep is None else upkeep.find_warnings(),
+            certificate_ends_ms=0 if upkeep is None else int(upkeep.certificate_ends.timestamp()) * 1_000,
             origin=outlook.policy.origin,
             network=chain.genesis.network,
             participant=self._participant,

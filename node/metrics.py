@@ -14,14 +14,16 @@ from prometheus_client.registry import Collector
 from network.names import parse_address
 from node.health import describe_health
 from node.replica import Replica
+from node.upkeep import Upkeep
 
 
 class Metrics(Collector):
     """A collector over one replica."""
 
-    def __init__(self, replica: Replica, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, replica: Replica, clock_ms: Callable[[], int], upkeep: Upkeep) -> None:
         self._replica = replica
         self._clock_ms = clock_ms
+        self._upkeep = upkeep
 
     def collect(self) -> Iterator[Metric]:
         replica, now_ms = self._replica, self._clock_ms()
@@ -36,6 +38,8 @@ class Metrics(Collector):
             ("keeling_engine_reachable", "1 while the ordering log can be read and appended.", int(replica.engine_ok)),
             ("keeling_serving", "1 while finality advances or has no work.", int(report.serving)),
             ("keeling_validators_missing", "Validators whose signature is waited for.", len(report.waiting_for)),
+            ("keeling_certificate_left_seconds", "Until the node's certificate ends.", self._left_s(now_ms)),
+            ("keeling_warnings", "Things an operator should see to; Status says which.", self._count_warnings()),
             ("keeling_transactions_final_total", "Transactions that became final since the start.", replica.answered),
         )
         for name, about, value in figures:
@@ -43,6 +47,12 @@ class Metrics(Collector):
 
     def _age_s(self, now_ms: int) -> float:
         return (now_ms - self._replica.last_final_ms) / 1000
+
+    def _left_s(self, now_ms: int) -> int:
+        return int(self._upkeep.certificate_ends.timestamp()) - now_ms // 1000
+
+    def _count_warnings(self) -> int:
+        return len(self._upkeep.find_warnings())
 
     def start(self, address: str) -> Callable[[], None]:
         """Serve the figures at `address` (empty: nowhere); returns what stops that."""

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -44,10 +45,12 @@ from node.signing import Author, ValidatorKeys
 from node.store.contract import StoreMissing
 from node.store.rocks import RocksStore
 from node.threads import OneThread
+from node.upkeep import Upkeep
 from node.verify import Verifier
 
 log = structlog.get_logger()
 HEALTH_EVERY_S: Final = 1.0
+UPKEEP_EVERY_S: Final = 60.0
 SERVICES: Final = (
     ledger_pb2.DESCRIPTOR.services_by_name["Ledger"].full_name,
     log_pb2.DESCRIPTOR.services_by_name["Log"].full_name,
@@ -107,25 +110,27 @@ class Node:
         keys = NodeKeys(config, self._passphrase)
         store = open_store(config.data / "store", genesis, keys.vote.public_key)
         self._stack.callback(store.close)
+        tls = TlsFiles(config.tls.key, config.tls.certificate, self._passphrase)
+        upkeep = Upkeep(config.participant, tls, lambda: datetime.now(UTC))
         chain = Chain(store, genesis, get_signing_keys(keys), clock_ms())
         verifier = Verifier(config.signature_workers)
         self._stack.callback(verifier.close)
         await verifier.start()
-        replica = await self._start_replica(chain, keys, verifier)
+        replica = await self._start_replica(chain, keys, verifier, tls)
         self.replica = replica
         transactions_max, call_bytes = config.limits.submission_transactions, config.limits.call_bytes
         author = keys.entry.public_key
         ledger = LedgerService(
-            replica, store, verifier, config.participant, author, clock_ms, transactions_max, call_bytes
+            replica, store, verifier, config.participant, author, clock_ms, transactions_max, call_bytes, upkeep=upkeep
         )
-        await self._serve(ledger, LogService(store, genesis, genesis_file), store)
-        metrics = Metrics(replica, clock_ms)
+        await self._serve(ledger, LogService(store, genesis, genesis_file), store, tls)
+        self._watch(upkeep)
+        metrics = Metrics(replica, clock_ms, upkeep)
         self._stack.callback(metrics.start(config.metrics))
         log.info("serving", origin=policy.origin, address=self.address, height=replica.height)
 
-    async def _start_replica(self, chain: Chain, keys: NodeKeys, verifier: Verifier) -> Replica:
+    async def _start_replica(self, chain: Chain, keys: NodeKeys, verifier: Verifier, tls: TlsFiles) -> Replica:
         config, genesis = self.config, chain.genesis
-        tls = TlsFiles(config.tls.key, config.tls.certificate, self._passphrase)
         own = encode_public_key(tls.current().key)
         channels = Channels(tls, lambda: config.trust(own), lambda participant: links.address_of(participant))  # noqa: PLW0108 - made below
         links = PeerLinks(Setup(config.participant, genesis.network, version("keeling"), channels, {}, Random()))
@@ -161,9 +166,8 @@ class Node:
         self._stack.push_async_callback(replica.stop)
         return replica
 
-    async def _serve(self, ledger: LedgerService, log_service: LogService, store: RocksStore) -> None:
+    async def _serve(self, ledger: LedgerService, log_service: LogService, store: RocksStore, tls: TlsFiles) -> None:
         config = self.config
-        tls = TlsFiles(config.tls.key, config.tls.certificate, self._passphrase)
         own = encode_public_key(tls.current().key)
         server = grpc.aio.server(options=server_options(config.limits.call_bytes))
         ledger_pb2_grpc.add_LedgerServicer_to_server(ledger, server)
@@ -190,6 +194,17 @@ class Node:
             for name in ("", *SERVICES):
                 await probe.set(name, status)
             await asyncio.sleep(HEALTH_EVERY_S)
+
+    def _watch(self, upkeep: Upkeep) -> None:
+        """Say in the log what an operator should see to, as soon as it is so."""
+
+        async def watch() -> None:
+            while True:
+                upkeep.tell(lambda text: log.warning("see to it", warning=text))
+                await asyncio.sleep(UPKEEP_EVERY_S)
+
+        task = asyncio.create_task(watch())
+        self._stack.callback(task.cancel)
 
     async def wait_failed(self) -> BaseException:
         """Return the failure that stopped the writer, once there is one."""

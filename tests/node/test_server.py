@@ -102,6 +102,7 @@ def test_submit_read_and_restart(folder: tuple[NodeFolder, Destination]) -> None
         status = await client.ledger.GetStatus(pb.GetStatusRequest())
         assert status.health in ("idle", "advancing")
         assert status.quorum == status.validators == 1
+        assert (list(status.warnings), status.certificate_ends_ms > status.clock_ms) == ([], True)
         assert status.limits.transactions_per_submission == 500
 
     with_node(folder, first)
