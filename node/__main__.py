@@ -1,4 +1,4 @@
-"""`python -m node FOLDER`: run the node of a folder until it is told to stop; `backup` and `rebuild` work on one.
+"""`python -m node FOLDER`: run the node of a folder until it is told to stop; `backup`, `rebuild`, `prune` work on one.
 
 The `keeling` command starts this: nobody else imports the node.
 """
@@ -25,7 +25,7 @@ from network.folders import FolderRefused, NodeFolder, locked
 from network.keys import KeyFileError, read_passphrase
 from network.settings import ConfigError
 from node.ledger import ChainError
-from node.operate import OperatorError, backup_folder, rebuild_folder
+from node.operate import OperatorError, backup_folder, prune_folder, rebuild_folder
 from node.ordering.contract import OrderingError
 from node.server import Node
 from node.store.contract import StoreError
@@ -96,11 +96,18 @@ def main(arguments: list[str]) -> int:
                 with locked(NodeFolder(Path(folder))):
                     height = rebuild_folder(NodeFolder(Path(folder)), _progress)
                 print(f"state rebuilt from the log to height {height}")
+            case ["prune", folder, *option] if option in ([], ["--dry-run"]):
+                with locked(NodeFolder(Path(folder))):
+                    plan = prune_folder(NodeFolder(Path(folder)), bool(option))
+                words = "would be forgotten" if option else "forgotten"
+                size = plan.entry_bytes + plan.answer_bytes
+                print(f"blocks {plan.first} to {plan.below - 1}: {size} bytes of entries and answers {words}")
+                print(f"kept: all proofs, and the snapshots of {' and '.join(map(str, plan.kept))}")
             case [folder]:
                 with locked(NodeFolder(Path(folder))):
                     return asyncio.run(run(NodeFolder(Path(folder))))
             case _:
-                print("usage: python -m node [backup | rebuild] FOLDER [TARGET]", file=sys.stderr)
+                print("usage: python -m node [backup | rebuild | prune] FOLDER [TARGET | --dry-run]", file=sys.stderr)
                 return 2
     except REFUSALS as error:
         print(f"cannot go on: {error}", file=sys.stderr)

@@ -45,6 +45,7 @@ from node.ledger import (
     read_height,
 )
 from node.peers.contract import PeerFailed
+from node.prune import PRUNED_KEY
 from node.snapshots import JOINING, Shelf, SnapshotError, name_chunk
 from node.store.contract import Batch, Family, Store
 
@@ -236,6 +237,7 @@ def _finish_install(proof: SnapshotProof, facts: SnapshotFacts, genesis: Genesis
         batch.put(Family.LEAVES, subtree_key(subtree), peak)
     batch.put(Family.META, NETWORK_KEY, genesis.network)
     batch.put(Family.META, TIP_KEY, U64.encode(height))
+    batch.put(Family.META, PRUNED_KEY, U64.encode(height + 1))
     batch.delete(Family.META, JOINING_KEY)
     in_force = find_in_force(proof, height, genesis)
     if in_force is not None:

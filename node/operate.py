@@ -1,4 +1,4 @@
-"""What an operator does to a node from its folder: back it up, running or not, and rebuild its state.
+"""What an operator does to a node from its folder: back it up, running or not, rebuild its state, prune it.
 
 A backup is a node folder without secrets: genesis, configuration and the ledger, but no keys and no vote journal. A
 node started on one (with its keys put back) observes; its vote key is replaced by governance (design §4.8).
@@ -23,7 +23,9 @@ from network.transport import Destination, TlsFiles, open_channel
 from network.trust import PinnedKey, build_trust
 from node.errors import read_reason
 from node.ledger import read_height
+from node.prune import PrunePlan, PruneRefused, plan_prune, prune
 from node.rebuild import rebuild
+from node.snapshots import Shelf
 from node.store.contract import StoreExists, StoreLocked
 from node.store.rocks import RocksStore
 
@@ -84,6 +86,29 @@ def rebuild_folder(folder: NodeFolder, progress: Callable[[int], None]) -> int:
         return rebuild(store, genesis, progress)
     finally:
         store.close()
+
+
+def open_shelf(config: NodeConfig) -> Shelf:
+    """Where a node keeps its snapshots."""
+    return Shelf(config.data / "snapshots")
+
+
+def prune_folder(folder: NodeFolder, dry_run: bool, progress: Callable[[int], None] = lambda height: None) -> PrunePlan:
+    """Forget what two attested snapshots make unnecessary, in a node that stands still; a dry run only says what.
+
+    Raises `OperatorError`.
+    """
+    config = load_config(folder.config)
+    store = RocksStore.open(config.data / "store")
+    try:
+        plan = plan_prune(store, open_shelf(config).proved())
+        if not dry_run:
+            prune(store, plan, progress)
+    except PruneRefused as refused:
+        raise OperatorError(str(refused)) from refused
+    finally:
+        store.close()
+    return plan
 
 
 def backup_running(store: RocksStore, directory: Path) -> int:
