@@ -22,6 +22,7 @@ from node.adopting import Adopting
 from node.core import tables
 from node.core.block import ParseSubmission, Place
 from node.finality import events as ev
+from node.incidents import put_evidence
 from node.ledger import read_next_due
 from node.ordering.contract import Cursor, LogId, Ordered, compute_entry_digest
 from node.outcome import Done, Settings, Work
@@ -132,6 +133,12 @@ class Chain(Adopting):
             work.broadcasts += self._checkpoints.repeat()
         return self._complete(work)
 
+    def keep_evidence(self, kind: bytes, evidence: bytes) -> Done:
+        """Keep evidence that somebody else found, of a kind of `node.incidents`; it was checked."""
+        work = Work()
+        put_evidence(work.batch, kind, evidence)
+        return self._complete(work)
+
     def _run(self, now_ms: int, item: ev.Input) -> Done:
         work = Work()
         self._feed(work, ev.Tick(now_ms))
@@ -149,6 +156,8 @@ class Chain(Adopting):
                 self._hear(work, sender, message)
             except EncodingError as error:
                 log.info("ignored", sender=sender, why=str(error))
+        if not self.overlay.layers:
+            self._checkpoints.flush(work.batch)  # under load they go into the next block's write instead
         return self._complete(work)
 
     def _hear(self, work: Work, sender: str, message: Message) -> None:

@@ -151,7 +151,10 @@ def read_next_due(reads: Reads) -> int | None:
 def read_published(reads: Reads) -> int:
     """The newest height whose checkpoint is published in this store: cosignatures come a moment after finality."""
     raw = reads.get(Family.META, PUBLISHED_KEY)
-    return 0 if raw is None else U64.decode(raw)
+    if raw is not None:
+        return U64.decode(raw)
+    height = read_height(reads)
+    return height if reads.get(Family.BLOCKS, height_key(b"k", height)) else 0
 
 
 def read_tip(reads: Reads, genesis: Genesis) -> Tip:

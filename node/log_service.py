@@ -22,7 +22,7 @@ from node.archive import height_key, leaf_key, read_size, read_subtrees
 from node.errors import abort
 from node.export import ExportError, export_cut, export_whole
 from node.handovers import read_handovers, read_policy_file, read_reign
-from node.ledger import read_height
+from node.ledger import read_height, read_published
 from node.proofs import prove_transaction
 from node.reads.errors import ReadRefused
 from node.store.contract import Family, Reads, Store
@@ -62,10 +62,10 @@ class LogService(rpc.LogServicer):
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Context) -> pb.SignedCheckpoint:
         def read(view: Reads) -> pb.SignedCheckpoint:
-            height = request.height or read_height(view)
+            height = request.height or read_published(view)
             note = view.get(Family.BLOCKS, height_key(b"k", height))
             if not note:
-                raise _NotThere(f"no checkpoint of height {height}; final are 1 to {read_height(view)}")
+                raise _NotThere(f"no checkpoint of height {height}; published are 1 to {read_published(view)}")
             return pb.SignedCheckpoint(height=height, size=read_size(view, height), note=note)
 
         return await self._read(context, read)
@@ -144,7 +144,7 @@ class LogService(rpc.LogServicer):
             await abort(context, code_pb2.NOT_FOUND, "NOT_HERE", str(error))
 
     def _export(self, view: Reads, request: pb.ExportRequest) -> Iterator[bytes]:
-        to_height = request.to_height or read_height(view)
+        to_height = request.to_height or read_published(view)
         if not request.account and not request.from_ms and not request.until_ms:
             return export_whole(view, self._genesis, to_height)
         account, until_ms = request.account or None, request.until_ms or None

@@ -18,9 +18,9 @@ from keeling.reasons import Reason
 from keeling.submission import parse_submission
 from keeling.v1 import log_pb2 as pb
 from node.archive import ArchivedSubmission, height_key, read_archive, read_size, read_subtrees
-from node.ledger import read_height
 from node.core import tables
 from node.indexes import read_old_id
+from node.ledger import read_published
 from node.reads.errors import NotFound, NotKept
 from node.store.contract import Family, Reads
 
@@ -35,10 +35,13 @@ class _Found(NamedTuple):
 
 
 def prove_transaction(view: Reads, participant: str, transaction_id: bytes) -> pb.TransactionProof:
-    """Prove a decided transaction against the newest final checkpoint. Raises `NotFound` or `NotKept`."""
+    """Prove a decided transaction against the newest published checkpoint. Raises `NotFound` or `NotKept`."""
     found = _find(view, participant, transaction_id)
     leaf = view.get(Family.BLOCKS, height_key(b"h", found.height))
-    newest = read_height(view)
+    newest = read_published(view)
+    if found.height > newest:
+        detail = f"the checkpoint of height {found.height} is final and not published yet: ask again in a moment"
+        raise NotKept(Reason.NOT_KEPT, detail, height=found.height)
     note = view.get(Family.BLOCKS, height_key(b"k", newest))
     header = None if leaf is None else parse_header(leaf)
     entry = None if header is None else view.get(Family.BODIES, header.entry)
