@@ -140,8 +140,8 @@ def test_period_bounds_a_cut() -> None:
 
 
 REFUSED = [
-    (lambda w: whole(w, 0), "height 0 has no certificate"),
-    (lambda w: whole(w, 99), "height 99 has no certificate"),
+    (lambda w: whole(w, 0), "height 0 has no published checkpoint"),
+    (lambda w: whole(w, 99), "height 99 has no published checkpoint"),
     (lambda w: cut(w, None), "of an account, of a period, or of both"),
     (lambda w: cut(w, "nobody"), "no account is called 'nobody'"),
 ]
