@@ -14,7 +14,7 @@ import binascii
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
@@ -47,6 +47,18 @@ def _check_tls_key(text: str) -> str:
 
 Origin = Annotated[str, AfterValidator(check_origin)]
 ParticipantId = Annotated[str, AfterValidator(check_participant)]
+
+
+def _check_urls(text: str) -> str:
+    for url in text.split(",") if text else ():
+        scheme, found, rest = url.strip().partition("://")
+        if not found or scheme not in ("tls", "http", "https") or "@" in rest:
+            raise ValueError(f"{url!r} is no URL of a server, such as tls://host:4222 (no user, no password)")
+        parse_address(rest.rstrip("/"))
+    return text
+
+
+UrlList = Annotated[str, AfterValidator(_check_urls)]
 Listen = Annotated[str, AfterValidator(_check_address)]
 ListenOrNone = Annotated[str, AfterValidator(_check_address_or_none)]
 TlsPublicKey = Annotated[str, AfterValidator(_check_tls_key)]
@@ -98,6 +110,27 @@ class Limits(Section):
         return self
 
 
+class OrderingConfig(Section):
+    """Which engine orders entries, the same at every node. It is trusted for progress only."""
+
+    engine: Literal["embedded", "jetstream"] = "embedded"
+    """embedded: validators take turns as hosts, nothing to install. jetstream: a NATS cluster (docs/jetstream.md)."""
+    servers: UrlList = ""
+    """URLs of the NATS servers, tls://host:port, with commas between."""
+    monitoring: UrlList = ""
+    """Their monitoring URLs, http://host:port, with commas between: their settings are read before they are used."""
+    nkey: Path = Path("keys/nats.nk")
+    """The seed with which this node logs in there."""
+    replicas: Annotated[int, Field(ge=1, le=5)] = 3
+    """Servers that keep each log. Three survive one; one is for trials."""
+
+    @model_validator(mode="after")
+    def _a_cluster_is_named(self) -> OrderingConfig:
+        if self.engine == "jetstream" and not (self.servers and self.monitoring):
+            raise ValueError("jetstream needs servers and monitoring URLs")
+        return self
+
+
 class PeerConfig(Section):
     """Another participant that may connect. Give it twice, with the old and the new key, while it replaces its key."""
 
@@ -136,6 +169,8 @@ class NodeConfig(Section):
     """Where key and certificate of the transport lie."""
     limits: Limits = Limits()
     """What is turned away at the door."""
+    ordering: OrderingConfig = OrderingConfig()
+    """Which engine orders entries."""
     peers: tuple[PeerConfig, ...] = ()
     """The other participants that may connect, until the ledger names more."""
 
@@ -205,5 +240,6 @@ def _resolve(config: NodeConfig, folder: Path) -> NodeConfig:
             "genesis": folder / config.genesis,
             "keys": KeyPaths(**absolute(config.keys)),
             "tls": TlsPaths(**absolute(config.tls)),
+            "ordering": config.ordering.model_copy(update={"nkey": folder / config.ordering.nkey}),
         }
     )

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -21,26 +19,21 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from keeling.genesis import Genesis, parse_genesis
-from keeling.policy import hash_policy, parse_policy
+from keeling.policy import parse_policy
 from keeling.v1 import ledger_pb2, ledger_pb2_grpc, log_pb2, log_pb2_grpc, operator_pb2_grpc
-from network.certificates import encode_public_key
-from network.channels import Channels
 from network.config import NodeConfig
 from network.keys import Role, Signer, load_key_file
-from network.transport import TlsFiles, server_credentials, server_options
+from network.transport import CALL_BYTES_MAX, server_credentials, server_options
 from node.chain import Chain
+from node.connections import Connections
 from node.health import describe_health
 from node.intake import Limits
-from node.ledger import InForce, create_ledger, is_created
+from node.ledger import create_ledger, is_created
 from node.ledger_service import LedgerService
 from node.log_service import LogService
 from node.metrics import Metrics
 from node.operator_service import OperatorService
-from node.ordering.engine import EmbeddedEngine, Home, Hosts
-from node.ordering.hosted import HostSigner
-from node.peers.links import PeerLinks, Setup
 from node.replica import Replica
-from node.roster import find_entry_key
 from node.signing import Author, ValidatorKeys
 from node.store.contract import StoreMissing
 from node.store.rocks import RocksStore
@@ -110,74 +103,65 @@ class Node:
         keys = NodeKeys(config, self._passphrase)
         store = open_store(config.data / "store", genesis, keys.vote.public_key)
         self._stack.callback(store.close)
-        tls = TlsFiles(config.tls.key, config.tls.certificate, self._passphrase)
-        upkeep = Upkeep(config.participant, tls, lambda: datetime.now(UTC))
         chain = Chain(store, genesis, get_signing_keys(keys), clock_ms())
         verifier = Verifier(config.signature_workers)
         self._stack.callback(verifier.close)
         await verifier.start()
-        replica = await self._start_replica(chain, keys, verifier, tls)
+        thread = OneThread("chain")
+        self._stack.callback(thread.close)
+        connections = Connections(config, self._passphrase, store, genesis, keys.entry)
+        await connections.start(self._stack)
+        replica = await self._start_replica(chain, keys, verifier, connections, thread)
         self.replica = replica
+        upkeep = Upkeep(config.participant, connections.tls, lambda: datetime.now(UTC))
         transactions_max, call_bytes = config.limits.submission_transactions, config.limits.call_bytes
         author = keys.entry.public_key
         ledger = LedgerService(
             replica, store, verifier, config.participant, author, clock_ms, transactions_max, call_bytes, upkeep=upkeep
         )
-        await self._serve(ledger, LogService(store, genesis, genesis_file), store, tls)
+        await self._serve(ledger, LogService(store, genesis, genesis_file), store, connections)
         self._watch(upkeep)
         metrics = Metrics(replica, clock_ms, upkeep)
         self._stack.callback(metrics.start(config.metrics))
         log.info("serving", origin=policy.origin, address=self.address, height=replica.height)
 
-    async def _start_replica(self, chain: Chain, keys: NodeKeys, verifier: Verifier, tls: TlsFiles) -> Replica:
-        config, genesis = self.config, chain.genesis
-        own = encode_public_key(tls.current().key)
-        channels = Channels(tls, lambda: config.trust(own), lambda participant: links.address_of(participant))  # noqa: PLW0108 - made below
-        links = PeerLinks(Setup(config.participant, genesis.network, version("keeling"), channels, {}, Random()))
-        self._stack.push_async_callback(links.close)
-        hosts = Hosts()
-        signer = HostSigner(genesis.network, keys.entry.public_key, keys.entry.sign)
-        home = Home(config.participant, config.data / "ordering", signer)
-        engine = EmbeddedEngine(
-            home, hosts, channels, lambda name: find_entry_key(chain.store, name), lambda _: None, Random()
-        )  # fmt: skip
-        self._stack.push_async_callback(engine.close)
-
-        def on_policy(in_force: InForce, validators: Sequence[str]) -> None:
-            hosts.add(hash_policy(in_force.file), validators)
-
-        thread = OneThread("chain")
-        self._stack.callback(thread.close)
+    async def _start_replica(
+        self, chain: Chain, keys: NodeKeys, verifier: Verifier, connections: Connections, thread: OneThread
+    ) -> Replica:
+        config = self.config
         limits = Limits(config.limits.entry_bytes, config.limits.submission_transactions, config.limits.linger_ms)
         replica = Replica(
             chain,
-            engine,
-            links,
+            connections.engine,
+            connections.links,
             verifier,
             Author(keys.entry.public_key, keys.entry.sign),
             clock_ms=clock_ms,
             run_in_thread=thread,
             random=Random(),
             limits=limits,
-            on_policy=on_policy,
+            on_policy=connections.on_policy,
         )
-        links.serve(replica)
+        connections.serve(replica)
         await replica.start()
         self._stack.push_async_callback(replica.stop)
         return replica
 
-    async def _serve(self, ledger: LedgerService, log_service: LogService, store: RocksStore, tls: TlsFiles) -> None:
+    async def _serve(
+        self, ledger: LedgerService, log_service: LogService, store: RocksStore, connections: Connections
+    ) -> None:
         config = self.config
-        own = encode_public_key(tls.current().key)
-        server = grpc.aio.server(options=server_options(config.limits.call_bytes))
+        # Entries and blocks of others may be larger than what this node takes from clients.
+        server = grpc.aio.server(options=server_options(CALL_BYTES_MAX))
+        connections.add_services(server)
         ledger_pb2_grpc.add_LedgerServicer_to_server(ledger, server)
         log_pb2_grpc.add_LogServicer_to_server(log_service, server)
-        operator = OperatorService(store, config.participant, lambda: config.trust(own))
+        operator = OperatorService(store, config.participant, connections.trust)
         operator_pb2_grpc.add_OperatorServicer_to_server(operator, server)
         probe = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(probe, server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-        port = server.add_secure_port(config.listen, server_credentials(tls, lambda: config.trust(own)))
+        port = server.add_secure_port(config.listen, server_credentials(connections.tls, connections.trust))
         self.address = f"{config.listen.rpartition(':')[0]}:{port}"
         await server.start()
         self._stack.push_async_callback(server.stop, 2.0)

@@ -13,15 +13,17 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import aiohttp
 import structlog
 
 from network.channels import LinkDown
 from network.jetstream_servers import inbox_prefix
 from network.trust import Trust, build_roots
 from node.ordering.contract import LogClosed, LogId, Ordering, OrderingError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 log = structlog.get_logger()
 OLDEST_SERVER: Final = (2, 14, 0)
@@ -194,6 +196,8 @@ async def check_servers(settings: JetStreamSettings) -> frozenset[str]:
 
     A server that cannot be asked is left out; at least a majority of the replicas must be found right.
     """
+    import aiohttp
+
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CHECK_S)) as session:
         answers = await asyncio.gather(*(_read_settings(session, url) for url in settings.monitoring))
     right = frozenset(name for name in answers if name is not None)
@@ -204,6 +208,8 @@ async def check_servers(settings: JetStreamSettings) -> frozenset[str]:
 
 
 async def _read_settings(session: aiohttp.ClientSession, url: str) -> str | None:
+    import aiohttp
+
     try:
         async with session.get(f"{url.rstrip('/')}/varz") as answer:
             settings: dict[str, Any] = await answer.json(content_type=None)

@@ -152,7 +152,7 @@ class Peers(Protocol):
         ...
 
     def set_members(self, members: Sequence[Member]) -> None:
-        """Who there is now; links to those who are gone are closed."""
+        """Who there is now. Links that this node opened to those who are gone are closed."""
         ...
 
     async def close(self) -> None:

@@ -105,7 +105,7 @@ class PeerLinks:
                 self.send(member.participant, message)
 
     def announce(self, message: Message) -> None:
-        for participant in self._members:
+        for participant in self._open:
             self.send(participant, message)
 
     def send(self, participant: str, message: Message) -> None:
@@ -115,9 +115,6 @@ class PeerLinks:
 
     def set_members(self, members: Sequence[Member]) -> None:
         self._members = {member.participant: member for member in members if member.participant != self._own}
-        for participant in [name for name in self._open if name not in self._members]:
-            for link in list(self._open[participant]):
-                link.end(f"{participant} is no member any more")
         for participant, (address, task) in list(self._dialers.items()):
             if participant not in self._members or address != self.address_of(participant):
                 del self._dialers[participant]
@@ -268,11 +265,12 @@ class PeerLinks:
 
     def _on_message(self, sender: str, message: Message) -> None:
         member = self._members.get(sender)
-        if member is None or self._serving is None:
+        if self._serving is None:
             return
         if isinstance(message, TipMessage):
-            self._tips[sender] = message.height
-        elif not member.validator:
+            if member is not None:
+                self._tips[sender] = message.height
+        elif member is None or not member.validator:
             log.warning("message refused", participant=sender, kind=type(message).__name__, reason="no validator")
             return
         self._serving.on_message(sender, message)
