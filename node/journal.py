@@ -11,9 +11,9 @@ from typing import Final
 
 from keeling.encoding import U64
 from node.finality.journal import JOURNAL_RECORD, GaveLock, JournalRecord, Voted
-from node.ledger import journal_key
+from node.ledger import journal_key, put_opened
 from node.peers.contract import FETCHED_BLOCK, FetchedBlock
-from node.store.contract import Batch, Family, Store
+from node.store.contract import RESTORED_KEY, Batch, Family, Store
 
 RECORDS_MAX: Final = 256
 """With more, the journal is written anew without what is over: epochs come and go, and each leaves its reports."""
@@ -90,3 +90,17 @@ class JournalStore:
             batch.delete(Family.JOURNAL, key)
         self._votes, self._live, self._next = [], {}, 0
         self.put(batch, records)
+
+
+def replace_journal(store: Store, network: bytes, vote_key: bytes, height: int) -> None:
+    """Begin the journal of a vote key that was made just now, in a store that has another's or a lost one.
+
+    `height` is the newest final one known to the network: the key has signed nothing at or below it. Never do this for
+    a key that was in use before, by whatever node: a forgotten vote counts as a lie.
+    """
+    batch = Batch()
+    for key, _ in store.scan(Family.JOURNAL):
+        batch.delete(Family.JOURNAL, key)
+    put_opened(batch, network, vote_key, height)
+    batch.delete(Family.META, RESTORED_KEY)
+    store.commit(batch)

@@ -89,10 +89,12 @@ class Consortium:
         self.loop = VirtualLoop()
         self.engine = MemoryEngine()
         self.network = MemoryNetwork()
-        self.engines = {name: self.engine.seen_by(name) for name in names}
+        self.engines = {name: self.engine.seen_by(name) for name in (*names, "new")}
         self.stores: dict[str, Store] = {}
         self.nodes: dict[str, Replica] = {}
         self.clock_off_ms: dict[str, int] = {}
+        self.vote_names: dict[str, str] = {}
+        """Nodes that vote with keys made from another name."""
         self._opened = 0
 
     def run(self, scenario: Coroutine[Any, Any, None], limit_s: float = 600) -> None:
@@ -114,7 +116,9 @@ class Consortium:
         if store is None:
             store = self.stores[name] = MemoryStore()
             create_ledger(store, self.genesis, public_of(name, "vote"))
-        return Chain(store, self.genesis, keys_of(name), self.clock_of(name)(), **settings)
+        voting = self.vote_names.get(name, name)
+        keys = keys_of(name)._replace(vote_key=public_of(voting, "vote"), vote=sign_as(voting, "vote"))
+        return Chain(store, self.genesis, keys, self.clock_of(name)(), **settings)
 
     async def start(self, *names: str) -> None:
         """Start these nodes; all, if none is named."""
