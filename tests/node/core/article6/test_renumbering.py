@@ -20,6 +20,7 @@ from node.core.article6.records import AdjustmentKey, Side
 from node.core.article6.stretches import read_stretches
 from node.core.intervals import MarkKind, read_layer
 from tests.node.core.article6.parties import TERMS, Parties, accepted, date, evidence, programme, terms
+from tests.node.core.article6.test_invariants import check_reports
 from tests.node.core.conservation import check_conservation
 
 SIZE = 12
@@ -247,6 +248,7 @@ def test_a_tonne_is_first_transferred_at_most_once_whatever_number_it_turns_out_
         perform(world, item, i)
         check_once(world, before)
         assert item[0] == "restrict" or _restricted(world) == restricted, "a freeze does not come off by itself"
+    check_reports(world)
 
 
 def _restricted(world: Parties) -> int:

@@ -18,6 +18,7 @@ from node.core.block import Answer
 from node.core.lots import find_lot
 from node.core.twins import LIVES_AS, read_twins
 from tests.node.core.article6.parties import Parties, accepted, date, evidence, programme, terms
+from tests.node.core.article6.test_invariants import check_reports
 
 
 def twin(world: Parties, form: int, ours: op.Range, theirs: op.Range | None = None) -> None:
@@ -333,6 +334,7 @@ def test_one_tonne_is_first_transferred_once_under_whichever_identity(steps: lis
         assert all(times in (0, 1) or (times == 2 and tonne not in paired) for tonne, times in by_tonne.items())
         assert sum(by_tonne.values()) == world.sums("GHA", 2023)[0]
         assert sum(a.transferred for _, a in world.state.scan(t.AUTHORIZATIONS)) == sum(by_tonne.values())
+    check_reports(world)
 
 
 def test_units_of_several_origins_are_an_action_for_each() -> None:
