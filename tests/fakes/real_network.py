@@ -1,0 +1,98 @@
+"""Whole nodes of several organisations on loopback: folders founded as operators found them, real stores, gRPC, TLS."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import grpc.aio
+
+from keeling.genesis import Founder
+from keeling.v1 import ledger_pb2 as pb
+from network.config import NodeConfig, load_config
+from network.folders import NodeFolder, install_genesis
+from network.founding import FoundingNode, build_genesis, list_peers, prepare_node
+from network.profiles import open_destination, profile_of
+from network.transport import open_aio_channel
+from node.server import Node
+from tests.fakes.clients import Client
+from tests.fakes.real_node import free_port, grants
+from tests.fakes.world import Person
+
+ORIGIN = "ledger.example/four"
+
+
+class RealNetwork:
+    """Nodes by participant, started and stopped by a test. The registry, the first, keeps the standard records."""
+
+    def __init__(
+        self,
+        root: Path,
+        participants: Sequence[str],
+        people: list[Person],
+        observers: Sequence[str] = (),
+        change: Callable[[NodeConfig], NodeConfig] = lambda config: config,
+    ) -> None:
+        """`change` is made to every node's configuration as it starts."""
+        self.root = root
+        self.people = people
+        self.nodes: dict[str, Node] = {}
+        self._change = change
+        self._channels: list[grpc.aio.Channel] = []
+        now = datetime.now(UTC)
+        founding = [
+            FoundingNode(
+                prepare_node(root / name, ORIGIN, name, f"127.0.0.1:{free_port()}", "", now, None),
+                name.title(),
+                ("registry",) if name == participants[0] else ("group",),
+                name not in observers,
+            )
+            for name in (*participants, *observers)
+        ]
+        outsiders = sorted({person.participant for person in people} - {node.identity.participant for node in founding})
+        others = [Founder(name, name.title(), ("group",), grants(people, name)) for name in outsiders]
+        genesis = build_genesis(founding, others, now)
+        self.identities = {node.identity.participant: node.identity for node in founding}
+        for name in self.identities:
+            install_genesis(NodeFolder(root / name), genesis, list_peers(founding))
+        self.genesis = genesis
+
+    async def start(self, *names: str) -> None:
+        """Start these nodes, or all, at the same time."""
+        await asyncio.gather(*(self._start(name) for name in names or self.identities))
+
+    async def _start(self, name: str) -> None:
+        config = self._change(load_config(NodeFolder(self.root / name).config, {}))
+        node = self.nodes[name] = Node(config, None)
+        await node.start()
+
+    async def stop(self, *names: str) -> None:
+        """Stop these nodes, or all that run."""
+        for channel in self._channels if not names else ():
+            await channel.close()
+        for name in names or list(self.nodes):
+            await self.nodes.pop(name).stop()
+
+    def client(self, name: str) -> Client:
+        """Somebody with an account at everybody's who calls the node of `name`."""
+        profile = profile_of(NodeFolder(self.root / name), self.identities[name])
+        channel = open_aio_channel(open_destination(profile))
+        self._channels.append(channel)
+        return Client(channel, self.genesis, self.people)
+
+    async def status(self, name: str) -> pb.Status:
+        client = self.client(name)
+        status: pb.Status = await client.ledger.GetStatus(pb.GetStatusRequest())
+        return status
+
+    async def settled(self, names: Sequence[str] = (), height: int = 0) -> int:
+        """Wait until these nodes, or all that run, have the same final height, and `height` at least."""
+        chosen = [self.nodes[name] for name in names or self.nodes]
+        async with asyncio.timeout(60):
+            while True:
+                heights = {node.replica.height for node in chosen if node.replica is not None}
+                if len(heights) == 1 and max(heights) >= height:
+                    return heights.pop()
+                await asyncio.sleep(0.02)

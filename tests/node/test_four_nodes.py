@@ -1,0 +1,129 @@
+"""Four validators and an observer over real gRPC and TLS: one killed and back, its host's epoch left, a late joiner."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+from tests.fakes.clients import Client
+from tests.fakes.real_network import RealNetwork
+from tests.fakes.world import Person
+
+VALIDATORS = ["natreg", "exchange", "group", "bank"]
+PEOPLE = [Person("ops", "alice"), Person("ops", "bob")]
+
+
+def run(folder: Path, walk: Callable[[RealNetwork], Awaitable[None]], observers: tuple[str, ...] = ()) -> None:
+    network = RealNetwork(folder, VALIDATORS, PEOPLE, observers)
+
+    async def everything() -> None:
+        try:
+            async with asyncio.timeout(120):
+                await walk(network)
+        finally:
+            await network.stop()
+
+    asyncio.run(everything())
+
+
+async def open_account(client: Client, account: str, by: str = "alice") -> pb.TransactionResult:
+    return await client.must(by, op.OpenAccount(account=account, owner=by))
+
+
+async def check_same(network: RealNetwork) -> None:
+    height = await network.settled()
+    said = [await network.status(name) for name in network.nodes]
+    assert {status.height for status in said} == {height}
+    assert len({(status.root, status.state_writes, status.tree_size) for status in said}) == 1
+
+
+def test_four_nodes_decide_one_may_be_killed_and_catches_up(tmp_path: Path) -> None:
+    async def walk(network: RealNetwork) -> None:
+        await network.start()
+        clients = {name: network.client(name) for name in VALIDATORS}
+        await asyncio.gather(*(open_account(clients[name], f"{name}-1") for name in VALIDATORS))
+        await check_same(network)
+        await network.stop("bank")
+        for number in range(5):
+            await open_account(clients["exchange"], f"without-{number}")
+        before = await network.settled()
+        await network.start("bank")
+        assert await network.settled(height=before) >= before
+        await open_account(network.client("bank"), "bank-2")
+        await check_same(network)
+
+    run(tmp_path, walk)
+
+
+def test_the_host_of_the_log_is_killed_and_a_new_epoch_goes_on_without_it(tmp_path: Path) -> None:
+    async def walk(network: RealNetwork) -> None:
+        await network.start()
+        client = network.client("exchange")
+        await open_account(client, "before")
+        await network.settled()
+        await network.stop("natreg")
+        results = await asyncio.gather(*(open_account(network.client(name), f"{name}-2") for name in VALIDATORS[1:]))
+        assert len(results) == 3
+        await network.start("natreg")
+        await check_same(network)
+        await open_account(network.client("natreg"), "after")
+        await check_same(network)
+
+    run(tmp_path, walk)
+
+
+def test_an_observer_follows_from_nothing_and_serves_reads(tmp_path: Path) -> None:
+    async def walk(network: RealNetwork) -> None:
+        await network.start(*VALIDATORS)
+        client = network.client("group")
+        for number in range(4):
+            await open_account(client, f"a-{number}")
+        await network.start("audit")
+        height = await network.settled()
+        audit = network.client("audit")
+        found = await audit.ledger.GetAccount(pb.GetAccountRequest(account="a-3"))
+        assert found.account == "a-3"
+        await open_account(client, "a-live")
+        assert await network.settled(height=height + 1) > height
+        await check_same(network)
+
+    run(tmp_path, walk, ("audit",))
+
+
+def test_two_of_four_decide_nothing_and_go_on_when_a_third_is_back(tmp_path: Path) -> None:
+    async def walk(network: RealNetwork) -> None:
+        await network.start()
+        await open_account(network.client("natreg"), "before")
+        height = await network.settled()
+        await network.stop("group", "bank")
+        waiting = asyncio.create_task(open_account(network.client("natreg"), "undecided"))
+        await asyncio.sleep(1.0)
+        assert not waiting.done()
+        assert {node.replica.height for node in network.nodes.values() if node.replica} == {height}
+        await network.start("group")
+        assert (await waiting).reason == 0
+        await check_same(network)
+
+    run(tmp_path, walk)
+
+
+@pytest.mark.parametrize("stopped", ["natreg", "bank"])
+def test_everything_stops_and_starts_again(tmp_path: Path, stopped: str) -> None:
+    async def walk(network: RealNetwork) -> None:
+        await network.start()
+        await open_account(network.client("natreg"), "before")
+        height = await network.settled()
+        for name in VALIDATORS:
+            await network.stop(name)
+        await network.start(*(name for name in VALIDATORS if name != stopped))
+        await open_account(network.client("exchange"), "after")
+        await network.start(stopped)
+        assert await network.settled(height=height + 1) > height
+        await check_same(network)
+
+    run(tmp_path, walk)
