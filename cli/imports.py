@@ -81,7 +81,7 @@ def import_files(
             with _progress() as progress:
                 outcome = run.hand_in_all(session, source, hand, progress)
         told, facts, path = _report(session, source, report, dry_run)
-        if not dry_run and not stopped and outcome.transactions:
+        if not dry_run and not stopped and (outcome.transactions or _is_new_evidence(session, source, told)):
             _keep_report(session, source, facts, hand)
     write_page(page, facts)
     answer = add_findings(_tell(source, told, path, dry_run or stopped, outcome.transactions), facts)
@@ -157,8 +157,18 @@ def _choose_path(source: Source, wanted: Path | None, dry_run: bool) -> Path | N
     return path
 
 
+def _is_new_evidence(session: Session, source: Source, facts: dict[str, Any]) -> bool:
+    """Whether the files have rows that are only evidence, and their report is not on record."""
+    from cli.importing import run
+
+    return bool(facts["rows_by_outcome"]["evidence"]) and not run.is_anchored(session, source.run.id)
+
+
 def _keep_report(session: Session, source: Source, facts: dict[str, Any], hand: Hand) -> None:
-    """Keep the report of an import that changed something, and its digest on the ledger."""
+    """Keep the report of an import that brought something, and its digest on the ledger.
+
+    Rows without serials leave nothing else there: by this digest their file can be shown to be the one of the day.
+    """
     from cli.importing import run, shelved
     from hub.reports.summary import digest_report
 

@@ -221,6 +221,14 @@ def anchor_report(session: Session, source: Source, digest: bytes, hand: Hand) -
     return _submit(session, [Parcel("", (anchor,))], hand)[0].reason == Reason.ACCEPTED
 
 
+def is_anchored(session: Session, run: str) -> bool:
+    """Whether a report of this run is on record. Reads the ledger's events from the first one on."""
+    for answer in session.ask_stream(session.ledger.Watch, pb.WatchRequest(until_now=True)):
+        if any(event.kind == "ANCHORED" and event.subject == name_anchor(run) for event in answer.events):
+            return True
+    return False
+
+
 def name_anchor(run: str) -> str:
     """The name under which reports of a run are anchored."""
     return f"import/{run}"

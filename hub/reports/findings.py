@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from hub.reports.model import ENDED_STATES, KG_PER_TONNE, BatchState, Disagreement, Row
+from hub.reports.model import ENDED_STATES, KG_PER_TONNE, BatchState, Disagreement, Row, name_registry
 
 FIRST_MAX: Final = 5
 """Findings a page begins with: more than five are none."""
@@ -156,7 +156,7 @@ class Findings:
     """Finds what is wrong, row by row; nothing of a row is kept but its number."""
 
     def __init__(self, registry: str) -> None:
-        self._registry: Final = registry
+        self._registry: Final = name_registry(registry)
         self._rows: dict[str, _Gathered] = {}
         self._nameless: dict[str, _Gathered] = {}
         self._naming: set[str] = set()
@@ -206,7 +206,7 @@ class Findings:
         action = "Decide each with evidence of both registries: keeling proposal list, then accept or decline"
         for kind, gathered in self._rows.items():
             if kind.startswith("moved:"):
-                title = f"Tonnes that seem to live on at {kind.removeprefix('moved:')}: not destroyed"
+                title = f"Tonnes that seem to live on at {name_registry(kind.removeprefix('moved:'))}: not destroyed"
                 yield gathered.finding(kind, 4, title, action)
 
     def _without_beneficiary(self) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from hub.reports.model import name_registry
+
 GRAIN_WORDS: Final = {
     "T_CO2E": "t CO₂e",
     "KG_CO2E": "kg CO₂e",
@@ -18,18 +20,6 @@ GRAIN_WORDS: Final = {
     "CCC": "CCC",
     "OPAQUE": "units",
 }
-REGISTRY_NAMES: Final = {
-    "verra": "Verra",
-    "gold_standard": "Gold Standard",
-    "acr": "American Carbon Registry",
-    "car": "Climate Action Reserve",
-    "art": "ART Registry",
-    "cercarbono": "Cercarbono",
-    "isometric": "Isometric",
-    "arb": "California Air Resources Board",
-    "cdop": "CDOP file",
-    "cadt": "CAD Trust",
-}
 CLASS_WORDS: Final = {
     "lot": "units with serials",
     "evidence": "evidence only: no serials",
@@ -37,6 +27,8 @@ CLASS_WORDS: Final = {
     "refused": "refused",
 }
 _SEVERITY_WORDS: Final = ("", "worth knowing", "unclear", "incomplete", "must be decided", "wrong")
+_KINDS: Final = {">": "n", "~": "l", "=": "k"}
+_MARKS: Final = "".join(_KINDS)
 _STYLE: Final = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
@@ -55,12 +47,15 @@ ol.first li::before { content: counter(n) ". "; font-weight: 600; float: left; m
 ol.first li.s5 { border-color: #b3261e; } ol.first li.s4 { border-color: #c77700; }
 ol.first li.s3 { border-color: #c9a400; }
 li b { font-weight: 600; } li .how { display: block; } li .where { display: block; color: #5b6b63; font-size: .88rem; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; margin: .3rem 0 .8rem; }
-th, td { text-align: left; padding: .28rem .6rem; border-bottom: 1px solid #dde5e0; vertical-align: top;
-  overflow-wrap: anywhere; }
+.table { overflow-x: auto; margin: .3rem 0 .8rem; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+th, td { text-align: left; padding: .28rem .6rem; border-bottom: 1px solid #dde5e0; vertical-align: top; }
+td.l { overflow-wrap: anywhere; min-width: 9rem; } td.k { white-space: nowrap; }
 th { font-weight: 600; border-bottom: 2px solid #8aa396; }
 tr.sum td { font-weight: 600; border-top: 2px solid #8aa396; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; overflow-wrap: normal; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+@media (max-width: 34rem) { body { padding: 1rem .8rem 2rem; } table { font-size: .84rem; }
+  th, td { padding: .25rem .4rem; } td.l { min-width: 7rem; } }
 @media print { body { font-size: 10.5pt; max-width: none; padding: 0; } .card, ol.first li, tr { break-inside: avoid; }
   h2 { break-after: avoid; } @page { margin: 16mm; } ol.first li { background: none; } }
 """
@@ -85,7 +80,7 @@ def format_html(facts: Mapping[str, Any]) -> str:
 
 def _head(facts: Mapping[str, Any]) -> list[str]:
     files = ", ".join(each["file"] for each in facts["files"])
-    name = REGISTRY_NAMES.get(facts["registry"], facts["registry"])
+    name = name_registry(facts["registry"])
     title = f"{name}: what is in {files}"
     return [
         "<!DOCTYPE html>",
@@ -167,7 +162,11 @@ def _totals_table(facts: Mapping[str, Any]) -> str:
         ("total", "", f"{each['rows']:,}", f"{each['units']:,}", "", GRAIN_WORDS.get(each["grain"], each["grain"]))
         for each in facts["grains"]
     ]
-    return _table(("class", "status", ">rows", ">units", ">of them buffer", "of"), rows, sums)
+    columns = ("class", "status", ">rows", ">units", ">of them buffer", "=of")
+    buffered = any(each["buffer_units"] for each in facts["totals"])
+    kept = [at for at, name in enumerate(columns) if buffered or name != ">of them buffer"]
+    shown = [[[line[at] for at in kept] for line in part] for part in ([columns], rows, sums)]
+    return _table(shown[0][0], shown[1], shown[2])
 
 
 def _disagreements(facts: Mapping[str, Any]) -> list[str]:
@@ -184,7 +183,7 @@ def _disagreements(facts: Mapping[str, Any]) -> list[str]:
         )
         for each in facts["disagreements"]
     ]
-    columns = ("units", ">how many", "the ledger has", "the other side says", "source", "restricted")
+    columns = ("~units", ">how many", "the ledger has", "the other side says", "source", "restricted")
     return ["<h2>Where two sides disagree</h2>", _table(columns, rows)]
 
 
@@ -192,10 +191,16 @@ def _moved(facts: Mapping[str, Any]) -> list[str]:
     if not facts["moved"]:
         return []
     rows = [
-        (f"{each['file']} {each['row']}", each["serials"], f"{each['units'] or 0:,}", each["status"], each["moved_to"])
+        (
+            f"{each['file']} {each['row']}",
+            each["serials"],
+            f"{each['units'] or 0:,}",
+            each["status"],
+            name_registry(each["moved_to"]),
+        )
         for each in facts["moved"]
     ]
-    columns = ("row", "serials", ">units", "shown as", "seems to live on at")
+    columns = ("row", "~serials", ">units", "shown as", "seems to live on at")
     return ["<h2>Not destroyed, but under another identity</h2>", _table(columns, rows)]
 
 
@@ -208,7 +213,7 @@ def _unseen(facts: Mapping[str, Any]) -> list[str]:
     ]
     more = facts["unseen_batches"] - len(rows)
     tail = [f'<p class="quiet">and {more:,} more batches</p>'] if more > 0 else []
-    return ["<h2>Unseen units, in no account</h2>", _table(("batch", ">units", "of"), rows), *tail]
+    return ["<h2>Unseen units, in no account</h2>", _table(("~batch", ">units", "=of"), rows), *tail]
 
 
 def _refused(facts: Mapping[str, Any]) -> list[str]:
@@ -223,7 +228,7 @@ def _refused(facts: Mapping[str, Any]) -> list[str]:
         )
         for each in facts["refused"]
     ]
-    return ["<h2>Rows that were refused</h2>", _table(("row", "reason", "because", ">units stated"), rows)]
+    return ["<h2>Rows that were refused</h2>", _table(("row", "reason", "~because", ">units stated"), rows)]
 
 
 def _others(facts: Mapping[str, Any]) -> list[str]:
@@ -238,7 +243,7 @@ def _others(facts: Mapping[str, Any]) -> list[str]:
     ]
     if not rows:
         return []
-    return ["<h2>Also worth knowing</h2>", _table(("what", "how much", ">rows", "what to do"), rows)]
+    return ["<h2>Also worth knowing</h2>", _table(("what", "=how much", ">rows", "what to do"), rows)]
 
 
 def _foot(facts: Mapping[str, Any]) -> list[str]:
@@ -251,13 +256,13 @@ def _foot(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], sums: Iterable[Sequence[str]] = ()) -> str:
-    """A table: columns named with a leading ">" hold numbers."""
-    kinds = [' class="n"' if name.startswith(">") else "" for name in columns]
-    head = "".join(f"<th{kind}>{escape(name.lstrip('>'))}</th>" for name, kind in zip(columns, kinds, strict=True))
+    """A table. Columns named with a leading ">" hold numbers, "~" long texts that may break anywhere, "=" no break."""
+    kinds = [f' class="{_KINDS[name[0]]}"' if name[0] in _KINDS else "" for name in columns]
+    head = "".join(f"<th{kind}>{escape(name.lstrip(_MARKS))}</th>" for name, kind in zip(columns, kinds, strict=True))
     body = [f"<tr>{_cells(row, kinds)}</tr>" for row in rows] + [
         f'<tr class="sum">{_cells(row, kinds)}</tr>' for row in sums
     ]
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
 def _cells(row: Sequence[str], kinds: Sequence[str]) -> str:

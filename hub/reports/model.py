@@ -6,6 +6,24 @@ from typing import Final, NamedTuple
 
 KG_PER_TONNE: Final = 1000
 ENDED_STATES: Final = frozenset({"ended", "retired", "cancelled", "converted"})
+REGISTRY_NAMES: Final = {
+    "verra": "Verra",
+    "gold_standard": "Gold Standard",
+    "acr": "American Carbon Registry",
+    "car": "Climate Action Reserve",
+    "art": "ART Registry",
+    "cercarbono": "Cercarbono",
+    "isometric": "Isometric",
+    "arb": "California Air Resources Board",
+    "cdop": "CDOP file",
+    "cadt": "CAD Trust",
+    "wa_ecology": "Washington Department of Ecology",
+}
+
+
+def name_registry(key: str) -> str:
+    """A registry's own name; the key where we have none."""
+    return REGISTRY_NAMES.get(key, key)
 
 
 class Row(NamedTuple):
