@@ -5,7 +5,9 @@ Clients' services check signatures on what is handed in and need none of this (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import asyncio
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from google.rpc import code_pb2
@@ -69,3 +71,27 @@ class Callers:
             return peer_identity(context, self._trust()).participant
         except NotTrusted as error:
             await abort(context, code_pb2.PERMISSION_DENIED, "NOT_TRUSTED", str(error))
+
+
+class LongCalls:
+    """Calls of other nodes that last as long as both sides live. When this node stops it ends them, not a time-out."""
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Task[Any]] = set()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """The call that the current task serves."""
+        task = asyncio.current_task()
+        if task is None:
+            raise LookupError("a call is served by a task")
+        self._open.add(task)
+        try:
+            yield
+        finally:
+            self._open.discard(task)
+
+    def end(self) -> None:
+        """End them all; their callers look for this node again."""
+        for task in list(self._open):
+            task.cancel()

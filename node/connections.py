@@ -20,14 +20,14 @@ from keeling.engine_word import ENGINE_EVIDENCE as ENGINE_EVIDENCE_CODEC
 from keeling.engine_word import EngineEvidence
 from keeling.genesis import Genesis
 from keeling.policy import hash_policy
-from keeling.v1 import ordering_pb2_grpc, peers_pb2_grpc
+from keeling.v1 import ordering_pb2_grpc, peers_pb2_grpc, snapshots_pb2_grpc
 from network.certificates import CertificateError, encode_public_key
 from network.channels import Channels
 from network.config import NodeConfig
 from network.keys import Signer
 from network.transport import TlsFiles
 from network.trust import PinnedKey, Trust, build_trust
-from node.callers import Callers, Members
+from node.callers import Callers, LongCalls, Members
 from node.core import tables
 from node.core.state import State
 from node.handovers import read_reigns
@@ -43,6 +43,8 @@ from node.peers.links import PeerLinks, Setup
 from node.peers.service import PeersService
 from node.replica import Replica
 from node.roster import find_entry_key, read_roster
+from node.snapshot_service import SnapshotService
+from node.snapshots import Shelf
 from node.store.contract import Reads, Store
 
 log = structlog.get_logger()
@@ -104,6 +106,7 @@ class Connections:
         )
         self.links = PeerLinks(setup)
         self._release = release
+        self._long_calls = LongCalls()
         self._replica: Replica | None = None
 
     async def start(self, stack: AsyncExitStack) -> None:
@@ -136,16 +139,21 @@ class Connections:
         self._replica = replica
         self.links.serve(replica)
 
-    def add_services(self, server: grpc.aio.Server) -> None:
-        """Let the other nodes call. Raises `LookupError` before `serve` was called."""
+    def add_services(self, server: grpc.aio.Server, shelf: Shelf) -> None:
+        """Let the other nodes call, and take snapshots off `shelf`. Raises `LookupError` before `serve` was called."""
         if self._replica is None:
             raise LookupError("nobody serves yet")
         callers = Callers(self.trust, self.members, self._genesis.network)
-        peers = PeersService(callers, self.links, self._replica, self._release)
+        peers = PeersService(callers, self.links, self._replica, self._release, self._long_calls)
         peers_pb2_grpc.add_PeersServicer_to_server(peers, server)
+        snapshots_pb2_grpc.add_SnapshotsServicer_to_server(SnapshotService(shelf, callers), server)
         if isinstance(self.engine, EmbeddedEngine):
-            ordering = OrderingService(callers, self.engine.find_hosted)
+            ordering = OrderingService(callers, self.engine.find_hosted, self._long_calls)
             ordering_pb2_grpc.add_OrderingServicer_to_server(ordering, server)
+
+    def end_calls(self) -> None:
+        """End the calls of other nodes that would go on as long as this one runs. Call it before the server stops."""
+        self._long_calls.end()
 
     def _make_engine(self) -> Engine:
         config, network = self._config, self._genesis.network

@@ -15,7 +15,7 @@ from google.rpc import code_pb2
 
 from keeling.v1 import ordering_pb2 as pb
 from keeling.v1 import ordering_pb2_grpc as rpc
-from node.callers import Callers
+from node.callers import Callers, LongCalls
 from node.errors import abort
 from node.ordering.contract import (
     Appended,
@@ -40,8 +40,9 @@ POSITION_MAX: Final = (1 << 63) - 1
 class OrderingService(rpc.OrderingServicer):
     """One per node. `find` gives a log hosted here; it raises `WrongLog` or `LogUnreachable`."""
 
-    def __init__(self, callers: Callers, find: Callable[[LogId], HostedLog]) -> None:
+    def __init__(self, callers: Callers, find: Callable[[LogId], HostedLog], long_calls: LongCalls) -> None:
         self._callers = callers
+        self._long_calls = long_calls
         self._find = find
         self._appends: Counter[str] = Counter()
         self._follows: Counter[str] = Counter()
@@ -66,13 +67,18 @@ class OrderingService(rpc.OrderingServicer):
     async def Follow(self, request: pb.ReadRequest, context: Context) -> None:  # type: ignore[override]
         caller, hosted = await self._open(request.log, context)
         async with self._counted(self._follows, caller, FOLLOWS_MAX, context):
-            start = request.start
-            while True:
-                shown = await self._read(hosted, request, start, context)
-                await context.write(_format_page(shown))
-                start += len(shown.page.entries)
-                await self._wait(hosted, start, context)
-                await self._callers.validator(context)
+            with self._long_calls.one():
+                await self._show(hosted, request, context)
+
+    async def _show(self, hosted: HostedLog, request: pb.ReadRequest, context: Context) -> None:
+        """Page after page, for ever."""
+        start = request.start
+        while True:
+            shown = await self._read(hosted, request, start, context)
+            await context.write(_format_page(shown))
+            start += len(shown.page.entries)
+            await self._wait(hosted, start, context)
+            await self._callers.validator(context)
 
     async def _open(self, log: pb.LogName, context: Context) -> tuple[str, HostedLog]:
         caller = await self._callers.validator(context)

@@ -17,7 +17,7 @@ from google.rpc import code_pb2
 
 from keeling.v1 import peers_pb2 as pb
 from keeling.v1 import peers_pb2_grpc as rpc
-from node.callers import Callers
+from node.callers import Callers, LongCalls
 from node.errors import abort
 from node.peers.contract import PeerFailed, Serving
 from node.peers.link import Link, LinkSilent
@@ -34,8 +34,11 @@ CHECK_S: Final = 5.0
 class PeersService(rpc.PeersServicer):
     """One per node."""
 
-    def __init__(self, callers: Callers, links: PeerLinks, serving: Serving, release: str) -> None:
+    def __init__(
+        self, callers: Callers, links: PeerLinks, serving: Serving, release: str, long_calls: LongCalls
+    ) -> None:
         self._callers = callers
+        self._long_calls = long_calls
         self._links = links
         self._serving = serving
         self._release = release
@@ -54,7 +57,8 @@ class PeersService(rpc.PeersServicer):
             self._links.add(link, ours=False)
             watching = asyncio.create_task(self._watch(link, context))
             try:
-                await link.run(read, context.write)
+                with self._long_calls.one():
+                    await link.run(read, context.write)
             except LinkSilent as error:
                 self._links.remove(link, str(error))
                 await abort(context, code_pb2.UNAVAILABLE, "LINK_ENDED", str(error))
@@ -70,10 +74,11 @@ class PeersService(rpc.PeersServicer):
         async with self._counted(participant, "FollowFinal", context):
             pages = self._serving.final_from(request.height)
             try:
-                async for records in pages:
-                    for page in split_records(records):
-                        await context.write(page)
-                    await self._callers.member(context)
+                with self._long_calls.one():
+                    async for records in pages:
+                        for page in split_records(records):
+                            await context.write(page)
+                        await self._callers.member(context)
             except PeerFailed as error:
                 await abort(context, code_pb2.OUT_OF_RANGE, "NOT_KEPT", str(error))
             finally:

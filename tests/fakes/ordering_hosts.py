@@ -13,7 +13,7 @@ from keeling.engine_word import EngineEvidence
 from keeling.v1 import ordering_pb2_grpc
 from network.channels import Channels
 from network.transport import server_credentials, server_options
-from node.callers import Callers, Members
+from node.callers import Callers, LongCalls, Members
 from node.ordering.contract import LogId, Ordering
 from node.ordering.engine import EmbeddedEngine, Home, Hosts
 from node.ordering.hosted import HostedLog, HostSigner
@@ -65,7 +65,7 @@ class OrderingNode:
     async def serve(self, port: int = 0) -> OrderingNode:
         self._server = grpc.aio.server(options=server_options())
         callers = Callers(lambda: TRUST, lambda: self.members, NETWORK)
-        service = OrderingService(callers, self._find)
+        service = OrderingService(callers, self._find, LongCalls())
         ordering_pb2_grpc.add_OrderingServicer_to_server(service, self._server)
         bound = self._server.add_secure_port(f"127.0.0.1:{port}", server_credentials(self.files, lambda: TRUST))
         await self._server.start()

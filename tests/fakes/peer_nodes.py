@@ -13,7 +13,7 @@ import grpc.aio
 from keeling.v1 import peers_pb2_grpc
 from network.channels import Channels
 from network.transport import server_credentials, server_options
-from node.callers import Callers, Members
+from node.callers import Callers, LongCalls, Members
 from node.peers.contract import FetchedBlock, FinalRecord, Member, Message, PeerFailed
 from node.peers.links import PeerLinks, Setup
 from node.peers.service import PeersService
@@ -116,7 +116,7 @@ class PeerNode:
         """Listen, and open links to `others` (everybody, if none is named)."""
         self._server = grpc.aio.server(options=server_options())
         callers = Callers(lambda: self.trust, lambda: self.members, self.network)
-        service = PeersService(callers, self.links, self.replica, "0.1.0")
+        service = PeersService(callers, self.links, self.replica, "0.1.0", LongCalls())
         peers_pb2_grpc.add_PeersServicer_to_server(service, self._server)
         bound = self._server.add_secure_port(f"127.0.0.1:{port}", server_credentials(self.files, lambda: self.trust))
         await self._server.start()
