@@ -105,6 +105,7 @@ class _Fixed(Codec[bytes]):
         return data[at:end], end
 
 
+_READ_LENGTH: Final = struct.Struct(">I").unpack_from
 _LENGTH: Final = struct.Struct(">I").pack
 """The u32 before bytes, texts and lists, written without going through a codec: it is half of all that is written."""
 
@@ -115,7 +116,11 @@ class _Bytes(Codec[bytes]):
         out += value
 
     def read(self, data: bytes, at: int) -> tuple[bytes, int]:
-        size, at = U32.read(data, at)
+        try:
+            (size,) = _READ_LENGTH(data, at)
+        except struct.error as error:
+            raise EncodingError(f"the bytes end inside an integer at offset {at}") from error
+        at += 4
         end = at + size
         if end > len(data):
             raise EncodingError(f"the bytes end inside a value of {size} bytes at offset {at}")
@@ -185,9 +190,9 @@ class _List(Codec[tuple[T, ...]]):
         count, at = U32.read(data, at)
         if count > len(data) - at:
             raise EncodingError(f"a list at offset {at} claims {count} items, more than there are bytes")
-        items = []
+        items, read = [], self._inner.read
         for _ in range(count):
-            item, at = self._inner.read(data, at)
+            item, at = read(data, at)
             items.append(item)
         return tuple(items), at
 
@@ -199,6 +204,7 @@ class _Record(Codec[T]):
         self._make = make
         self._fields = tuple(fields)
         self._writes = tuple([field.write for field in fields])
+        self._reads = tuple([field.read for field in fields])
 
     def write(self, out: bytearray, value: T) -> None:
         # NamedTuples come with as many items as there are fields; a plain tuple of another length is a mistake.
@@ -207,8 +213,8 @@ class _Record(Codec[T]):
 
     def read(self, data: bytes, at: int) -> tuple[T, int]:
         items = []
-        for field in self._fields:
-            item, at = field.read(data, at)
+        for read in self._reads:
+            item, at = read(data, at)
             items.append(item)
         return self._make(*items), at
 

@@ -22,6 +22,9 @@ FORMAT: Final = 1
 MAX_TRANSACTIONS: Final = 500
 MAX_APPROVALS: Final = 16
 MAX_SUBMISSION_BYTES: Final = 1_000_000
+_PLAIN_HEADS: Final = bytes.fromhex("0a 1240 08011220 1a20")
+"""Tags, and the lengths that are fixed, of a signed submission: itself, its signature, format 1, network, key."""
+_new: Final[Callable[[type[Approved], tuple[bytes, bytes, tuple[()]]], Approved]] = tuple.__new__
 _SUBMISSION_DOMAIN: Final = b"keeling/submission/v1\n"
 _APPROVAL_DOMAIN: Final = b"keeling/approval/v1\n"
 
@@ -76,6 +79,57 @@ def parse_submission(data: bytes) -> Submission:
     if len(data) > MAX_SUBMISSION_BYTES:
         text = f"the submission has {len(data)} bytes; {MAX_SUBMISSION_BYTES} are allowed"
         raise SubmissionError(Reason.TOO_LARGE, text)
+    return _read_plain(data) or _parse_any(data)
+
+
+def _read_length(data: bytes, at: int) -> tuple[int, int]:
+    """A varint in its shortest form and the offset after it; raises `IndexError` where there is none."""
+    value = data[at]
+    if value < 0x80:
+        return value, at + 1
+    value &= 0x7F
+    for place in range(1, 4):
+        byte = data[at + place]
+        value |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            if not byte:
+                break
+            return value, at + place + 1
+    raise IndexError(at)
+
+
+def _read_plain(data: bytes) -> Submission | None:
+    """A submission in the form that nearly all have, canonical and without approvals, read without protobuf.
+
+    None where a single byte is otherwise: then `_parse_any` decides. What is read here it reads the same.
+    """
+    try:
+        size, at = _read_length(data, 1)
+        inner, signature = data[at : at + size], data[at + size + 2 :]
+        heads = data[:1] + data[at + size : at + size + 2] + inner[:4] + inner[36:38]
+        if heads != _PLAIN_HEADS or len(signature) != 64:
+            return None
+        raws: list[bytes] = []
+        at, end = 70, len(inner)
+        while at < end:
+            size, first = _read_length(inner, at + 1)
+            length, start = _read_length(inner, first + 1)
+            stop = first + size
+            if inner[at] != 0x22 or inner[first] != 0x0A or start + length != stop or stop > end or not length:
+                return None
+            raws.append(inner[start:stop])
+            at = stop
+    except IndexError:
+        return None
+    if not 0 < len(raws) <= MAX_TRANSACTIONS:
+        return None
+    digest = hashlib.sha256
+    transactions = tuple([_new(Approved, (raw, digest(raw).digest(), ())) for raw in raws])
+    signed = submission_message(inner)
+    return Submission(data, digest(data).digest(), inner[4:36], inner[38:70], signed, signature, transactions)
+
+
+def _parse_any(data: bytes) -> Submission:
     outer, inner = pb.SignedSubmission(), pb.Submission()
     _parse(outer, data, "signed submission")
     _parse(inner, outer.submission, "submission")

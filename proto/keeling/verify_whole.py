@@ -12,7 +12,6 @@ from keeling.block import (
     RECORD,
     RECORD_LEAF,
     Header,
-    Result,
     SubmissionRecord,
     compute_results_root,
     compute_sweeps_root,
@@ -79,6 +78,7 @@ def _check_part(job: PartJob) -> PartDone:
 
 def _check_block(block: WholeBlock, header: Header, trust: Trust, place: Place) -> Tally:
     entry = _check_entry(block.entry, header, trust, place)
+    height = place.height
     raws = entry.entry.submissions
     expect(place, "leaves in the header", len(raws) + 1, header.leaves)
     expect(place, "submissions with results", len(raws), len(block.submissions))
@@ -86,7 +86,7 @@ def _check_block(block: WholeBlock, header: Header, trust: Trust, place: Place) 
     tally = Tally(blocks=1, submissions=len(raws), sweeps=len(block.sweeps), signatures=1)
     transactions = accepted = signatures = 0
     for number, (raw, done) in enumerate(zip(raws, block.submissions, strict=True)):
-        signatures += _check_submission(raw, done, trust, place._replace(submission=number))
+        signatures += _check_submission(raw, done, trust, Place(place.part, height, number))
         transactions += len(done.results)
         accepted += sum([not row.reason for row in done.results])
     return tally.plus(Tally(transactions=transactions, accepted=accepted, signatures=signatures))
@@ -115,7 +115,7 @@ def _check_submission(raw: bytes, done: WholeSubmission, trust: Trust, place: Pl
         submission = _parse(raw, trust, place)
         signatures = _check_signatures(submission, done.results, trust, place)
         pairs = zip(submission.transactions, done.results, strict=True)
-        results = [Result(item.digest, row.reason, sha256(row.events).digest()) for item, row in pairs]
+        results = [(item.digest, row.reason, sha256(row.events).digest()) for item, row in pairs]
         root = compute_results_root(results)
         found = SubmissionRecord(RECORD_LEAF, height, number, submission.digest, submission.key, len(results), root)
     else:

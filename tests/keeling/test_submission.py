@@ -1,17 +1,21 @@
 """Submissions and transactions as bytes: one canonical form, all else refused by the first reason that applies."""
 
 import hashlib
+from collections.abc import Callable
 
 import pytest
 from google.protobuf.message import Message
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from keeling import ed25519
+from keeling import ed25519, submission
 from keeling.operations import NUMBERS, Range, Selection, Transfer, UnitLeg
 from keeling.reasons import Reason
 from keeling.submission import (
     MAX_APPROVALS,
     MAX_SUBMISSION_BYTES,
     MAX_TRANSACTIONS,
+    Submission,
     SubmissionError,
     approval_message,
     compute_transaction_digest,
@@ -166,3 +170,41 @@ def test_every_operation_decodes_to_its_plain_twin(kind: type) -> None:
     named = {one.name for one in message.DESCRIPTOR.fields if one.containing_oneof is None}
     bodies = {"body"} if any(one.containing_oneof for one in message.DESCRIPTOR.fields) else set()
     assert set(kind._fields) == named | bodies  # type: ignore[attr-defined]
+
+
+HOW = ("set", "insert", "cut")
+
+
+def _outcome(parse: Callable[[bytes], Submission], data: bytes) -> Submission | tuple[Reason, str] | None:
+    try:
+        return parse(data)
+    except SubmissionError as error:
+        return error.reason, str(error)
+
+
+@given(
+    st.lists(st.binary(min_size=0, max_size=300), max_size=4),
+    st.integers(0, 1),
+    st.lists(
+        st.tuples(st.integers(0, 1500), st.integers(0, 255), st.sampled_from(["set", "insert", "cut"])), max_size=2
+    ),
+)
+@example([RAW], 0, [])
+@example([RAW], 0, [(1, 0x80, "insert")])
+@example([bytes(200)], 0, [(2, 0x80, "set"), (2, 0, "insert")])
+def test_reading_without_protobuf_gives_what_protobuf_gives(
+    raws: list[bytes], approvals: int, changes: list[tuple[int, int, str]]
+) -> None:
+    data = bytearray(signed(*raws, approvals=approvals))
+    for place, byte, how in changes:
+        at = place % len(data)
+        data[at : at + (how != "insert")] = b"" if how == "cut" else bytes([byte])
+    plain = submission._read_plain(bytes(data))
+    assert plain is None or plain == _outcome(submission._parse_any, bytes(data))
+    assert _outcome(parse_submission, bytes(data)) == _outcome(submission._parse_any, bytes(data))
+
+
+def test_what_most_send_needs_no_protobuf() -> None:
+    assert submission._read_plain(signed(RAW)) is not None
+    assert submission._read_plain(signed(*[RAW] * MAX_TRANSACTIONS)) is not None
+    assert submission._read_plain(signed(RAW, approvals=1)) is None
