@@ -27,7 +27,6 @@ from keeling.v1.ledger_pb2_grpc import LedgerStub
 from network.keys import Signer
 
 CALL_S: Final = 10.0
-"""One try of a call."""
 PATIENCE_S: Final = 60.0
 """All tries of a call together, in seconds, unless the caller says otherwise."""
 PAGE: Final = 500
@@ -125,6 +124,8 @@ class LedgerClient:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self.participant: Final = participant
+        self.call_s = CALL_S
+        """One try of a call, in seconds."""
         self._channel = channel
         self._stub: Any = LedgerStub(channel)
         self._network = network
@@ -152,7 +153,9 @@ class LedgerClient:
     async def find_receipt(self, number: bytes) -> Receipt | None:
         """The receipt of a transaction of ours; None: it is not final."""
         try:
-            found = await self._ask(self._stub.GetTransaction, pb.GetTransactionRequest(id=number))
+            found = await self._ask(
+                self._stub.GetTransaction, pb.GetTransactionRequest(id=number, participant=self.participant)
+            )
         except NotOnLedger:
             return None
         return _read_result(found)
@@ -264,7 +267,7 @@ class LedgerClient:
         )
         async for attempt in tries:
             with attempt:
-                return await method(request, timeout=CALL_S)
+                return await method(request, timeout=self.call_s)
         raise AssertionError("tenacity ends with an answer or an error")
 
 

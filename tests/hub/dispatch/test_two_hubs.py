@@ -64,6 +64,30 @@ def test_whoever_waited_too_long_does_not_send_any_more() -> None:
     play(story)
 
 
+def test_an_attempt_that_was_replaced_while_waiting_for_its_turn_is_not_sent() -> None:
+    async def story(stage: Stage) -> None:
+        forgetful(stage)
+        hold = stage.place()
+        one, two = stage.hub(), stage.hub()
+
+        async def long_queue(_: str) -> None:
+            one.lines.turn = no_queue  # type: ignore[method-assign]
+            stage.later(SETTLING_MS)
+            await two.step()
+
+        async def no_queue(_: str) -> None:
+            """Its turn at once."""
+
+        one.lines.turn = long_queue  # type: ignore[method-assign]
+        await one.step()
+        found = await stage.hold(hold)
+        assert (found.phase, found.attempt) == ("CAPTURED", 2)
+        assert (one.figures.sent, two.figures.sent) == (0, 1)
+        assert stage.effects == {hold.hex(): 100}
+
+    play(story)
+
+
 def test_two_hubs_release_once() -> None:
     async def story(stage: Stage) -> None:
         stage.sandbox.faults.add(Fault(FaultKind.PARTIAL, "DESK", value=500))
