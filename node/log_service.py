@@ -22,6 +22,7 @@ from node.archive import height_key, leaf_key, read_size, read_subtrees
 from node.errors import abort
 from node.export import ExportError, export_cut, export_whole
 from node.handovers import read_handovers, read_policy_file, read_reign
+from node.incidents import ENGINE_EVIDENCE, VOTE_EVIDENCE, scan_evidence
 from node.ledger import read_height, read_published
 from node.proofs import prove_transaction
 from node.reads.errors import ReadRefused
@@ -160,6 +161,13 @@ class LogService(rpc.LogServicer):
             handovers = [HANDOVER.encode(handover) for handover in read_handovers(view, height)]
             policy = read_policy_file(view, self._genesis, height)
             return pb.PolicyInForce(since=reign.since, policy=policy, handovers=handovers)
+
+        return await self._read(context, read)
+
+    async def ListEvidence(self, request: pb.ListEvidenceRequest, context: Context) -> pb.ListEvidenceResponse:
+        def read(view: Reads) -> pb.ListEvidenceResponse:
+            votes, engines = (list(scan_evidence(view, kind)) for kind in (VOTE_EVIDENCE, ENGINE_EVIDENCE))
+            return pb.ListEvidenceResponse(votes=votes, engines=engines)
 
         return await self._read(context, read)
 

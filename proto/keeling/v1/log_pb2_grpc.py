@@ -74,6 +74,11 @@ class LogStub:
                 request_serializer=keeling_dot_v1_dot_log__pb2.GetPolicyRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_log__pb2.PolicyInForce.FromString,
                 _registered_method=True)
+        self.ListEvidence = channel.unary_unary(
+                '/keeling.v1.Log/ListEvidence',
+                request_serializer=keeling_dot_v1_dot_log__pb2.ListEvidenceRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_log__pb2.ListEvidenceResponse.FromString,
+                _registered_method=True)
         self.GetGenesis = channel.unary_unary(
                 '/keeling.v1.Log/GetGenesis',
                 request_serializer=keeling_dot_v1_dot_log__pb2.GetGenesisRequest.SerializeToString,
@@ -142,6 +147,13 @@ class LogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvidence(self, request, context):
+        """Proofs, as far as this node came by them, that somebody lied: anybody can check them with the policy they name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetGenesis(self, request, context):
         """The exact bytes of the genesis file.
         """
@@ -191,6 +203,11 @@ def add_LogServicer_to_server(servicer, server):
                     servicer.GetPolicy,
                     request_deserializer=keeling_dot_v1_dot_log__pb2.GetPolicyRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_log__pb2.PolicyInForce.SerializeToString,
+            ),
+            'ListEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvidence,
+                    request_deserializer=keeling_dot_v1_dot_log__pb2.ListEvidenceRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_log__pb2.ListEvidenceResponse.SerializeToString,
             ),
             'GetGenesis': grpc.unary_unary_rpc_method_handler(
                     servicer.GetGenesis,
@@ -414,6 +431,33 @@ class Log:
             '/keeling.v1.Log/GetPolicy',
             keeling_dot_v1_dot_log__pb2.GetPolicyRequest.SerializeToString,
             keeling_dot_v1_dot_log__pb2.PolicyInForce.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Log/ListEvidence',
+            keeling_dot_v1_dot_log__pb2.ListEvidenceRequest.SerializeToString,
+            keeling_dot_v1_dot_log__pb2.ListEvidenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,8 @@ class LogStub:
     """The policy that certifies the block at a height (0: the next one), and every handover that leads to it from genesis.
     OUT_OF_RANGE: no such height is known here yet.
     """
+    ListEvidence: _grpc.UnaryUnaryMultiCallable[_log_pb2.ListEvidenceRequest, _log_pb2.ListEvidenceResponse]
+    """Proofs, as far as this node came by them, that somebody lied: anybody can check them with the policy they name."""
     GetGenesis: _grpc.UnaryUnaryMultiCallable[_log_pb2.GetGenesisRequest, _log_pb2.Chunk]
     """The exact bytes of the genesis file."""
 
@@ -80,6 +82,8 @@ class LogAsyncStub(LogStub):
     """The policy that certifies the block at a height (0: the next one), and every handover that leads to it from genesis.
     OUT_OF_RANGE: no such height is known here yet.
     """
+    ListEvidence: _aio.UnaryUnaryMultiCallable[_log_pb2.ListEvidenceRequest, _log_pb2.ListEvidenceResponse]  # type: ignore[assignment]
+    """Proofs, as far as this node came by them, that somebody lied: anybody can check them with the policy they name."""
     GetGenesis: _aio.UnaryUnaryMultiCallable[_log_pb2.GetGenesisRequest, _log_pb2.Chunk]  # type: ignore[assignment]
     """The exact bytes of the genesis file."""
 
@@ -151,6 +155,14 @@ class LogServicer(metaclass=_abc_1.ABCMeta):
         """The policy that certifies the block at a height (0: the next one), and every handover that leads to it from genesis.
         OUT_OF_RANGE: no such height is known here yet.
         """
+
+    @_abc_1.abstractmethod
+    def ListEvidence(
+        self,
+        request: _log_pb2.ListEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_log_pb2.ListEvidenceResponse, _abc.Awaitable[_log_pb2.ListEvidenceResponse]]:
+        """Proofs, as far as this node came by them, that somebody lied: anybody can check them with the policy they name."""
 
     @_abc_1.abstractmethod
     def GetGenesis(
