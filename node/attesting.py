@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from typing import Final, TypeVar
 
 from keeling.submission import format_submission, format_transaction
@@ -34,15 +35,20 @@ def is_due(block: Block) -> bool:
     return at < len(block.changes) and block.changes[at][0] == key
 
 
-def format_attestation(network: bytes, participant: str, made: Made, number: bytes, key: bytes, sign: Sign) -> bytes:
-    """The submission by which a validator attests a snapshot: `key` is its node's own, `number` a fresh UUIDv7."""
+def format_attestation(network: bytes, participant: str, made: Made, time_ms: int, key: bytes, sign: Sign) -> bytes:
+    """The submission by which a validator attests a snapshot of a block of ledger time `time_ms`, with its node's key.
+
+    Its id follows from what it says, so handing it in again is no second attestation.
+    """
+    tail = sha256(participant.encode() + made.height.to_bytes(8, "big") + made.digest).digest()
+    number = time_ms.to_bytes(6, "big") + bytes([0x70 | tail[0] & 15, tail[1], 0x80 | tail[2] & 63]) + tail[3:10]
     attest = op.AttestState(height=made.height, digest=made.digest)
     transaction = pb.Transaction(id=number, participant=participant, operations=[op.Operation(attest_state=attest)])
     return format_submission(network, key, [(format_transaction(transaction), ())], sign)
 
 
 class Attester:
-    """One per node; `submit` hands bytes in at this node, `new_id` makes ids. An observer makes snapshots only."""
+    """One per node. An observer makes snapshots too, and attests none."""
 
     def __init__(
         self,
@@ -52,7 +58,6 @@ class Attester:
         participant: str,
         key: bytes,
         sign: Sign,
-        new_id: Callable[[], bytes],
     ) -> None:
         self._store = store
         self._shelf = shelf
@@ -60,8 +65,8 @@ class Attester:
         self._participant = participant
         self._key = key
         self._sign = sign
-        self._new_id = new_id
         self._view: View | None = None
+        self._time_ms = 0
 
     def after_commit(self, block: Block) -> bool:
         """Freeze the state if it is due; returns whether `attest` has work. Cheap: nothing is read."""
@@ -70,11 +75,12 @@ class Attester:
         if self._view is not None:
             self._view.close()
         self._view = self._store.snapshot()
+        self._time_ms = block.header.time_ms
         return True
 
     async def attest(self, run: RunInThread[Made], submit: Callable[[bytes], Awaitable[object]] | None) -> Made | None:
         """Make the snapshot of the frozen state and hand in its digest (None: only make it)."""
-        view, self._view = self._view, None
+        view, self._view, time_ms = self._view, None, self._time_ms
         if view is None:
             return None
         try:
@@ -82,7 +88,7 @@ class Attester:
         finally:
             view.close()
         if submit is not None:
-            arguments = (self._participant, made, self._new_id(), self._key, self._sign)
+            arguments = (self._participant, made, time_ms, self._key, self._sign)
             await submit(format_attestation(self._network, *arguments))
         return made
 

@@ -24,7 +24,7 @@ from node.intake import Answered, Full, Intake, Limits, Observing, Poisonous
 from node.ledger import InForce
 from node.offering import Offering
 from node.ordering.contract import Engine
-from node.outcome import Done
+from node.outcome import Done, FinalBlock
 from node.peers.contract import FetchedBlock, FinalRecord, Message, PeerFailed, Peers, TipMessage
 from node.pulse import Pulse
 from node.reader import Reader
@@ -66,15 +66,20 @@ class Replica:
         random: Random,
         limits: Limits = Limits(),
         on_policy: Callable[[InForce, Sequence[str]], None] = lambda in_force, validators: None,
+        on_final: Callable[[Sequence[FinalBlock]], None] = lambda blocks: None,
         reseed_after_ms: int = 10_000,
     ) -> None:
-        """`on_policy` is told of each policy, with its participants in policy order, before a log of it is opened."""
+        """`on_policy` is told of each policy, with its participants in policy order, before a log of it is opened.
+
+        `on_final` is told of final blocks while the store is exactly as the last of them left it.
+        """
         self.chain = chain
         self._peers = peers
         self._author = author
         self._clock_ms = clock_ms
         self._run_in_thread = run_in_thread
         self._on_policy = on_policy
+        self._on_final = on_final
         self._in_force = chain.outlook.in_force
         self.roster = read_roster(chain.store, chain.outlook.policy)
         self._lock = asyncio.Lock()
@@ -199,6 +204,8 @@ class Replica:
         """One call of the chain, beside the loop; then what it led to goes out. Calls never overlap."""
         async with self._lock:
             done = await self._run_in_thread(partial(work, *arguments))
+            if done.blocks:
+                self._on_final(done.blocks)
             self._carry_out(done)
             if any(final.block.decision is not None for final in done.blocks):
                 self._may_author = await self._run_in_thread(partial(self.chain.is_author, self._author.key))

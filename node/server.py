@@ -22,19 +22,25 @@ from keeling.genesis import Genesis, parse_genesis
 from keeling.policy import parse_policy
 from keeling.v1 import ledger_pb2, ledger_pb2_grpc, log_pb2, log_pb2_grpc, operator_pb2_grpc
 from network.config import NodeConfig
-from network.keys import Role, Signer, load_key_file
+from network.keys import KeyFileError, Role, Signer, load_key_file
 from network.transport import CALL_BYTES_MAX, server_credentials, server_options
+from node.attesting import Attester
 from node.chain import Chain
 from node.connections import Connections
+from node.core.state import State
+from node.door import admit
 from node.health import describe_health
 from node.intake import Limits
-from node.ledger import create_ledger, is_created
+from node.keeping import Keeper
+from node.ledger import StateReader, create_ledger, is_created
 from node.ledger_service import LedgerService
 from node.log_service import LogService
 from node.metrics import Metrics
+from node.operate import open_shelf
 from node.operator_service import OperatorService
 from node.replica import Replica
 from node.signing import Author, ValidatorKeys
+from node.snapshots import Shelf
 from node.store.contract import StoreMissing
 from node.store.rocks import RocksStore
 from node.threads import OneThread
@@ -66,6 +72,12 @@ class NodeKeys:
         self.vote = load(config.keys.vote, Role.VOTE)
         self.log = load(config.keys.log, Role.LOG)
         self.cosigner = load(config.keys.cosigner, Role.COSIGNER)
+        here = config.keys.submission.exists()
+        self.submission = load(config.keys.submission, Role.SUBMISSION) if here else None
+
+
+def _never_sign(message: bytes) -> bytes:
+    raise KeyFileError("the submission key is not on this machine")
 
 
 def open_store(folder: Path, genesis: Genesis, vote_key: bytes) -> RocksStore:
@@ -111,7 +123,8 @@ class Node:
         self._stack.callback(thread.close)
         connections = Connections(config, self._passphrase, store, genesis, keys.entry)
         await connections.start(self._stack)
-        replica = await self._start_replica(chain, keys, verifier, connections, thread)
+        shelf = open_shelf(config)
+        replica = await self._start_replica(chain, keys, verifier, connections, thread, shelf)
         self.replica = replica
         upkeep = Upkeep(config.participant, connections.tls, lambda: datetime.now(UTC))
         transactions_max, call_bytes = config.limits.submission_transactions, config.limits.call_bytes
@@ -119,14 +132,20 @@ class Node:
         ledger = LedgerService(
             replica, store, verifier, config.participant, author, clock_ms, transactions_max, call_bytes, upkeep=upkeep
         )
-        await self._serve(ledger, LogService(store, genesis, genesis_file), store, connections)
+        await self._serve(ledger, LogService(store, genesis, genesis_file), store, connections, shelf)
         self._watch(upkeep)
         metrics = Metrics(replica, clock_ms, upkeep)
         self._stack.callback(metrics.start(config.metrics))
         log.info("serving", origin=policy.origin, address=self.address, height=replica.height)
 
     async def _start_replica(
-        self, chain: Chain, keys: NodeKeys, verifier: Verifier, connections: Connections, thread: OneThread
+        self,
+        chain: Chain,
+        keys: NodeKeys,
+        verifier: Verifier,
+        connections: Connections,
+        thread: OneThread,
+        shelf: Shelf,
     ) -> Replica:
         config = self.config
         limits = Limits(config.limits.entry_bytes, config.limits.submission_transactions, config.limits.linger_ms)
@@ -141,19 +160,42 @@ class Node:
             random=Random(),
             limits=limits,
             on_policy=connections.on_policy,
+            on_final=lambda blocks: keeper.on_final(blocks),  # noqa: PLW0108 - made below
         )
+        keeper = self._make_keeper(chain, keys, replica, shelf)
         connections.serve(replica)
         await replica.start()
         self._stack.push_async_callback(replica.stop)
+        task = asyncio.create_task(keeper.run())
+        self._stack.callback(task.cancel)
         return replica
 
+    def _make_keeper(self, chain: Chain, keys: NodeKeys, replica: Replica, shelf: Shelf) -> Keeper:
+        """Attests with the participant's submission key, where that is on this machine."""
+        participant, network, signer = self.config.participant, chain.genesis.network, keys.submission
+        key, sign = (signer.public_key, signer.sign) if signer is not None else (b"", _never_sign)
+        attester = Attester(chain.store, shelf, network, participant, key, sign)
+
+        async def submit(raw: bytes) -> None:
+            await replica.submit(admit([raw], network, State(StateReader(chain.store)), 1))
+
+        def attests() -> bool:
+            return signer is not None and participant in replica.roster.validators
+
+        return Keeper(attester, submit, attests)
+
     async def _serve(
-        self, ledger: LedgerService, log_service: LogService, store: RocksStore, connections: Connections
+        self,
+        ledger: LedgerService,
+        log_service: LogService,
+        store: RocksStore,
+        connections: Connections,
+        shelf: Shelf,
     ) -> None:
         config = self.config
         # Entries and blocks of others may be larger than what this node takes from clients.
         server = grpc.aio.server(options=server_options(CALL_BYTES_MAX))
-        connections.add_services(server)
+        connections.add_services(server, shelf)
         ledger_pb2_grpc.add_LedgerServicer_to_server(ledger, server)
         log_pb2_grpc.add_LogServicer_to_server(log_service, server)
         operator = OperatorService(store, config.participant, connections.trust)
@@ -165,6 +207,7 @@ class Node:
         self.address = f"{config.listen.rpartition(':')[0]}:{port}"
         await server.start()
         self._stack.push_async_callback(server.stop, 2.0)
+        self._stack.callback(connections.end_calls)
         task = asyncio.create_task(self._watch_health(probe))
         self._stack.callback(task.cancel)
 

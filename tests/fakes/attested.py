@@ -21,7 +21,7 @@ def every(blocks: int) -> op.SetRecord:
 
 def make_attester(world: RecordedElectorate, shelf: Shelf) -> Attester:
     person = world.people["v1"]
-    return Attester(world.store, shelf, world.genesis.network, "v1", person.key, person.sign, world.new_id)
+    return Attester(world.store, shelf, world.genesis.network, "v1", person.key, person.sign)
 
 
 def attest(world: RecordedElectorate, made: Made, *names: str) -> None:
