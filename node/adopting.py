@@ -135,6 +135,7 @@ class Adopting(Settling):
         """
         work = Work()
         self._feed(work, ev.Tick(now_ms))
+        self._notes.clear()
         for record in records:
             if self._has_diverged():
                 break

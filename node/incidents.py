@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from keeling.encoding import BYTES, BYTES32, U64, listing, record
+from keeling.encoding import BYTES, BYTES32, TEXT, U64, listing, record
 from node.store.contract import Batch, Family, Reads
 
 VOTE_EVIDENCE: Final = b"evidence/vote/"
@@ -18,7 +18,15 @@ ENGINE_EVIDENCE: Final = b"evidence/engine/"
 """The same of `keeling.engine_word.ENGINE_EVIDENCE`."""
 _POISON: Final = b"poison/"
 _DIVERGED: Final = b"diverged"
+STOPPED_KEY: Final = b"chain/stopped"
 TABLE_BYTES: Final = 33
+
+
+class Stopped(NamedTuple):
+    """A vote key that signs nothing any more, and why: the name of a `node.finality.events.Reason`."""
+
+    reason: str
+    vote_key: bytes
 
 
 class Divergence(NamedTuple):
@@ -43,6 +51,7 @@ class Divergence(NamedTuple):
 
 _DIVERGENCE: Final = record(Divergence, U64, BYTES32, BYTES, BYTES, BYTES, BYTES)
 _DIGESTS: Final = listing(BYTES32)
+_STOPPED: Final = record(Stopped, TEXT, BYTES)
 
 
 def _split(tables: bytes) -> dict[str, bytes]:
@@ -73,6 +82,17 @@ def read_poison(reads: Reads) -> tuple[set[bytes], set[bytes]]:
         entries.add(key[len(_POISON) :])
         submissions.update(_DIGESTS.decode(raw))
     return entries, submissions
+
+
+def put_stopped(batch: Batch, stopped: Stopped) -> None:
+    """Silence a vote key for ever: a restart must not forget it."""
+    batch.put(Family.META, STOPPED_KEY, _STOPPED.encode(stopped))
+
+
+def read_stopped(reads: Reads) -> Stopped | None:
+    """The vote key of this node that was silenced, if any."""
+    raw = reads.get(Family.META, STOPPED_KEY)
+    return None if raw is None else _STOPPED.decode(raw)
 
 
 def put_divergence(batch: Batch, divergence: Divergence) -> None:

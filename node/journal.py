@@ -11,6 +11,7 @@ from typing import Final
 
 from keeling.encoding import U64
 from node.finality.journal import JOURNAL_RECORD, GaveLock, JournalRecord, Voted
+from node.incidents import STOPPED_KEY
 from node.ledger import journal_key, put_opened
 from node.peers.contract import FETCHED_BLOCK, FetchedBlock
 from node.store.contract import RESTORED_KEY, Batch, Family, Store
@@ -69,10 +70,10 @@ class JournalStore:
         raw = self._store.get(Family.JOURNAL, block_key(height, root))
         return None if raw is None else FETCHED_BLOCK.decode(raw)
 
-    def forget(self, batch: Batch, height: int, remembered: Callable[[], Sequence[JournalRecord]]) -> None:
+    def forget(self, batch: Batch, height: int, remembered: Callable[[], Sequence[JournalRecord] | None]) -> None:
         """The block at `height` is final: votes below can do no harm any more; those at it stay until the next is.
 
-        `remembered` are the records that all others may be replaced by.
+        `remembered` are the records that all others may be replaced by, None if there are no such.
         """
         for key, _ in (item for item in self._votes if item[1] < height):
             batch.delete(Family.JOURNAL, key)
@@ -81,8 +82,9 @@ class JournalStore:
         for at, root in [kept for kept in self._blocks if kept[0] <= height]:
             batch.delete(Family.JOURNAL, block_key(at, root))
             del self._blocks[at, root]
-        if len(self._live) > RECORDS_MAX:
-            self._rewrite(batch, remembered())
+        records = remembered() if len(self._live) > RECORDS_MAX else None
+        if records is not None:
+            self._rewrite(batch, records)
 
     def _rewrite(self, batch: Batch, records: Sequence[JournalRecord]) -> None:
         """Also what this very batch adds is in `records`, so nothing older may be left behind them."""
@@ -103,4 +105,5 @@ def replace_journal(store: Store, network: bytes, vote_key: bytes, height: int) 
         batch.delete(Family.JOURNAL, key)
     put_opened(batch, network, vote_key, height)
     batch.delete(Family.META, RESTORED_KEY)
+    batch.delete(Family.META, STOPPED_KEY)
     store.commit(batch)

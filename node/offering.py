@@ -14,7 +14,7 @@ import structlog
 
 from keeling.entry import Entry, format_entry
 from node.chain import Chain
-from node.intake import Intake, Poisonous, Waiting
+from node.intake import Intake, Observing, Poisonous, Waiting
 from node.ordering.contract import (
     Appended,
     Engine,
@@ -46,6 +46,7 @@ class Offering:
         signatures: Signatures,
         clock_ms: Callable[[], int],
         pulse: Pulse,
+        is_author: Callable[[], bool],
     ) -> None:
         self._chain = chain
         self._engine = engine
@@ -54,6 +55,7 @@ class Offering:
         self._signatures = signatures
         self._clock_ms = clock_ms
         self._pulse = pulse
+        self._is_author = is_author
         self._last_number = chain.last_number(author.key)
         self._in_flight = b""
         self._ended = ""
@@ -104,6 +106,10 @@ class Offering:
                 log.info("offered again", why=self._ended or "another epoch", submissions=len(left))
             self._in_flight = b""
             left = [one for one in left if self._intake.is_unanswered(one) and not self._is_refused(one)]
+            if self._ended != "final" and not self._is_author():
+                for one in left:
+                    self._intake.refuse(one, Observing("this node orders nothing any more: hand in at a validator"))
+                return
             if not left:
                 return
             if self._ended == "passed over":

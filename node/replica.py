@@ -95,7 +95,9 @@ class Replica:
         self.reader = Reader(
             chain, engine, self.intake, self.following, signatures, clock_ms, self._pulse, self.turn
         )  # fmt: skip
-        self.offering = Offering(chain, engine, self.intake, author, signatures, clock_ms, self._pulse)
+        self.offering = Offering(
+            chain, engine, self.intake, author, signatures, clock_ms, self._pulse, lambda: self._may_author
+        )  # fmt: skip
         self.watch = Watch(self, peers, clock_ms, random, reseed_after_ms)
         self.failure: BaseException | None = None
         self.last_final_ms = clock_ms()

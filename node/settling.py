@@ -29,7 +29,7 @@ from node.finality import events as ev
 from node.finality.health import compute_health
 from node.finality.journal import GaveLock, Joined, JournalRecord, Voted
 from node.finality.machine import Finality
-from node.incidents import VOTE_EVIDENCE, put_evidence
+from node.incidents import VOTE_EVIDENCE, Stopped, put_evidence, put_stopped, read_stopped
 from node.indexes import put_indexes
 from node.journal import JournalStore
 from node.ledger import (
@@ -95,7 +95,11 @@ class Settling:
             self.genesis.network, signer, settings.check, settings.repeat_ms, reseed_after_ms=reseed_after_ms
         )
         tip = read_final_tip(self.store, self.overlay.final, self._in_force.since)
-        return Finality(machine, self._in_force.reign, tip)
+        finality = Finality(machine, self._in_force.reign, tip)
+        stopped = read_stopped(self.store)
+        if stopped is not None and (stopped.vote_key == self._vote_key or stopped.reason == ev.Reason.DIVERGED.name):
+            finality.pen.stopped = ev.Reason[stopped.reason]
+        return finality
 
     def _reopen_checkpoints(self) -> None:
         """Go on collecting cosignatures for the newest heights, as far as the policy in force certified them."""
@@ -172,6 +176,7 @@ class Settling:
                 self._finish(work, output)
             case ev.StopSigning(reason):
                 log.error("signs nothing more", reason=reason.value)
+                put_stopped(work.batch, Stopped(reason.name, self._vote_key))
             case ev.EvidenceFound(evidence):
                 log.error("evidence: two votes of one key", key=evidence.first.key.hex())
                 put_evidence(work.batch, VOTE_EVIDENCE, EVIDENCE.encode(evidence))
@@ -242,9 +247,9 @@ class Settling:
         self._cursor = compute_cursor(self._log, self._final_header, self.overlay.layers)
         return again
 
-    def _remembered(self) -> Sequence[JournalRecord]:
+    def _remembered(self) -> Sequence[JournalRecord] | None:
         journal = self.finality.pen.journal
-        return journal.records() if journal is not None else ()
+        return journal.records() if journal is not None else None
 
     def _change_policy(self, batch: Batch, layer: Layer) -> None:
         """The new policy reads on in the log in which the block that decided it was read."""

@@ -47,6 +47,7 @@ def test_a_validator_leaves_and_observes_and_the_rest_go_on() -> None:
         await net.do("v3", 2)
         await set_validators(net, "v0", "v1", "v2")
         height = await net.settled()
+        await net.restart()
         await net.until(lambda: not net.nodes["v3"].may_author)
         await net.do("v1", 3)
         assert await net.settled() == height + 3

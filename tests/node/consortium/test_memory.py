@@ -119,6 +119,8 @@ def test_a_validator_with_an_old_store_and_journal_is_found_out() -> None:
         await net.until(lambda: net.nodes["v3"].chain.outlook.health.stopped is Reason.JOURNAL_LOST)
         await net.do("v0", 2)
         assert await net.settled() == 6
+        await net.stop()
+        assert net.open_chain("v3").outlook.health.stopped is Reason.JOURNAL_LOST, "a restart does not forget it"
         assert states_agree(net)
         await net.stop()
 
