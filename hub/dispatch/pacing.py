@@ -15,13 +15,15 @@ from adapters.capabilities import Limit
 
 _BURST_PERMILLE: Final = 20
 """Part of a limit that may be used at once; the rest is spread evenly."""
+_SLACK_PERMILLE: Final = 10
+"""Part that is left unused, because calls do not arrive as evenly as they leave."""
 
 
 class Pace:
     """The buckets of one link. For one event loop."""
 
     def __init__(self, limits: Sequence[Limit]) -> None:
-        self._limiters = [_open_bucket(limit) for limit in limits]
+        self._limiters = [AsyncLimiter(*size_bucket(limit)) for limit in limits]
 
     async def take(self) -> None:
         """Wait for a call's turn."""
@@ -29,7 +31,9 @@ class Pace:
             await limiter.acquire()
 
 
-def _open_bucket(limit: Limit) -> AsyncLimiter:
-    burst = max(1, limit.requests * _BURST_PERMILLE // 1000)
-    steady = max(limit.requests - burst, 1)
-    return AsyncLimiter(burst, burst * limit.per_ms / 1000 / steady)
+def size_bucket(limit: Limit) -> tuple[int, float]:
+    """Tokens of the bucket, and seconds in which an empty one fills up."""
+    burst = max(1 if limit.requests < 40 else 2, limit.requests * _BURST_PERMILLE // 1000)
+    slack = max(1, limit.requests * _SLACK_PERMILLE // 1000)
+    steady = max(limit.requests - burst - slack, 1)
+    return burst, burst * limit.per_ms / 1000 / steady

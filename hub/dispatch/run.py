@@ -65,11 +65,12 @@ class Dispatcher:
         await self.lines.probe()
         gate = asyncio.Semaphore(self._seat.at_once)
 
-        async def work(hold: pb.HoldInfo) -> None:
-            async with gate:
-                await self._advance(hold)
+        async def work(lane: list[pb.HoldInfo]) -> None:
+            for hold in lane:
+                async with gate:
+                    await self._advance(hold)
 
-        await asyncio.gather(*(work(hold) for hold in holds))
+        await asyncio.gather(*(work(lane) for lane in self._line_up(holds)))
         now = self._seat.now_ms()
         due = [known.due_ms for known in self._known.values() if known.due_ms]
         due += [link.breaker.trial_ms for link in self.lines.links() if link.breaker.is_open]
@@ -130,6 +131,14 @@ class Dispatcher:
         for gone in [each for each in self._known if each not in live]:
             self._forget(gone)
         return sorted(found, key=lambda hold: (hold.dispatched_ms or hold.expires_ms, hold.hold))
+
+    def _line_up(self, holds: list[pb.HoldInfo]) -> list[list[pb.HoldInfo]]:
+        """Holds that may be worked on at once, in lanes: one for each account whose registry wants them in order."""
+        lanes: dict[tuple[str, bytes], list[pb.HoldInfo]] = {}
+        for hold in holds:
+            in_order = self._seat.adapters[hold.registry].capabilities.in_order
+            lanes.setdefault((hold.account, b"" if in_order else hold.hold), []).append(hold)
+        return list(lanes.values())
 
     async def _account(self, name: str) -> pb.Account:
         if name not in self._accounts:

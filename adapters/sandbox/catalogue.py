@@ -1,0 +1,22 @@
+"""Every sandbox by the registry it stands in for, one line each, filled so that there is something to work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from adapters.sandbox.clock import SandboxClock
+from adapters.sandbox.puro import PuroSandbox
+from adapters.sandbox.server import Sandbox
+
+
+def _puro(clock: SandboxClock) -> Sandbox:
+    sandbox = PuroSandbox(clock)
+    sandbox.fill()
+    return sandbox
+
+
+SANDBOXES: Final[Mapping[str, Callable[[SandboxClock], Sandbox]]] = {
+    "puro": _puro,
+}
+"""What makes a sandbox with units in it, on a given clock."""
