@@ -1,7 +1,7 @@
 """Figures of an import, end to end: a made-up Verra export read, handed to a real node by the command, and looked up.
 
-`python -m bench.imports --rows 1000000` measures it alone. Memory is that of the process that does the work: `read`
-streams the rows, which must not cost more for a longer file; `import` keeps them to tell each one's fate.
+`python -m bench.imports --rows 1000000` measures it alone. Memory is that of the process that does the work, file
+included; it must not be more for a longer file, so both reading and a trial of the whole import are measured twice.
 """
 
 from __future__ import annotations
@@ -27,15 +27,21 @@ from bench.sizes import Sizes
 START_S: Final = 60.0
 FINDS: Final = 300
 FIND_AIM_MS: Final = 20.0
+GROWN_WORDS: Final = "below 100 bytes"
+GROWN_AIM: Final = 100
+"""Bytes: the temporary database may fill its cache, and nothing else may grow."""
 _READ: Final = """
 import json, re, sys, time
 from adapters.registry import parse_file
-raw = open(sys.argv[1], "rb").read()
+from cli.importing.ranges import SpilledRanges
+from cli.importing.spool import Spool
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 before = peak()
 started = time.perf_counter()
-rows = sum(1 for _ in parse_file("verra", raw, file_name="made-up.csv").rows())
+with Spool() as spool:
+    parsed = parse_file("verra", lambda: open(sys.argv[1], "rb"), file_name="made-up.csv")
+    rows = sum(1 for _ in parsed.rows(SpilledRanges(spool.database)))
 seconds = time.perf_counter() - started
 after = peak()
 print(json.dumps({"rows": rows, "seconds": seconds, "kilobytes": after - before}))
@@ -74,16 +80,21 @@ def measure(root: Path, rows: int) -> Section:
     short, whole = (_read(_write(root, size)) for size in (max(rows // 4, 1), rows))
     environment = {**os.environ, "KEELING_HOME": str(root / "home")}
     with _node(root, environment):
+        tried = _import(root, environment, max(rows // 4, 1), "--dry-run")
         imported = _import(root, environment, rows)
         times = _find(root, rows)
     ninety = compute_percentile(times, 0.99)
-    grown = (whole.kilobytes - short.kilobytes) * 1024 / max(whole.rows - short.rows, 1)
+    grown = (imported.kilobytes - tried.kilobytes) * 1024 / max(imported.rows - tried.rows, 1)
     figures = (
         Figure("rows read, one core", whole.rows / whole.seconds, "/s"),
-        Figure("memory while reading, beside the file", whole.kilobytes / 1024, "MB"),
-        Figure("memory more for each further row", grown, "bytes"),
+        Figure("memory while reading a quarter of them", short.kilobytes / 1024, "MB"),
+        Figure("memory while reading all", whole.kilobytes / 1024, "MB"),
         Figure("rows imported, read to report", rows / imported.seconds, "/s"),
-        Figure("memory of the import", imported.kilobytes / 1024, "MB"),
+        Figure("memory of trying a quarter of them, with the command", tried.kilobytes / 1024, "MB"),
+        Figure("memory of the import, with the command", imported.kilobytes / 1024, "MB"),
+        Figure(
+            "memory more for each further row", max(grown, 0.0), "bytes", aim="below 100 bytes", met=grown < GROWN_AIM
+        ),
         Figure("lot find, median", compute_percentile(times, 0.5), "ms"),
         Figure("lot find, 99 of 100", ninety, "ms", aim=f"below {FIND_AIM_MS:g} ms", met=ninety < FIND_AIM_MS),
     )
@@ -145,9 +156,9 @@ def _keeling(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         raise ImportFailed(f"keeling {' '.join(arguments)}: {done.stderr}")
 
 
-def _import(root: Path, environment: Mapping[str, str], rows: int) -> _Read:
-    arguments = ["import", str(root / f"made-up-{rows}.csv"), "--registry", "verra", "--json"]
-    arguments += ["--deadline", "600s", "--report", str(root / "report.csv")]
+def _import(root: Path, environment: Mapping[str, str], rows: int, *options: str) -> _Read:
+    arguments = ["import", str(root / f"made-up-{rows}.csv"), "--registry", "verra", "--json", *options]
+    arguments += ["--deadline", "600s", "--report", str(root / f"report-{rows}.csv")]
     command = [sys.executable, "-c", _IMPORT, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=dict(environment), check=False)
     if done.returncode or json.loads(done.stdout)["rows_by_outcome"]["new"] != rows:

@@ -228,9 +228,15 @@ def link_account(
         claims=claims,
         evidence=build_evidence(evidence, grade, reference),
     )
-    units = sum(item.units for item in claims)
+    wanted = sum(item.units for item in claims)
     told = f"account {account} is linked to {registry_account} at {registry} ({control.value})"
-    return Change([operation], lambda _: [told + (f"; {units:,} units claimed" if units else "")])
+
+    def tell(result: pb.TransactionResult) -> list[str]:
+        taken = sum(move.range.units for each in result.events if each.kind == "LINKED" for move in each.moves)
+        contested = f"; {wanted - taken:,} units are claimed already: a disagreement is open" if wanted > taken else ""
+        return [told + (f"; {taken:,} units claimed" if taken else "") + contested]
+
+    return Change([operation], tell)
 
 
 @writes(app, "mandate")
