@@ -69,7 +69,7 @@ class FaultyStore:
             self._fail_in -= 1
             fails = self._fail_in == 0
         if not fails or self._fail_took_effect:
-            self._undo.append(_undo_of(inner, batch))
+            self._undo.append(undo_of(inner, batch))
             inner.commit(batch)
         if fails:
             self._failed = True
@@ -96,7 +96,8 @@ class FaultyStore:
         return self.inner
 
 
-def _undo_of(store: Store, batch: Batch) -> Batch:
+def undo_of(store: Store, batch: Batch) -> Batch:
+    """The batch that puts back what `batch` will replace."""
     undo = Batch()
     for family, writes in batch.families():
         for key, old in zip(writes, store.get_many(family, list(writes)), strict=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from keeling.epochs import Locked, Report, SignedReport, sign_report
 from keeling.votes import Certificate, Justification, Signature, SignedVote, Step, Vote, sign_vote
-from tests.simulator.finality_world import NETWORK, fake_sign, key_of
+from tests.simulator.finality_world import fake_sign
 
 REMEMBERED_MAX = 60
 
@@ -14,8 +15,10 @@ REMEMBERED_MAX = 60
 class Liar:
     """Hears everything honest nodes say and, now and then, says something false that is well-formed."""
 
-    def __init__(self, member: int, random: Random) -> None:
-        self.key = key_of(member)
+    def __init__(self, network: bytes, keys: Sequence[bytes], own: int, random: Random) -> None:
+        self.key = keys[own]
+        self._network = network
+        self._keys = keys
         self._random = random
         self._votes: dict[Vote, dict[bytes, bytes]] = {}
         self._reports: list[Report] = []
@@ -57,15 +60,12 @@ class Liar:
         if provable and self._random.random() < 0.5:
             votes = self._complete(self._random.choice(provable))
             locked = Locked(votes, bytes(32))
-        report = Report(NETWORK, honest.policy, honest.epoch, honest.log, certificate, locked)
+        report = Report(self._network, honest.policy, honest.epoch, honest.log, certificate, locked)
         return sign_report(report, self.key, self._sign)
 
     def _complete(self, votes: Justification) -> Justification:
         """With the liar's own signature, the quorum may be full; wrong order or number is for others to refuse."""
         own = sign_vote(votes.vote, self.key, self._sign)
         lines = {line.key: line for line in (*votes.signatures, Signature(self.key, own.signature))}
-        ordered = sorted(lines.values(), key=lambda line: self._rank(line.key))
+        ordered = [lines[key] for key in self._keys if key in lines]
         return votes._replace(signatures=tuple(ordered[:3]))
-
-    def _rank(self, key: bytes) -> int:
-        return next((member for member in range(16) if key_of(member) == key), 99)

@@ -111,7 +111,8 @@ class Run:
         self.known = {reign.policy.hash: reign.policy}
         everybody = sorted({member for policy in self.policies for member in policy})
         self.nodes = {key_of(m): Node(m, [Opened(NETWORK, key_of(m), 0)], reign) for m in everybody if m not in liars}
-        self.liars = {key_of(m): Liar(m, self.random) for m in liars}
+        keys = [key_of(m) for m in everybody]
+        self.liars = {key_of(m): Liar(NETWORK, keys, everybody.index(m), self.random) for m in sorted(liars)}
 
     # ---- time ----
 
