@@ -6,8 +6,7 @@ Clients' services check signatures on what is handed in and need none of this (`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, NamedTuple
 
 from google.rpc import code_pb2
@@ -77,21 +76,26 @@ class LongCalls:
     """Calls of other nodes that last as long as both sides live. When this node stops it ends them, not a time-out."""
 
     def __init__(self) -> None:
-        self._open: set[asyncio.Task[Any]] = set()
+        self._open: set[asyncio.Task[None]] = set()
+        self._ended = False
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """The call that the current task serves."""
-        task = asyncio.current_task()
-        if task is None:
-            raise LookupError("a call is served by a task")
+    async def serve(self, work: Coroutine[Any, Any, None], context: Any) -> None:
+        """Do the work of one call; end the call when this node stops."""
+        task = asyncio.create_task(work)
         self._open.add(task)
         try:
-            yield
+            await task
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if not self._ended or (caller is not None and caller.cancelling()):
+                task.cancel()
+                raise
+            await abort(context, code_pb2.UNAVAILABLE, "STOPPING", "this node is stopping: try again")
         finally:
             self._open.discard(task)
 
     def end(self) -> None:
         """End them all; their callers look for this node again."""
+        self._ended = True
         for task in list(self._open):
             task.cancel()

@@ -67,8 +67,7 @@ class OrderingService(rpc.OrderingServicer):
     async def Follow(self, request: pb.ReadRequest, context: Context) -> None:  # type: ignore[override]
         caller, hosted = await self._open(request.log, context)
         async with self._counted(self._follows, caller, FOLLOWS_MAX, context):
-            with self._long_calls.one():
-                await self._show(hosted, request, context)
+            await self._long_calls.serve(self._show(hosted, request, context), context)
 
     async def _show(self, hosted: HostedLog, request: pb.ReadRequest, context: Context) -> None:
         """Page after page, for ever."""

@@ -19,7 +19,7 @@ from keeling.v1 import peers_pb2 as pb
 from keeling.v1 import peers_pb2_grpc as rpc
 from node.callers import Callers, LongCalls
 from node.errors import abort
-from node.peers.contract import PeerFailed, Serving
+from node.peers.contract import FinalRecord, PeerFailed, Serving
 from node.peers.link import Link, LinkSilent
 from node.peers.links import HELLO_S, PeerLinks
 from node.peers.wire import HelloRefused, check_hello, format_candidate, format_hello, split_records
@@ -57,8 +57,7 @@ class PeersService(rpc.PeersServicer):
             self._links.add(link, ours=False)
             watching = asyncio.create_task(self._watch(link, context))
             try:
-                with self._long_calls.one():
-                    await link.run(read, context.write)
+                await self._long_calls.serve(link.run(read, context.write), context)
             except LinkSilent as error:
                 self._links.remove(link, str(error))
                 await abort(context, code_pb2.UNAVAILABLE, "LINK_ENDED", str(error))
@@ -74,11 +73,7 @@ class PeersService(rpc.PeersServicer):
         async with self._counted(participant, "FollowFinal", context):
             pages = self._serving.final_from(request.height)
             try:
-                with self._long_calls.one():
-                    async for records in pages:
-                        for page in split_records(records):
-                            await context.write(page)
-                        await self._callers.member(context)
+                await self._long_calls.serve(self._show(pages, context), context)
             except PeerFailed as error:
                 await abort(context, code_pb2.OUT_OF_RANGE, "NOT_KEPT", str(error))
             finally:
@@ -96,6 +91,13 @@ class PeersService(rpc.PeersServicer):
             text = f"this node did not execute a block at {request.height} that makes {request.root.hex()}"
             await abort(context, code_pb2.NOT_FOUND, "NOT_EXECUTED", text)
         return format_candidate(block)
+
+    async def _show(self, pages: AsyncIterator[tuple[FinalRecord, ...]], context: Context) -> None:
+        """Page after page, for ever."""
+        async for records in pages:
+            for page in split_records(records):
+                await context.write(page)
+            await self._callers.member(context)
 
     async def _greet(self, read: Any, context: Context) -> None:
         """Hello on both sides; a refused one is told why."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import grpc.aio
 
@@ -17,11 +18,29 @@ from network.founding import FoundingNode, build_genesis, list_peers, prepare_no
 from network.profiles import open_destination, profile_of
 from network.transport import open_aio_channel
 from node.server import Node
+from node.verify import Verifier
 from tests.fakes.clients import Client
 from tests.fakes.real_node import free_port, grants
 from tests.fakes.world import Person
 
 ORIGIN = "ledger.example/four"
+
+
+class _SharedVerifier(Verifier):
+    """The processes that check signatures take seconds to start: the nodes of one test share them."""
+
+    started = False
+
+    async def start(self) -> None:
+        if not self.started:
+            self.started = True
+            await super().start()
+
+    def close(self) -> None:
+        """A node that stops closes its own."""
+
+    def close_for_good(self) -> None:
+        super().close()
 
 
 class RealNetwork:
@@ -40,6 +59,7 @@ class RealNetwork:
         self.people = people
         self.nodes: dict[str, Node] = {}
         self._change = change
+        self._verifier = _SharedVerifier(1)
         self._channels: list[grpc.aio.Channel] = []
         now = datetime.now(UTC)
         founding = [
@@ -61,7 +81,9 @@ class RealNetwork:
 
     async def start(self, *names: str) -> None:
         """Start these nodes, or all, at the same time."""
-        await asyncio.gather(*(self._start(name) for name in names or self.identities))
+        await self._verifier.start()
+        with patch("node.server.Verifier", lambda _: self._verifier):
+            await asyncio.gather(*(self._start(name) for name in names or self.identities))
 
     async def _start(self, name: str) -> None:
         config = self._change(load_config(NodeFolder(self.root / name).config, {}))
@@ -74,6 +96,8 @@ class RealNetwork:
             await channel.close()
         for name in names or list(self.nodes):
             await self.nodes.pop(name).stop()
+        if not names:
+            self._verifier.close_for_good()
 
     def client(self, name: str) -> Client:
         """Somebody with an account at everybody's who calls the node of `name`."""
