@@ -33,6 +33,14 @@ from tests.fakes.world import START_MS, Person, World
 from tests.simulator.virtual_loop import VirtualLoop
 
 ORIGIN = "test.example/w"
+PROGRAMME = op.SetRecord(
+    id="nat",
+    version=1,
+    source="test",
+    programme=op.Programme(
+        registry="v0", native=True, grain="T_CO2E", scheme="opaque", transfer_rule=op.Programme.FREE, retirable=True
+    ),
+)
 
 
 class PlainSignatures:
@@ -80,10 +88,10 @@ class Consortium:
         self.observers = [f"o{number}" for number in range(observers)]
         names = [*self.validators, *self.observers]
         self.people = {name: Person("ops", name) for name in names}
-        founders = [Founder(name, name, ("group",), (self.people[name].grant(),)) for name in names]
+        founders = [Founder(name, name, ("registry", "group"), (self.people[name].grant(),)) for name in names]
         policy = format_policy(Policy(ORIGIN, tuple(policy_validator(name) for name in self.validators)))
         entries = [Validator(name, public_of(name, "entry")) for name in self.validators]
-        self.genesis = parse_genesis(format_genesis(ORIGIN, START_MS, policy, founders, entries))
+        self.genesis = parse_genesis(format_genesis(ORIGIN, START_MS, policy, founders, entries, [PROGRAMME]))
         self.world = World({name: ["group"] for name in names})
         self.world.genesis = self.genesis
         self.loop = VirtualLoop()

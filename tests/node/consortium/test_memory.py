@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from keeling.encoding import U64
+from keeling.v1 import operations_pb2 as op
 from node.finality.events import Reason
 from node.finality.journal import JOURNAL_RECORD, GaveLock, Voted
 from node.ledger import create_ledger
@@ -189,15 +190,38 @@ def test_one_write_for_a_block_where_nobody_else_votes() -> None:
     net.run(scenario())
 
 
-def test_holds_expire_although_nobody_does_anything() -> None:
-    net = Consortium()
+@pytest.mark.parametrize("validators", [1, 4])
+def test_a_hold_expires_although_nobody_does_anything(validators: int) -> None:
+    """Ledger time moves with blocks alone, so somebody orders an empty one, once it is due and not before (E4)."""
+    net = Consortium(validators)
 
     async def scenario() -> None:
         await net.start()
-        await net.do("v0", 2)
+        for operation in (
+            op.OpenAccount(account="A", owner="v0"),
+            op.RegisterProject(project="p", programme="nat", name="P"),
+            op.Issue(
+                batch="b", project="p", programme="nat", space="s", first_number="1", units=9, extent=1, account="A"
+            ),
+            op.Hold(
+                hold=bytes(15) + b"h",
+                account="A",
+                selection=op.Selection(units=5),
+                purpose=op.Hold.FOR_RETIREMENT,
+                expires_ms=net.clock_of("v0")() + 30_000,
+            ),
+        ):
+            answered = await net.hand_in("v0", net.submission("v0", operation))
+            assert answered.submission.answers[0].reason == 0, answered.submission.answers[0].detail
+        height = await net.settled()
+        await asyncio.sleep(25)
+        assert await net.settled() == height, "an idle network orders nothing"
+        await asyncio.sleep(20)
+        assert height < await net.settled() <= height + validators
+        assert not list(net.stores["v0"].scan(Family.STATE, b"e", b"f"))
         height = await net.settled()
         await asyncio.sleep(60)
-        assert await net.settled() == height, "an idle network orders nothing"
+        assert await net.settled() == height
         await net.stop()
 
     net.run(scenario())
