@@ -1,4 +1,5 @@
-"""`python -m node FOLDER`: run the node of a folder until it is told to stop; `backup`, `rebuild`, `prune` work on one.
+"""`python -m node FOLDER`: run the node of a folder until it is told to stop; `backup`, `rebuild`, `prune` and `join`
+work on one.
 
 The `keeling` command starts this: nobody else imports the node.
 """
@@ -24,12 +25,15 @@ from network.config import load_config
 from network.folders import FolderRefused, NodeFolder, locked
 from network.keys import KeyFileError, read_passphrase
 from network.settings import ConfigError
+from node.arriving import join_from_peers
+from node.joining import JoinFailed
 from node.ledger import ChainError
 from node.operate import OperatorError, backup_folder, prune_folder, rebuild_folder
 from node.ordering.contract import OrderingError
 from node.server import Node
 from node.store.contract import StoreError
 
+USAGE = "usage: python -m node [backup | rebuild | prune | join] FOLDER [TARGET | --dry-run | --never-signed]"
 REFUSALS = (
     ChainError,
     CertificateError,
@@ -37,6 +41,7 @@ REFUSALS = (
     FolderRefused,
     FormatError,
     GenesisError,
+    JoinFailed,
     KeyFileError,
     OperatorError,
     OrderingError,
@@ -84,6 +89,10 @@ def _progress(height: int) -> None:
     print(f"rebuilt to height {height}", file=sys.stderr)
 
 
+def _chunk(done: int, total: int) -> None:
+    print(f"chunk {done} of {total}", file=sys.stderr)
+
+
 def main(arguments: list[str]) -> int:
     """Entry point; every refusal is one line and exit code 1."""
     _configure_log()
@@ -103,11 +112,18 @@ def main(arguments: list[str]) -> int:
                 size = plan.entry_bytes + plan.answer_bytes
                 print(f"blocks {plan.first} to {plan.below - 1}: {size} bytes of entries and answers {words}")
                 print(f"kept: all proofs, and the snapshots of {' and '.join(map(str, plan.kept))}")
+            case ["join", folder, *option] if option in ([], ["--never-signed"]):
+                with locked(NodeFolder(Path(folder))):
+                    config = load_config(NodeFolder(Path(folder)).config)
+                    arrived = asyncio.run(join_from_peers(config, read_passphrase(), bool(option), _chunk))
+                print(f"at the snapshot of height {arrived.height}; the node catches up the rest when it runs")
+                if not arrived.votes:
+                    print("it will observe: its vote key may have signed before, have it replaced")
             case [folder]:
                 with locked(NodeFolder(Path(folder))):
                     return asyncio.run(run(NodeFolder(Path(folder))))
             case _:
-                print("usage: python -m node [backup | rebuild | prune] FOLDER [TARGET | --dry-run]", file=sys.stderr)
+                print(USAGE, file=sys.stderr)
                 return 2
     except REFUSALS as error:
         print(f"cannot go on: {error}", file=sys.stderr)
