@@ -1,16 +1,14 @@
 """The rows of an import on disk: a temporary database, so that a file of a million rows costs no more memory than one
 of a thousand. It keeps rows, their verdicts, and what is to be handed in; nothing is decided here.
 
-The file lies in the system's temporary folder, readable by its user alone, and is gone when the spool is closed. It is
-no record of anything: an import that was stopped starts a new one.
+The file lies in the system's temporary folder without a name, so that nobody else reads it and nothing is left of it,
+however the import ends. It is no record of anything: an import that was stopped starts a new one.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from adapters.exports import Record, RefusedRow, UnitRow
@@ -64,8 +62,7 @@ class Spool:
     """One run's rows. Not for several threads."""
 
     def __init__(self) -> None:
-        self._folder: Final = tempfile.TemporaryDirectory(prefix="keeling-import-")
-        self.database: Final = sqlite3.connect(Path(self._folder.name) / "rows", isolation_level=None)
+        self.database: Final = sqlite3.connect("", isolation_level=None)  # a temporary file that has no name
         self.database.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;"
             f"PRAGMA cache_size = -{CACHE_KILOBYTES}; PRAGMA locking_mode = EXCLUSIVE;"
@@ -85,7 +82,6 @@ class Spool:
     def close(self) -> None:
         """Throw everything away."""
         self.database.close()
-        self._folder.cleanup()
 
     def _write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         self.database.executemany(statement, rows)
