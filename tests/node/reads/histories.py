@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 from keeling.encoding import Ref
-from keeling.events import Event, EventKind
+from keeling.events import Event, EventKind, Move
 from keeling.units import UnitState
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
@@ -243,7 +243,7 @@ def unseen_and_restricted(
     """What was unseen, and by account and batch what of its FREE units was restricted, position by position."""
     restricted: dict[str, set[tuple[str, int]]] = {}
     extents: dict[str, int] = {}
-    shown, moves = 0, []
+    shown, moves = 0, list[Move]()
     for place, _, event in events_of(world):
         since = event.effective.ms // DAY_MS * DAY_MS if event.effective.precision == 1 else event.effective.ms
         if place.height > last_height or (until_ms is not None and since > until_ms):
