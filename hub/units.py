@@ -1,6 +1,6 @@
 """Between ledger positions and registry serials: what a range of a batch is called there, and back.
 
-A batch never changes its numbering, so what is read of it once is kept. Where units are and in what state is not here.
+How a batch counts is read once and kept, unless its numbers are only assumed yet.
 """
 
 from __future__ import annotations
@@ -99,7 +99,10 @@ class Names:
     async def _numbering(self, batch: str) -> Numbering:
         known = self._known.get(batch)
         if known is None:
-            known = self._known[batch] = read_numbering(await self._reader.batch(batch))
+            found = await self._reader.batch(batch)
+            known = read_numbering(found)
+            if not found.numbers_assumed:
+                self._known[batch] = known
         return known
 
 

@@ -61,6 +61,8 @@ class Order:
     refused_units: int = 0
     reason: str = ""
     decided_ms: int = 0
+    set_aside: bool = False
+    """Its units are blocked while it waits."""
 
     @property
     def units(self) -> int:
@@ -101,6 +103,7 @@ class Desk:
             self._by_key.setdefault(order.key, order)
         if self._blocks and order.due_ms > self._clock.now_ms:
             self.book.set_aside(order.account, order.asked)
+            order.set_aside = True
         if order.due_ms <= self._clock.now_ms:
             self._decide(order)
         else:
@@ -183,8 +186,9 @@ class Desk:
         order.done += tuple(ranges)
 
     def _unblock(self, order: Order) -> None:
-        if self._blocks and order.received_ms < order.due_ms:
+        if order.set_aside:
             self.book.set_aside(order.account, order.asked, back=True)
+            order.set_aside = False
 
     def _left(self, order: Order) -> list[SerialRange]:
         done = sum(item.units for item in order.done)

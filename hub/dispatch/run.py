@@ -19,10 +19,12 @@ from hub.dispatch.recording import Outcome, Recorded, record_capture, record_dis
 from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Ask, Capture, Dispatch, Message, Release, Send, Standing, Step, Stuck, Wait
 from hub.ledger_client import LedgerError, NotOnLedger
-from hub.units import Names
+from hub.units import Names, Unnameable
 from keeling.v1 import ledger_pb2 as pb
 
 LIVE: Final = ("OPEN", INSTRUCTED)
+BREATH_S: Final = 0.05
+"""The least time between two rounds: what happens meanwhile is looked at together."""
 LOOK_MS: Final = 30_000
 """The longest between two rounds, whatever is due."""
 _STUCK_PAUSE_MS: Final = 900_000
@@ -89,6 +91,7 @@ class Dispatcher:
             pause = max(0, due - self._seat.now_ms()) / 1000
             await asyncio.wait({ended, woken}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             woken.cancel()
+            await asyncio.wait({ended}, timeout=BREATH_S)
         ended.cancel()
 
     def wake(self) -> None:
@@ -97,13 +100,32 @@ class Dispatcher:
 
     async def hear(self, registry: str, change: Change) -> bool:
         """Take a registry's news about a hold of ours: ask about it now. False: it is about none; attest it."""
-        known = next((each for each in self._known.values() if _is_about(each, registry, change)), None)
-        if known is None:
-            return False
-        for place, message in enumerate(known.messages):
-            known.messages[place] = message._replace(not_before_ms=0)
-        await self._advance(known.hold)
-        return True
+        about = [known.hold.hold for known in self._known.values() if _is_about(known, registry, change)]
+        for hold_id in about or await self._find_instructed(registry, change):
+            known = self._known.get(hold_id)
+            for place, message in enumerate(known.messages if known is not None else ()):
+                if known is not None:
+                    known.messages[place] = message._replace(not_before_ms=0)
+            await self._advance(await self._seat.ledger.hold(hold_id))
+            about = about or [hold_id]
+        return bool(about)
+
+    async def _find_instructed(self, registry: str, change: Change) -> list[bytes]:
+        """Holds of ours, not looked at yet, that the ledger shows to be instructed on units of the news."""
+        if change.serials is None or registry not in self._seat.adapters:
+            return []
+        try:
+            parts = await self._names.find([change.serials])
+        except Unnameable:
+            return []
+        found = []
+        for hold_id in dict.fromkeys(part.hold for part in parts if part.state == INSTRUCTED):
+            hold = await self._seat.ledger.hold(hold_id)
+            account = await self._account(hold.account)
+            keyed = change.key.partition("-")[0] in ("", hold_id.hex())
+            if hold.registry == registry and account.link.hub == self._seat.participant and keyed:
+                found.append(hold_id)
+        return found
 
     def backlog(self) -> list[Pending]:
         """Everything that is not over, oldest first, as of the last round."""
@@ -158,30 +180,27 @@ class Dispatcher:
     # -- one hold
 
     async def _advance(self, hold: pb.HoldInfo) -> None:
-        """Step after step until the hold waits, is over, or needs a person."""
+        """Step after step until the hold waits, is over, or needs a person. It is read again after every record."""
         lock = self._working.setdefault(hold.hold, asyncio.Lock())
         async with lock:
+            current: pb.HoldInfo | None = hold
             try:
-                current: pb.HoldInfo | None = await self._seat.ledger.hold(hold.hold)
                 while current is not None and current.phase in LIVE:
                     known = await self._remember(current)
                     step = await self._decide(known)
                     if not await self._perform(known, step):
                         return
-                    current = await self._seat.ledger.hold(hold.hold)
+                    calls = isinstance(step, Send | Ask)
+                    current = known.hold if calls else await self._seat.ledger.hold(hold.hold)
             except NotOnLedger:
                 current = None
         self._forget(hold.hold)
 
     async def _remember(self, hold: pb.HoldInfo) -> Remembered:
         known = self._known.get(hold.hold)
-        if known is None:
+        if known is None or known.unsendable:
             account = await self._account(hold.account)
             known = self._known[hold.hold] = await begin(hold, account, self._seat, self._names)
-        elif known.unsendable and hold.phase == "OPEN":
-            known = self._known[hold.hold] = await begin(
-                hold, await self._account(hold.account), self._seat, self._names
-            )
         known.hold = hold
         return known
 

@@ -15,7 +15,8 @@ from adapters.contract import Driver, Settings
 from adapters.puro import SYSTEM
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.puro import ACCOUNTS, ISSUANCE, KEY_ID, KEY_SECRET, PuroSandbox
-from hub.dispatch.run import Dispatcher
+from hub.dispatch.follow import follow
+from hub.dispatch.run import LOOK_MS, Dispatcher
 from hub.dispatch.seat import Seat, describe_buyer
 from hub.evidence import EvidenceShelf
 from hub.ledger_client import LedgerClient, LedgerRefusal, NotOnLedger, OutcomeUnknown, Signatory, make_number
@@ -130,6 +131,7 @@ def test_a_hold_goes_to_the_registry_and_back_over_a_real_node(tmp_path: Path) -
                 assert (used.state, used.captured_by, used.range.units) == ("RETIRED", hold.hex(), 100)
                 serials = await names.to_serials([used.range])
                 assert print_range(serials[0]) == SERIAL.replace(f"1-{UNITS}", "1-100")
+                await follow_a_hold(desk, seat, now_ms)
                 with pytest.raises(Unnameable):
                     await names.find([parse(SERIAL).part(1, 1)._replace(space="puro:elsewhere")])
             finally:
@@ -137,6 +139,22 @@ def test_a_hold_goes_to_the_registry_and_back_over_a_real_node(tmp_path: Path) -
                 await sandbox.stop()
 
     asyncio.run(run())
+
+
+async def follow_a_hold(desk: Desk, seat: Seat, now_ms: int) -> None:
+    """The loop, woken by the ledger alone, takes a hold that is placed while it runs; well before its next round."""
+    ledger, stop, hub = desk.clients["hub"], asyncio.Event(), Dispatcher(seat)
+    tasks = [asyncio.create_task(hub.run(stop)), asyncio.create_task(follow(ledger, hub.wake, stop))]
+    hold = make_number(now_ms)
+    await desk.must("alice", hold_of(hold, now_ms))
+    begun = asyncio.get_running_loop().time()
+    async for page in ledger.watch(((await ledger.hold(hold)).opened.height, 0)):
+        if any(event.kind == "RETIRED" for event in page.events):
+            break
+    assert asyncio.get_running_loop().time() - begun < LOOK_MS / 1000 / 2
+    assert (await ledger.hold(hold)).phase == "CAPTURED"
+    stop.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 10)
 
 
 def test_answers_refusals_and_silence_are_told_apart(tmp_path: Path) -> None:

@@ -123,6 +123,22 @@ def test_news_about_a_hold_is_asked_about_at_once(said: str) -> None:
     play(story, approval_ms=60_000)
 
 
+def test_news_is_taken_by_a_hub_that_has_just_started() -> None:
+    """Else a retirement that we asked for would be attested as if nobody had, and freeze the units."""
+
+    async def story(stage: Stage) -> None:
+        hold = stage.place()
+        await stage.hub().step()
+        stage.sandbox.clock.advance(60_000)
+        news = Change("e1", ChangeKind.RETIRED, stage.world.now_ms, serials=parse(SERIAL).part(1, 100))
+        assert not await stage.hub().hear("puro", news._replace(key="ff" * 16))
+        assert not await stage.hub().hear("puro", news._replace(serials=parse(SERIAL).part(900, 901)))
+        assert await stage.hub().hear("puro", news._replace(key=hold.hex()))
+        assert (await stage.hold(hold)).phase == "CAPTURED"
+
+    play(story, approval_ms=60_000)
+
+
 def test_the_loop_does_what_is_placed_while_it_runs() -> None:
     async def story(stage: Stage) -> None:
         hub, stop = stage.hub(), asyncio.Event()
