@@ -114,10 +114,12 @@ def kill_and_repeat(root: Path, kills: int) -> None:
         assert hit >= kills // 2, "too few imports were still running when they were to be killed"
 
 
-def test_killed_imports_and_nodes_end_in_the_same_state(tmp_path: Path) -> None:
+def test_killed_imports_and_nodes_end_in_the_same_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # reports are written where the command runs
     kill_and_repeat(tmp_path, 5)
 
 
 @pytest.mark.soak
-def test_twenty_killed_imports_and_nodes_end_in_the_same_state(tmp_path: Path) -> None:
+def test_twenty_killed_imports_and_nodes_end_in_the_same_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     kill_and_repeat(tmp_path, 20)
