@@ -30,6 +30,7 @@ async def _read_for_ever(ledger: LedgerClient, wake: Callable[[], None], stop: a
         try:
             if cursor is None:
                 cursor = (await ledger.status()).height, 0
+                wake()  # what came before this cursor is seen by a round after it
             async for page in ledger.watch(cursor):
                 cursor = page.cursor.height, page.cursor.ordinal
                 if any(event.kind in _WAKING for event in page.events):
