@@ -20,6 +20,7 @@ from keeling.checkpoint import (
 )
 from keeling.encoding import U64
 from keeling.note import (
+    NoteKey,
     NoteRefused,
     SignatureLine,
     check_line,
@@ -52,6 +53,14 @@ class _Open(NamedTuple):
     own: bytes
 
 
+class _Ring(NamedTuple):
+    """The keys of a policy by what a signature line says of them; `logs` are the log keys among them."""
+
+    policy: Policy
+    logs: frozenset[tuple[str, bytes]]
+    keys: dict[tuple[str, bytes], NoteKey]
+
+
 class Checkpoints:
     """Written by the chain's thread alone."""
 
@@ -63,6 +72,7 @@ class Checkpoints:
         self._early: dict[int, dict[str, bytes]] = {}
         self._done: list[tuple[int, bytes]] = []
         self._published = 0
+        self._ring: _Ring | None = None
 
     def restore(self, header: Header, checkpoint: Checkpoint, policy: Policy) -> None:
         """Go on collecting for a final height whose note is not in the store."""
@@ -125,31 +135,35 @@ class Checkpoints:
                 self._early.setdefault(message.height, {})[sender] = message.lines
             return
         text = format_checkpoint(opened.checkpoint)
-        keys = {
-            (key.name, key.id): key
-            for validator in opened.policy.validators
-            for key in (validator.log_key, validator.cosigner_key)
-        }
+        ring = self._ring_of(opened.policy)
         for line in parse_lines(message.lines):
             place = (line.name, line.key_id)
-            key = keys.get(place)
-            if key is None or place in opened.lines or (self._has_log(opened) and line.name == opened.policy.origin):
+            key = ring.keys.get(place)
+            if key is None or place in opened.lines or (place in ring.logs and self._has_log(opened)):
                 continue
             try:
                 check_line(text, line, key, self._check)
             except NoteRefused:
                 continue
             opened.lines[place] = line
-        cosigned = sum((v.cosigner_key.name, v.cosigner_key.id) in opened.lines for v in opened.policy.validators)
+        cosigned = sum(place not in ring.logs for place in opened.lines)
         if cosigned >= opened.policy.quorum and self._has_log(opened):
             note = format_final(opened.checkpoint, opened.lines.values(), opened.policy)
             self._done.append((message.height, note))
             del self._open[message.height]
 
-    @staticmethod
-    def _has_log(opened: _Open) -> bool:
+    def _has_log(self, opened: _Open) -> bool:
         """One log line is enough for a note; more are not even checked."""
-        return any((v.log_key.name, v.log_key.id) in opened.lines for v in opened.policy.validators)
+        logs = self._ring_of(opened.policy).logs
+        return any(place in logs for place in opened.lines)
+
+    def _ring_of(self, policy: Policy) -> _Ring:
+        """The keys whose lines count, made once for a policy: a key's id is a hash."""
+        if self._ring is None or self._ring.policy is not policy:
+            logs = {(v.log_key.name, v.log_key.id): v.log_key for v in policy.validators}
+            cosigners = {(v.cosigner_key.name, v.cosigner_key.id): v.cosigner_key for v in policy.validators}
+            self._ring = _Ring(policy, frozenset(logs), {**logs, **cosigners})
+        return self._ring
 
     def flush(self, batch: Batch) -> None:
         """Add the notes that were completed to a batch."""
