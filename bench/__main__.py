@@ -22,7 +22,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 from rich.console import Console
 
-from bench import audit, limits, node_figures, parse, peer, postgres
+from bench import audit, join, limits, node_figures, parse, peer, postgres
 from bench.figures import Section, convert_sections, print_sections
 from bench.sizes import FULL, QUICK, Sizes
 
@@ -48,6 +48,7 @@ def run(root: Path, sizes: Sizes, console: Console) -> list[Section]:
         node_figures.describe_single(single, found, compared.single if compared else None),
         audited,
         parse.measure_parse(sizes.parse_rows),
+        join.measure_join(root / "join", sizes.join_lots),
         *_measure_imports(root, sizes),
     ]
     if compared:

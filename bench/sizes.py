@@ -29,9 +29,11 @@ class Sizes(NamedTuple):
     """Commits of one row in the peer."""
     parse_rows: int
     """Rows of a registry's file."""
+    join_lots: int
+    """Lots in the state that a node joins from a snapshot."""
     seconds_max: float
     """The longest one load may take."""
 
 
-QUICK: Final = Sizes(0.2, 20, 12, 120, 8, 60, 12, 200, 5_000, 20.0)
-FULL: Final = Sizes(1.0, 125, 100, 1_000, 60, 400, 100, 2_000, 50_000, 120.0)
+QUICK: Final = Sizes(0.2, 20, 12, 120, 8, 60, 12, 200, 5_000, 50_000, 20.0)
+FULL: Final = Sizes(1.0, 125, 100, 1_000, 60, 400, 100, 2_000, 50_000, 1_000_000, 120.0)

@@ -8,9 +8,10 @@ business. Source: protocol review S1.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from itertools import pairwise
+from operator import ge
 from typing import Final, NamedTuple
 
 from keeling.block import RESULT, Header, Result, parse_header, parse_record
@@ -26,6 +27,7 @@ CHUNK_BYTES_MAX: Final = 1 << 20
 CHUNKS_MAX: Final = 1 << 20
 
 Row = tuple[bytes, bytes]
+_LENGTH: Final = struct.Struct(">I")
 
 
 class SnapshotRefused(ValueError):
@@ -109,20 +111,25 @@ def fill_chunks(rows: Iterable[Row]) -> Iterator[bytes]:
 
 def parse_chunk(data: bytes) -> list[Row]:
     """The rows of a chunk; raises `SnapshotRefused` for bytes that are none."""
-    rows: list[Row] = []
+    keys: list[bytes] = []
+    values: list[bytes] = []
     at, end = 0, len(data)
-    while at < end:
-        start = at + 4
-        middle = start + int.from_bytes(data[at:start], "big")
-        stop = middle + 4
-        after = stop + int.from_bytes(data[middle:stop], "big")
-        if after > end or stop > end:
-            raise SnapshotRefused(f"the chunk ends inside the row at byte {at}")
-        rows.append((data[start:middle], data[stop:after]))
-        at = after
-    if any(before[0] >= row[0] for before, row in pairwise(rows)):
+    try:
+        while at < end:
+            start = at + 4
+            middle = start + _LENGTH.unpack_from(data, at)[0]
+            stop = middle + 4
+            after = stop + _LENGTH.unpack_from(data, middle)[0]
+            keys.append(data[start:middle])
+            values.append(data[stop:after])
+            at = after
+    except struct.error as error:
+        raise SnapshotRefused(f"the chunk ends inside the row at byte {at}") from error
+    if at != end:
+        raise SnapshotRefused(f"the chunk ends inside its last row, {at - end} bytes too early")
+    if any(map(ge, keys, keys[1:])):
         raise SnapshotRefused("the rows of the chunk are not in ascending order")
-    return rows
+    return list(zip(keys, values, strict=True))
 
 
 def hash_chunk(data: bytes) -> bytes:

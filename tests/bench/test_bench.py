@@ -31,6 +31,7 @@ TINY = Sizes(
     peer_commits=2,
     peer_single=5,
     parse_rows=60,
+    join_lots=2_000,
     seconds_max=60.0,
 )
 
