@@ -10,6 +10,7 @@ import typer
 
 from cli.command import works
 from cli.exits import ExitCode, Failed, misused
+from cli.network_watch import app as watch_app
 from cli.output import Answer, Grid
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Describe, found, run and watch a network of nodes.", no_args_is_help=True, rich_markup_mode=None
 )
+app.add_typer(watch_app)
 
 _FILE = Annotated[Path, typer.Argument(metavar="NETWORK.TOML", help="The network file.")]
 FIRST_PORT = 7461
@@ -33,6 +35,9 @@ def new(
     ] = None,
     origin: Annotated[str, typer.Option("--origin", help="The network's name, for ever.")] = "",
     port: Annotated[int, typer.Option("--port", help="The first of the ports on this machine.")] = FIRST_PORT,
+    ordering: Annotated[
+        str, typer.Option("--ordering", help="The ordering engine: embedded or jetstream.")
+    ] = "embedded",
 ) -> Answer:
     """Write a network file to start from: all nodes on this machine, every organisation a validator.
 
@@ -51,7 +56,15 @@ def new(
         Organisation(id=each.participant, name=each.name, roles=each.roles, listen=f"127.0.0.1:{port + at}")
         for at, each in enumerate(wanted)
     )
-    plan = NetworkPlan(origin=origin or f"{file.stem}.keeling.local/ledger", organisations=organisations)
+    if ordering not in ("embedded", "jetstream"):
+        raise misused(f"{ordering!r} is no ordering engine", "there are embedded and jetstream")
+    plan = NetworkPlan.model_validate(
+        {
+            "origin": origin or f"{file.stem}.keeling.local/ledger",
+            "ordering": ordering,
+            "organisations": organisations,
+        }
+    )
     _write_new(file, format_plan(plan).encode("utf-8"))
     return _describe(plan, f"next: keeling network up {file}")
 
@@ -142,6 +155,9 @@ def found(
 def up(
     file: _FILE,
     only: Annotated[list[str] | None, typer.Option("--only", metavar="ID", help="Start these nodes only.")] = None,
+    ordering: Annotated[
+        str, typer.Option("--ordering", help="The first time: order with this engine, embedded or jetstream.")
+    ] = "",
 ) -> Answer:
     """Start the nodes of a network file on this machine, making folders, keys and genesis the first time.
 
@@ -157,8 +173,15 @@ def up(
     from network.processes import NotStarted, Started, find_process, start_nodes
 
     described, nodes = load_plan(file), nodes_folder(file)
+    if ordering and not nodes.exists():
+        described = _choose_ordering(file, described, ordering)
+    if ordering and ordering != described.ordering:
+        text = f"the network was made with ordering {described.ordering}: all its nodes would have to change at once"
+        raise Failed(ExitCode.REFUSED, text, reason="OTHER_ORDERING", advice="see docs/jetstream.md")
     if not nodes.exists():
         _found_here(described, nodes)
+    if described.ordering == "jetstream":
+        _start_servers(nodes)
     folders = [NodeFolder(nodes / name) for name in _chosen(described, only)]
     rows: list[tuple[str, str, str]] = []
 
@@ -196,11 +219,45 @@ def _found_here(plan: NetworkPlan, nodes: Path) -> Founded:
         raise Failed(
             ExitCode.REFUSED, text, reason="PROFILE_EXISTS", advice="set KEELING_HOME to a folder for the trial"
         )
-    founded = found_here(plan, nodes, datetime.now(UTC), read_passphrase())
+    now, passphrase = datetime.now(UTC), read_passphrase()
+    founded = found_here(plan, nodes, now, passphrase)
+    if plan.ordering == "jetstream":
+        from network.jetstream_trial import prepare_servers
+
+        prepare_servers(nodes, [each.id for each in plan.organisations], now, passphrase)
     for node in founded.nodes:
         name = node.identity.participant
         save_profile(home, name, profile_of(NodeFolder(nodes / name), node.identity))
     return founded
+
+
+def _choose_ordering(file: Path, plan: NetworkPlan, ordering: str) -> NetworkPlan:
+    """The plan with another engine, and its file changed to say so: nothing was made of it yet."""
+    import re
+
+    from network.files import replace_file
+    from network.plan import parse_plan
+
+    if ordering not in ("embedded", "jetstream"):
+        raise misused(f"{ordering!r} is no ordering engine", "there are embedded and jetstream")
+    if ordering == plan.ordering:
+        return plan
+    text = re.sub(r"^ordering\s*=[^#\n]*", "", file.read_text("utf-8"), count=1, flags=re.MULTILINE)
+    changed = f'ordering = "{ordering}"\n{text}'
+    chosen = parse_plan(changed, str(file)).model_copy(update={"organisations": plan.organisations})
+    replace_file(file, changed.encode("utf-8"), 0o644)
+    return chosen
+
+
+def _start_servers(nodes: Path) -> None:
+    """The NATS servers of the trial, before the nodes that need them."""
+    from network.jetstream_servers import ServersError
+    from network.jetstream_trial import start_servers
+
+    try:
+        start_servers(nodes)
+    except ServersError as error:
+        raise Failed(ExitCode.REFUSED, str(error), reason="ORDERING_NOT_STARTED") from error
 
 
 @works(app, "down")
@@ -215,13 +272,17 @@ def down(
       keeling network down trial.toml
     """
     from network.folders import NodeFolder
+    from network.jetstream_servers import ServersError
+    from network.jetstream_trial import stop_servers
     from network.plan import load_plan
     from network.processes import StillRunning, stop_nodes
 
-    nodes = nodes_folder(file)
+    described, nodes = load_plan(file), nodes_folder(file)
     try:
-        stopped = stop_nodes([NodeFolder(nodes / name) for name in _chosen(load_plan(file), only)])
-    except StillRunning as error:
+        stopped = stop_nodes([NodeFolder(nodes / name) for name in _chosen(described, only)])
+        if described.ordering == "jetstream" and not only:
+            stop_servers(nodes)
+    except (StillRunning, ServersError) as error:
         raise Failed(ExitCode.REFUSED, str(error), reason="STILL_RUNNING") from error
     names = [folder.root.name for folder in stopped]
     return Answer({"stopped": names}, [f"stopped: {', '.join(names)}" if names else "none ran"])

@@ -32,7 +32,7 @@ from network.certificates import (
     parse_tls_key,
     renew_certificate,
 )
-from network.config import NodeConfig, PeerConfig, parse_config
+from network.config import NodeConfig, OrderingConfig, PeerConfig, parse_config
 from network.config_text import format_commented
 from network.files import PRIVATE_FILE, PRIVATE_FOLDER, read_private_file, replace_file, sync_folder, write_new_file
 from network.keys import DEFAULT_COST, NODE_ROLES, KdfCost, Role, create_key_file
@@ -142,6 +142,36 @@ def install_genesis(folder: NodeFolder, genesis: bytes, peers: Sequence[PeerConf
     others = tuple(peer for peer in peers if peer.participant != config.participant)
     replace_file(folder.config, _format_config(config.model_copy(update={"peers": others})))
     sync_folder(folder.root)
+
+
+def set_ordering(folder: NodeFolder, ordering: OrderingConfig) -> None:
+    """Have the node use another ordering engine from its next start on. Every node of a network uses the same."""
+    config = parse_config(folder.config.read_text("utf-8"), {}, name=str(folder.config))
+    replace_file(folder.config, _format_config(config.model_copy(update={"ordering": ordering})))
+    sync_folder(folder.root)
+
+
+def restore_folder(backup: Path, folder: NodeFolder, secrets: Path) -> None:
+    """Make `folder` from a copy that `keeling node backup` wrote, and from `keys/` and `tls/` in `secrets`.
+
+    All of it or nothing; raises `FolderRefused`.
+    """
+    _refuse_existing(folder.root)
+    missing = [str(path) for path in (backup / "node.toml", backup / "data", secrets / "keys", secrets / "tls")]
+    missing = [path for path in missing if not os.path.exists(path)]
+    if missing:
+        raise FolderRefused(f"{', '.join(missing)} is not there: give the backup, and the folder with keys/ and tls/")
+    folder.root.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.root.name}.", dir=folder.root.parent))
+    try:
+        shutil.copytree(backup, building, dirs_exist_ok=True)
+        for part in ("keys", "tls"):
+            shutil.copytree(secrets / part, building / part)
+        building.rename(folder.root)
+    except BaseException:
+        shutil.rmtree(building)
+        raise
+    sync_folder(folder.root.parent)
 
 
 def renew(folder: NodeFolder, passphrase: str | None, now: datetime) -> datetime:

@@ -20,8 +20,8 @@ from typing import Any, Final, NamedTuple
 
 from network.files import write_new_file
 
-SERVERS: Final = 3
 READY_S: Final = 30.0
+PID: Final = "server.pid"
 POLL_S: Final = 0.05
 PAYLOAD_BYTES: Final = 8 << 20
 """Eight times the longest entry."""
@@ -82,6 +82,7 @@ def format_server(
     files = f"cert_file: {q(str(tls.certificate))}, key_file: {q(str(tls.key))}, ca_file: {q(str(tls.anchors))}"
     users = "\n".join(f"    {_format_user(participant, nkey)}" for participant, nkey in members.items())
     return f"""server_name: {q(place.name)}
+pid_file: {q(str(place.folder / PID))}
 listen: "127.0.0.1:{place.client}"
 http: "127.0.0.1:{place.monitor}"
 max_payload: {PAYLOAD_BYTES}
@@ -148,7 +149,7 @@ def wait_ready(places: Sequence[ServerPlace]) -> None:
     """Return once every server says that it is healthy, JetStream included. Raises `ServersError`."""
     deadline = time.monotonic() + READY_S
     for place in places:
-        while not _is_healthy(place):
+        while not is_healthy(place):
             if time.monotonic() > deadline:
                 raise ServersError(
                     f"{place.name} is not ready after {READY_S:.0f} s: see {place.folder / 'server.log'}"
@@ -156,7 +157,8 @@ def wait_ready(places: Sequence[ServerPlace]) -> None:
             time.sleep(POLL_S)
 
 
-def _is_healthy(place: ServerPlace) -> bool:
+def is_healthy(place: ServerPlace) -> bool:
+    """Whether the server answers and has its streams."""
     try:
         with urllib.request.urlopen(f"{place.monitoring}/healthz?js-enabled-only=false", timeout=2) as answer:
             return bool(answer.status == 200)

@@ -38,6 +38,7 @@ from node.ordering.jetstream import Connection, EngineRefused
 
 T = TypeVar("T")
 ANSWER_S: Final = 5.0
+MAKE_S: Final = 1.0
 LEADER_S: Final = 10.0
 LOOK_S: Final = 1.0
 """A reader that waits looks this often by itself, whatever it is told or not."""
@@ -296,7 +297,7 @@ class StreamLog:
             except NotFoundError:
                 if not create:
                     return None
-                info = await stream.add_stream(self._config)
+                info = await self._make(client, stream)
             check_config(info.config, self._config)
             async with asyncio.timeout(LEADER_S):
                 while self._config.num_replicas != 1 and not (info.cluster and info.cluster.leader):
@@ -307,6 +308,14 @@ class StreamLog:
         self._check_places(info)
         self._ready = True
         return client
+
+    async def _make(self, client: Any, stream: Any) -> api.StreamInfo:
+        """Make the stream, or find that another member did at the same time: then the cluster may not answer both."""
+        try:
+            made: api.StreamInfo = await client.jetstream(timeout=MAKE_S).add_stream(self._config)
+        except (NatsError, APIError, TimeoutError):
+            made = await stream.stream_info(self._name)
+        return made
 
     def _check_places(self, info: api.StreamInfo) -> None:
         """Every replica lies on a server whose settings were read."""

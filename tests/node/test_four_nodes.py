@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
+from network.jetstream_servers import PID
+from network.jetstream_trial import prepare_servers, read_places, start_servers, stop_servers
 from tests.fakes.clients import Client
 from tests.fakes.real_network import RealNetwork
 from tests.fakes.world import Person
@@ -36,9 +41,12 @@ async def open_account(client: Client, account: str, by: str = "alice") -> pb.Tr
 
 
 async def check_same(network: RealNetwork) -> None:
-    height = await network.settled()
-    said = [await network.status(name) for name in network.nodes]
-    assert {status.height for status in said} == {height}
+    """All nodes come to the same height, and have the same tree and state there."""
+    while True:
+        await network.settled()
+        said = [await network.status(name) for name in network.nodes]
+        if len({status.height for status in said}) == 1:
+            break
     assert len({(status.root, status.state_writes, status.tree_size) for status in said}) == 1
 
 
@@ -110,6 +118,38 @@ def test_two_of_four_decide_nothing_and_go_on_when_a_third_is_back(tmp_path: Pat
         await check_same(network)
 
     run(tmp_path, walk)
+
+
+def test_four_nodes_order_on_three_nats_servers_and_one_of_these_is_killed(tmp_path: Path) -> None:
+    root = tmp_path / "net"
+    network = RealNetwork(root, VALIDATORS, PEOPLE)
+    prepare_servers(root, VALIDATORS, datetime.now(UTC), None)
+
+    async def walk() -> None:
+        await network.start()
+        clients = {name: network.client(name) for name in VALIDATORS}
+        await asyncio.gather(*(open_account(clients[name], f"{name}-1") for name in VALIDATORS))
+        await check_same(network)
+        places = read_places(root)
+        process = int((places[0].folder / PID).read_text())
+        os.kill(process, signal.SIGKILL)
+        await asyncio.gather(*(open_account(clients[name], f"{name}-2") for name in VALIDATORS))
+        start_servers(root)
+        await asyncio.gather(*(open_account(clients[name], f"{name}-3") for name in VALIDATORS))
+        await check_same(network)
+
+    async def everything() -> None:
+        try:
+            async with asyncio.timeout(120):
+                await walk()
+        finally:
+            await network.stop()
+
+    start_servers(root)
+    try:
+        asyncio.run(everything())
+    finally:
+        stop_servers(root)
 
 
 @pytest.mark.parametrize("stopped", ["natreg", "bank"])
