@@ -14,7 +14,8 @@ from node.core import block as core_block
 from node.core import tables
 from node.finality.events import Reason
 from node.incidents import VOTE_EVIDENCE, read_divergence, read_poison, scan_evidence
-from node.intake import Poisonous
+from node.intake import Full, Poisonous
+from node.overlay import AHEAD_BLOCKS_MAX
 from node.peers.contract import VoteMessage
 from node.store.contract import Batch, Family
 from tests.fakes.consortium import Consortium, public_of, sign_as
@@ -198,6 +199,29 @@ def test_a_node_with_a_wrong_state_stops_and_says_where() -> None:
         found = read_divergence(net.stores["v3"])
         assert found is not None
         assert (found.height, "A" in found.differing) == (3, True)
+        await net.stop()
+
+    net.run(scenario())
+
+
+def test_a_flood_of_entries_stops_reading_and_closes_the_door_until_blocks_are_final() -> None:
+    net = Consortium()
+
+    async def scenario() -> None:
+        await net.start("v0", "v1")
+        await asyncio.sleep(1)
+        for number in range(1, 81):
+            entry = Entry(net.genesis.network, public_of("v2", "entry"), number, net.clock_of("v2")(), ())
+            await net.engine.find(0).append(format_entry(entry, sign_as("v2", "entry")))
+        await net.until(lambda: net.nodes["v0"].chain.outlook.is_full)
+        assert len(net.nodes["v0"].chain.overlay.layers) == AHEAD_BLOCKS_MAX
+        with pytest.raises(Full, match="try again"):
+            await net.do("v0")
+        await net.start("v2", "v3")
+        await net.until(lambda: net.nodes["v0"].height == 80)
+        await net.do("v0")
+        await net.settled()
+        assert states_agree(net)
         await net.stop()
 
     net.run(scenario())
