@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -145,3 +145,48 @@ class PeerNode:
             self._server = None
         await self.links.close()
         await self.channels.close()
+
+
+class World:
+    """The nodes of a test, which learn each other's addresses as they start."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.addresses: dict[str, str] = {}
+        self.nodes: list[PeerNode] = []
+
+    def make(self, participant: str, **how: Any) -> PeerNode:
+        node = PeerNode(participant, self.folder, self.addresses, **how)
+        self.nodes.append(node)
+        return node
+
+    async def start(self, *participants: str) -> list[PeerNode]:
+        """Nodes that know each other's addresses and are linked."""
+        nodes = [await self.make(participant).start() for participant in participants]
+        for node in nodes:
+            node.set_members()
+        for node in nodes:
+            await node.connected(*(name for name in participants if name != node.participant))
+        return nodes
+
+
+def run(folder: Path, walk: Callable[[World], Awaitable[None]]) -> None:
+    async def everything() -> None:
+        world = World(folder)
+        try:
+            await walk(world)
+        finally:
+            for node in world.nodes:
+                await node.kill()
+
+    asyncio.run(asyncio.wait_for(everything(), 60))
+
+
+def problem_of(node: PeerNode, other: str) -> str:
+    return next(state.problem for state in node.links.describe() if state.participant == other)
+
+
+async def until_problem(node: PeerNode, other: str, text: str) -> None:
+    async with asyncio.timeout(15):
+        while text not in problem_of(node, other):
+            await asyncio.sleep(0.02)
