@@ -48,7 +48,7 @@ class Lines:
         self._quiet: dict[str, int] = {}
 
     def see(self, account: pb.Account) -> LinkMemory:
-        """Take in how the account's link stands on the ledger now."""
+        """Take in how the link stands on the ledger, by the hub's clock: ledger time stands while the ledger rests."""
         now = self._seat.now_ms()
         link = self._links.setdefault(account.account, LinkMemory(account.account, account.link.registry))
         link.windows = list(account.link_windows)
@@ -56,8 +56,7 @@ class Lines:
         ours = [w for w in begun if _is_breakers(w)]
         if ours and not link.breaker.is_open:
             link.breaker = reopen_breaker(now)
-        working = account.link_state in ("", "NORMAL") and not begun
-        link.stopped = "" if working else account.link_state or "stopped"
+        link.stopped = "; ".join(f"{op.LinkState.State.Name(w.state)}: {w.reason}" for w in begun)
         ends = [window.until_ms for window in begun]
         link.stopped_until_ms = max(ends) if ends and all(ends) else 0
         return link

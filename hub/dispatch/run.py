@@ -10,7 +10,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
-from adapters.contract import Answer, Change, Found, Question, Report
+from adapters.contract import Answer, Change, ChangeKind, Found, Question, Report
 from hub.dispatch.absorb import Call, absorb
 from hub.dispatch.decide import compute_pause, decide
 from hub.dispatch.lines import Lines, LinkMemory
@@ -29,6 +29,14 @@ LOOK_MS: Final = 30_000
 """The longest between two rounds, whatever is due."""
 _STUCK_PAUSE_MS: Final = 900_000
 """What the ledger refused is tried again after this, in case somebody set it right."""
+
+_OUTCOMES: Final = {
+    "FOR_RETIREMENT": (ChangeKind.RETIRED, ChangeKind.ENDED),
+    "FOR_CANCELLATION": (ChangeKind.CANCELLED, ChangeKind.ENDED),
+    "FOR_USE": (ChangeKind.USED, ChangeKind.RETIRED, ChangeKind.CANCELLED, ChangeKind.ENDED),
+    "FOR_TRANSFER": (ChangeKind.TRANSFERRED,),
+}
+"""What a registry calls that which a hold asks for."""
 
 
 class Figures:
@@ -122,8 +130,9 @@ class Dispatcher:
         for hold_id in dict.fromkeys(part.hold for part in parts if part.state == INSTRUCTED):
             hold = await self._seat.ledger.hold(hold_id)
             account = await self._account(hold.account)
-            keyed = change.key.partition("-")[0] in ("", hold_id.hex())
-            if hold.registry == registry and account.link.hub == self._seat.participant and keyed:
+            ours = hold.registry == registry and account.link.hub == self._seat.participant
+            keyed = change.key.partition("-")[0] == hold_id.hex()
+            if ours and (keyed or (not change.key and change.kind in _OUTCOMES[hold.purpose])):
                 found.append(hold_id)
         return found
 
@@ -345,7 +354,10 @@ class Dispatcher:
 
 
 def _is_about(known: Remembered, registry: str, change: Change) -> bool:
-    """Whether the news is about an instructed hold: by our key, by the registry's reference, else by its units."""
+    """Whether the news is about an instructed hold: by our key, by the registry's reference, else by its units.
+
+    By units alone only if it is what the hold asks for: anything else on them is nothing we asked for.
+    """
     hold = known.hold
     if hold.registry != registry or hold.phase != INSTRUCTED:
         return False
@@ -355,4 +367,5 @@ def _is_about(known: Remembered, registry: str, change: Change) -> bool:
     if change.reference and change.reference in known.references.values():
         return True
     lots = [lot for message in known.messages for lot in message.instruction.lots]
-    return change.serials is not None and any(lot.overlaps(change.serials) for lot in lots)
+    ours = change.serials is not None and any(lot.overlaps(change.serials) for lot in lots)
+    return ours and change.kind in _OUTCOMES[hold.purpose]

@@ -116,6 +116,9 @@ def test_news_about_a_hold_is_asked_about_at_once(said: str) -> None:
         stage.sandbox.clock.advance(60_000)
         assert not await hub.hear("puro", news._replace(key="somebody else's"))
         assert not await hub.hear("verra", news._replace(**about))
+        if said == "serials":
+            for kind in (ChangeKind.TRANSFERRED, ChangeKind.BLOCKED, ChangeKind.REVERSED):
+                assert not await hub.hear("puro", news._replace(kind=kind, **about))
         assert (await stage.hold(hold)).phase == "INSTRUCTED"
         assert await hub.hear("puro", news._replace(**about))
         assert (await stage.hold(hold)).phase == "CAPTURED"
@@ -133,6 +136,7 @@ def test_news_is_taken_by_a_hub_that_has_just_started() -> None:
         news = Change("e1", ChangeKind.RETIRED, stage.world.now_ms, serials=parse(SERIAL).part(1, 100))
         assert not await stage.hub().hear("puro", news._replace(key="ff" * 16))
         assert not await stage.hub().hear("puro", news._replace(serials=parse(SERIAL).part(900, 901)))
+        assert not await stage.hub().hear("puro", news._replace(kind=ChangeKind.TRANSFERRED))
         assert await stage.hub().hear("puro", news._replace(key=hold.hex()))
         assert (await stage.hold(hold)).phase == "CAPTURED"
 

@@ -1,0 +1,102 @@
+"""What each answer changes in what is known of a message, to a sending and to a question."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.capabilities import Action, LookUp
+from adapters.contract import (
+    Answer,
+    Found,
+    Instruction,
+    NothingFound,
+    Refused,
+    Report,
+    Throttled,
+    Unauthorised,
+    Unavailable,
+    Unknown,
+    WrongShape,
+)
+from adapters.puro.basis import CAPABILITIES
+from hub.dispatch.absorb import RIGHTS_PAUSE_MS, Call, absorb
+from hub.dispatch.sight import Message, Standing
+from keeling.serials import parse
+
+LOT = parse("40980b1a-cff7-4c78-9cc5-a3a2f18c7e0d_1-100")
+NOW = 1_000_000
+CALL = Call(began_ms=NOW - 100, ended_ms=NOW, dispatched_ms=NOW - 10_000, jitter=1000, throttled_lately=False)
+SENT = Message(Instruction("k", Action.RETIRE, "A", (LOT,)), Standing.READY)
+ASKED = SENT._replace(standing=Standing.UNSURE)
+DONE = Report("R", (LOT,), 0)
+EVERYWHERE = frozenset(LookUp)
+R, U, A, N = Standing.READY, Standing.UNSURE, Standing.ANSWERED, Standing.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("answer", "after_sending", "after_asking", "not_before"),
+    [
+        (DONE, A, A, NOW),
+        (Report("R", (), 100), A, A, NOW + 2_000),
+        (Refused("no", final=True), A, A, 0),
+        (Refused("bad request", final=False), R, U, NOW + RIGHTS_PAUSE_MS),
+        (Throttled(5_000), R, U, NOW + 5_000),
+        (Throttled(None), R, U, NOW + 500),
+        (Unauthorised("401"), R, U, NOW + RIGHTS_PAUSE_MS),
+        (Unavailable("down"), R, U, NOW + 500),
+        (Unavailable("closed", 7_000), R, U, NOW + 7_000),
+    ],
+)
+def test_answers_that_leave_no_doubt(
+    answer: Answer, after_sending: Standing, after_asking: Standing, not_before: int
+) -> None:
+    sent = absorb(SENT, answer, CALL, CAPABILITIES, sent=True).message
+    asked = absorb(ASKED, answer, CALL, CAPABILITIES, sent=False).message  # type: ignore[arg-type]
+    assert (sent.standing, sent.not_before_ms) == (after_sending, not_before)
+    assert (asked.standing, asked.not_before_ms) == (after_asking, not_before)
+
+
+@pytest.mark.parametrize("answer", [Unknown("cut"), WrongShape("html")])
+def test_after_sending_doubt_is_asked_about_at_once(answer: Answer) -> None:
+    sent = absorb(SENT, answer, CALL, CAPABILITIES, sent=True).message
+    assert (sent.standing, sent.not_before_ms) == (U, 0)
+
+
+def test_a_question_without_an_answer_is_asked_later_and_later() -> None:
+    message, pauses = ASKED, []
+    for _ in range(12):
+        message = absorb(message, WrongShape("html"), CALL, CAPABILITIES, sent=False).message
+        pauses.append(message.not_before_ms - NOW)
+    assert message.standing is U
+    assert pauses == [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 300_000, 300_000]
+
+
+@pytest.mark.parametrize(
+    ("by", "standing"),
+    [
+        (EVERYWHERE, N),
+        (EVERYWHERE - {LookUp.REFERENCE}, N),
+        (EVERYWHERE - {LookUp.KEY}, U),
+        (EVERYWHERE - {LookUp.SERIAL}, U),
+        (frozenset[LookUp](), U),
+    ],
+)
+def test_nothing_found_counts_only_when_everything_was_looked_up(by: frozenset[LookUp], standing: Standing) -> None:
+    found = absorb(ASKED, NothingFound(by, b"looked"), CALL, CAPABILITIES, sent=False).message
+    assert found.standing is standing
+    if standing is N:
+        assert found.nothing_ms == CALL.began_ms, "what happened during the look-up may have been missed"
+        assert len(found.nothing) == 32
+
+
+def test_a_401_among_429s_keeps_the_registry_quiet_and_alone_alerts() -> None:
+    alone = absorb(SENT, Unauthorised("Invalid API Key"), CALL, CAPABILITIES, sent=True)
+    assert (alone.quiet_until_ms, "Invalid API Key" in alone.alert) == (0, True)
+    among = absorb(SENT, Unauthorised("Invalid API Key"), CALL._replace(throttled_lately=True), CAPABILITIES, sent=True)
+    assert (among.quiet_until_ms, among.alert) == (NOW + 500, "")
+
+
+@pytest.mark.parametrize("answer", [DONE, Throttled(1), Unavailable("x"), Unknown("x"), Refused("no", final=True)])
+def test_words_of_the_last_wait_do_not_stay(answer: Answer | Found) -> None:
+    taken = absorb(SENT._replace(why="old"), answer, CALL, CAPABILITIES, sent=True)
+    assert taken.message.why != "old"
