@@ -93,6 +93,8 @@ class _Nothing:
 
 def create_ledger(store: Store, genesis: Genesis, vote_key: bytes | None) -> None:
     """Write the genesis state into an empty store, and open the journal of a vote key that has signed nothing yet."""
+    if genesis.succeeds is not None:
+        raise ChainError("this network takes over the state of another: begin the store from its snapshot")
     _, changes = open_ledger(State(_Nothing()), genesis)
     batch = Batch()
     for key, value in changes:

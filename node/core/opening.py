@@ -47,7 +47,8 @@ def open_ledger(state: State, genesis: Genesis) -> tuple[Tip, list[tuple[bytes, 
     except Refused as refused:
         raise GenesisError(f"the genesis file breaks a rule: {refused}") from refused
     changes = state.finish_block(0)
-    writes = chain_writes(bytes(32), changes)
+    # A successor begins with the state it takes over, which only a store has: its write sets chain on from that digest.
+    writes = chain_writes(bytes(32) if genesis.succeeds is None else genesis.succeeds.digest, changes)
     return Tip(genesis.network, policy, 0, genesis.network, writes, EMPTY_FRONTIER), changes
 
 

@@ -1,0 +1,105 @@
+"""A successor network goes on with the old one's state under other validators, from exactly the one it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from keeling import ed25519
+from keeling.entry import Entry, format_entry, parse_entry
+from keeling.genesis import Founder, Genesis, GenesisError, Succession, Validator, format_genesis, parse_genesis
+from keeling.note import KeyType, NoteKey
+from keeling.policy import Policy, format_policy
+from keeling.policy import Validator as PolicyValidator
+from keeling.v1 import operations_pb2 as op
+from node.core import tables as t
+from node.core.block import Place, execute
+from node.core.state import State
+from node.ledger import ChainError, StateReader, create_ledger, is_created, read_height, read_tip
+from node.snapshots import Shelf, SnapshotError, name_chunk
+from node.store.memory import MemoryStore
+from node.succeed import create_successor, describe_succession
+from tests.fakes.attested import tell_attested
+from tests.fakes.electorate import node_keys, seed
+from tests.fakes.recorded_electorate import RecordedElectorate
+from tests.fakes.world import START_MS
+
+ORIGIN = "test.example/second"
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> tuple[RecordedElectorate, Shelf]:
+    return tell_attested(tmp_path)
+
+
+def successor(world: RecordedElectorate, succeeds: Succession | None, keys: str = "fresh") -> Genesis:
+    """A network of v1 alone, with new keys of its node."""
+    entry, vote, log, cosigner = node_keys(keys)
+    cosigner_key = NoteKey(f"{ORIGIN}/v1", KeyType.COSIGNATURE, cosigner)
+    validator = PolicyValidator("v1", NoteKey(ORIGIN, KeyType.PLAIN, log), cosigner_key, vote)
+    policy = format_policy(Policy(ORIGIN, (validator,)))
+    founder = Founder("v1", "V1", ("group",), (world.people["v1"].grant(),))
+    file = format_genesis(ORIGIN, START_MS + 1, policy, [founder], [Validator("v1", entry)], (), succeeds)
+    return parse_genesis(file)
+
+
+def test_successor_goes_on_with_what_it_takes_over(told: tuple[RecordedElectorate, Shelf]) -> None:
+    world, shelf = told
+    succeeds = describe_succession(world.store, shelf)
+    assert (succeeds.network, succeeds.height) == (world.genesis.network, 3)
+    genesis = successor(world, succeeds)
+    assert genesis.succeeds == succeeds
+    store = MemoryStore()
+    create_successor(store, genesis, shelf, node_keys("fresh").vote)
+    assert read_height(store) == 0
+    state, tip = State(StateReader(store)), read_tip(store, genesis)
+    assert tip.writes != read_tip(store, successor(world, None)).writes
+    assert state.get(t.ACCOUNT_NUMBERS, "a2") is not None
+    assert [t.VALIDATORS.parts(key)[0] for key, _ in state.scan(t.VALIDATORS)] == ["v1"]
+    assert not state.get(t.PARTICIPANTS, "v2").validator  # type: ignore[union-attr]
+    world.genesis = genesis
+    submission = world.submission("alice", world.transaction("alice", op.OpenAccount(account="new", owner="alice")))
+    entry = Entry(genesis.network, node_keys("fresh").entry, 1, START_MS + 2, (submission,))
+    raw = format_entry(entry, lambda message: ed25519.sign(seed("fresh", "entry"), message))
+    signed = parse_entry(raw, ed25519.check_signature)
+    block = execute(state, tip, signed, Place(0, 1), ed25519.check_signature)
+    assert block.header.height == 1
+    assert block.submissions[0].answers[0].refusal is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": bytes(32)},
+        {"network": bytes(32)},
+        {"certificate": b"\x01"},
+        {"height": 4},
+    ],
+)
+def test_any_other_state_is_refused(told: tuple[RecordedElectorate, Shelf], change: dict[str, object]) -> None:
+    world, shelf = told
+    succeeds = describe_succession(world.store, shelf)._replace(**change)  # type: ignore[arg-type]
+    store = MemoryStore()
+    with pytest.raises(SnapshotError):
+        create_successor(store, successor(world, succeeds), shelf, None)
+    assert not is_created(store)
+
+
+def test_old_keys_of_a_node_a_changed_chunk_and_a_full_store_are_refused(
+    told: tuple[RecordedElectorate, Shelf],
+) -> None:
+    world, shelf = told
+    succeeds = describe_succession(world.store, shelf)
+    with pytest.raises(GenesisError, match="KEY_EXISTS"):
+        create_successor(MemoryStore(), successor(world, succeeds, keys="v1"), shelf, None)
+    with pytest.raises(ChainError, match="begin the store from its snapshot"):
+        create_ledger(MemoryStore(), successor(world, succeeds), None)
+    with pytest.raises(SnapshotError, match="holds a ledger already"):
+        create_successor(world.store, successor(world, succeeds), shelf, None)
+    path = shelf.folder / "3" / name_chunk(0)
+    path.write_bytes(path.read_bytes() + b"x")
+    store = MemoryStore()
+    with pytest.raises(SnapshotError, match="changed on disk"):
+        create_successor(store, successor(world, succeeds), shelf, None)
+    assert not is_created(store)
