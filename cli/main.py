@@ -14,7 +14,6 @@ import typer
 
 from cli import (
     available,
-    backup,
     batch,
     cash,
     claims,
@@ -77,7 +76,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (genesis, status, available, issue, transfer, endings, marks, news, imports, events, backup):
+    for module in (genesis, status, available, issue, transfer, endings, marks, news, imports, events):
         app.add_typer(module.app)
     app.add_typer(hold.ending)
     groups = {

@@ -1,9 +1,7 @@
-"""`keeling node`: prepare a node, give it its network, run it. The node itself lives in `node`."""
+"""`keeling node`: prepare a node, give it its network, run it, look it over. Copies and repairs: `cli.keeping`."""
 
 from __future__ import annotations
 
-import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +10,12 @@ import typer
 
 from cli.command import works
 from cli.exits import ExitCode
+from cli.handing_over import hand_over
+from cli.keeping import app as keeping_app
 from cli.output import Answer, Grid
 
-app = typer.Typer(help="Prepare a node, give it its network, run it.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Make, run, copy and mend one node.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(keeping_app)
 
 _FOLDER = Annotated[Path, typer.Argument(metavar="FOLDER", help="The node folder.")]
 
@@ -111,8 +112,7 @@ def run(
     Example:
       keeling node run natreg
     """
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "node", str(folder)])
+    hand_over(str(folder))
 
 
 @works(app, "renew")

@@ -130,7 +130,7 @@ def check_store(store: Reads, genesis: Genesis) -> None:
         has = "nothing" if known is None else known.hex()
         raise ChainError(f"the store holds {has}, the genesis file is of {genesis.network.hex()}")
     if store.get(Family.META, REBUILDING_KEY) is not None:
-        raise ChainError("a rebuild of this store was interrupted: run it again (keeling rebuild FOLDER)")
+        raise ChainError("a rebuild of this store was interrupted: run it again (keeling node rebuild FOLDER)")
     if store.get(Family.META, JOINING_KEY) is not None:
         raise ChainError("putting a snapshot into this store was interrupted: join again, it goes on from there")
 

@@ -132,7 +132,8 @@ class Node:
         ledger = LedgerService(
             replica, store, verifier, config.participant, author, clock_ms, transactions_max, call_bytes, upkeep=upkeep
         )
-        await self._serve(ledger, LogService(store, genesis, genesis_file), store, connections, shelf)
+        operator = OperatorService(store, replica, config.participant, connections.trust)
+        await self._serve(ledger, LogService(store, genesis, genesis_file), operator, connections, shelf)
         self._watch(upkeep)
         metrics = Metrics(replica, clock_ms, upkeep)
         self._stack.callback(metrics.start(config.metrics))
@@ -188,7 +189,7 @@ class Node:
         self,
         ledger: LedgerService,
         log_service: LogService,
-        store: RocksStore,
+        operator: OperatorService,
         connections: Connections,
         shelf: Shelf,
     ) -> None:
@@ -198,7 +199,6 @@ class Node:
         connections.add_services(server, shelf)
         ledger_pb2_grpc.add_LedgerServicer_to_server(ledger, server)
         log_pb2_grpc.add_LogServicer_to_server(log_service, server)
-        operator = OperatorService(store, config.participant, connections.trust)
         operator_pb2_grpc.add_OperatorServicer_to_server(operator, server)
         probe = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(probe, server)

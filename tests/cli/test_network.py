@@ -7,6 +7,7 @@ from pathlib import Path
 from network.folders import NodeFolder
 from network.processes import find_process
 from tests.cli.command_line import Keeling
+from tests.fakes.real_node import free_port
 
 ORIGIN = "ledger.example/two"
 
@@ -79,3 +80,33 @@ def test_a_node_that_does_not_start_says_why(keeling: Keeling) -> None:
     assert ended.code == 1
     assert "the node in" in ended.err
     assert "cannot go on" in ended.err
+
+
+def test_four_nodes_seen_at_a_glance(keeling: Keeling) -> None:
+    file = keeling.root / "four.toml"
+    names = ("natreg", "acme", "power", "audit")
+    ports = [free_port() for _ in names]
+    file.write_text(
+        'origin = "four.example"\n'
+        + "".join(
+            f'[[organisations]]\nid = "{name}"\nroles = ["registry"]\nlisten = "127.0.0.1:{port}"\n'
+            for name, port in zip(names, ports, strict=True)
+        )
+    )
+    try:
+        keeling.must("network", "up", file)
+        keeling.must("account", "open", "acme/a", "--owner", "acme", "--profile", "acme")
+        facts = keeling.json("network", "status", file)
+        assert (facts["validators_up"], facts["may_still_stop"]) == (4, 1)
+        keeling.must("network", "reseed", file)
+        keeling.must("account", "open", "acme/b", "--owner", "acme", "--profile", "acme")
+        keeling.must("network", "down", file, "--only", "power")
+        told = keeling.must("network", "status", file).out
+        assert "3 of 4 validators answer, 3 decide: 0 more may stop" in told
+        keeling.must("account", "open", "acme/c", "--owner", "acme", "--profile", "acme")
+        keeling.must("network", "down", file, "--only", "audit")
+        ended = keeling("network", "status", file)
+        assert (ended.code, "nothing becomes final" in ended.out) == (4, True)
+        assert "nothing listens at" in ended.out
+    finally:
+        keeling.must("network", "down", file)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from network.checkup import Finding, Mark, examine
-from network.folders import NodeFolder, install_genesis, renew
+from network.folders import FolderRefused, NodeFolder, install_genesis, renew, restore_folder
 from network.founding import Founded, found_here, list_peers, prepare_node
 from network.plan import NetworkPlan, Organisation
 from network.transport import Destination
@@ -68,3 +68,18 @@ def test_another_network(founded: Founded, tmp_path: Path) -> None:
     install_genesis(NodeFolder(tmp_path / "c"), founded.genesis, list_peers(founded.nodes))
     text = look(tmp_path / "c")["genesis"].text
     assert text == "the genesis file is of ledger.example/two, the configuration of ledger.example/other"
+
+
+def test_a_restored_folder_is_whole_or_not_there(founded: Founded, tmp_path: Path) -> None:
+    backup, secrets, target = tmp_path / "backup", tmp_path / "a", NodeFolder(tmp_path / "again")
+    backup.mkdir()
+    with pytest.raises(FolderRefused, match="is not there: give the backup"):
+        restore_folder(backup, target, secrets)
+    assert not target.root.exists()
+    for name in ("node.toml", "genesis"):
+        (backup / name).write_bytes((secrets / name).read_bytes())
+    (backup / "data").mkdir()
+    restore_folder(backup, target, secrets)
+    assert [finding.what for finding in look(target.root).values() if finding.mark is Mark.WRONG] == []
+    with pytest.raises(FolderRefused, match="exists already"):
+        restore_folder(backup, target, secrets)

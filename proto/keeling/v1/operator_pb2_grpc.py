@@ -39,6 +39,11 @@ class OperatorStub:
                 request_serializer=keeling_dot_v1_dot_operator__pb2.BackupRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_operator__pb2.BackupResponse.FromString,
                 _registered_method=True)
+        self.Reseed = channel.unary_unary(
+                '/keeling.v1.Operator/Reseed',
+                request_serializer=keeling_dot_v1_dot_operator__pb2.ReseedRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_operator__pb2.ReseedResponse.FromString,
+                _registered_method=True)
 
 
 class OperatorServicer:
@@ -52,6 +57,15 @@ class OperatorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Reseed(self, request, context):
+        """Report for a new epoch: leave the ordering log in use for a new, empty one, also to move it to another host. Opens
+        once a quorum of validators reports, which a third of them makes the others do. May be repeated.
+        FAILED_PRECONDITION: this node does not vote.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -59,6 +73,11 @@ def add_OperatorServicer_to_server(servicer, server):
                     servicer.Backup,
                     request_deserializer=keeling_dot_v1_dot_operator__pb2.BackupRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_operator__pb2.BackupResponse.SerializeToString,
+            ),
+            'Reseed': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reseed,
+                    request_deserializer=keeling_dot_v1_dot_operator__pb2.ReseedRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_operator__pb2.ReseedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -88,6 +107,33 @@ class Operator:
             '/keeling.v1.Operator/Backup',
             keeling_dot_v1_dot_operator__pb2.BackupRequest.SerializeToString,
             keeling_dot_v1_dot_operator__pb2.BackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reseed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Operator/Reseed',
+            keeling_dot_v1_dot_operator__pb2.ReseedRequest.SerializeToString,
+            keeling_dot_v1_dot_operator__pb2.ReseedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,11 @@ class OperatorStub:
     """Write a consistent copy of the ledger to a new folder on the node's machine while it runs, without the vote journal
     and without secrets. ALREADY_EXISTS: the folder is there; nothing was touched.
     """
+    Reseed: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ReseedRequest, _operator_pb2.ReseedResponse]
+    """Report for a new epoch: leave the ordering log in use for a new, empty one, also to move it to another host. Opens
+    once a quorum of validators reports, which a third of them makes the others do. May be repeated.
+    FAILED_PRECONDITION: this node does not vote.
+    """
 
 @_typing.type_check_only
 class OperatorAsyncStub(OperatorStub):
@@ -42,6 +47,11 @@ class OperatorAsyncStub(OperatorStub):
     Backup: _aio.UnaryUnaryMultiCallable[_operator_pb2.BackupRequest, _operator_pb2.BackupResponse]  # type: ignore[assignment]
     """Write a consistent copy of the ledger to a new folder on the node's machine while it runs, without the vote journal
     and without secrets. ALREADY_EXISTS: the folder is there; nothing was touched.
+    """
+    Reseed: _aio.UnaryUnaryMultiCallable[_operator_pb2.ReseedRequest, _operator_pb2.ReseedResponse]  # type: ignore[assignment]
+    """Report for a new epoch: leave the ordering log in use for a new, empty one, also to move it to another host. Opens
+    once a quorum of validators reports, which a third of them makes the others do. May be repeated.
+    FAILED_PRECONDITION: this node does not vote.
     """
 
 class OperatorServicer(metaclass=_abc_1.ABCMeta):
@@ -53,6 +63,17 @@ class OperatorServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operator_pb2.BackupResponse, _abc.Awaitable[_operator_pb2.BackupResponse]]:
         """Write a consistent copy of the ledger to a new folder on the node's machine while it runs, without the vote journal
         and without secrets. ALREADY_EXISTS: the folder is there; nothing was touched.
+        """
+
+    @_abc_1.abstractmethod
+    def Reseed(
+        self,
+        request: _operator_pb2.ReseedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.ReseedResponse, _abc.Awaitable[_operator_pb2.ReseedResponse]]:
+        """Report for a new epoch: leave the ordering log in use for a new, empty one, also to move it to another host. Opens
+        once a quorum of validators reports, which a third of them makes the others do. May be repeated.
+        FAILED_PRECONDITION: this node does not vote.
         """
 
 def add_OperatorServicer_to_server(servicer: OperatorServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,106 @@
+"""`keeling node backup|restore|rebuild|prune|snapshot`: copies of a node, and what is derived or forgotten.
+
+The work is the node's own; these hand over to it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.command import works
+from cli.handing_over import hand_over
+from cli.output import Answer
+
+app = typer.Typer()
+
+_FOLDER = Annotated[Path, typer.Argument(metavar="FOLDER", help="The node folder.")]
+
+
+@app.command("backup")
+def backup(
+    folder: _FOLDER,
+    target: Annotated[Path, typer.Argument(help="Where the copy goes; must not exist.")],
+) -> None:
+    """Copy a node's ledger, consistent even while it runs. The vote journal and secret keys are never in it.
+
+    A restored node observes and does not vote: a vote key whose journal is lost is replaced by governance.
+
+    \b
+    Example:
+      keeling node backup natreg /backups/natreg-2026-04-30
+    """
+    hand_over("backup", str(folder), str(target))
+
+
+@works(app, "restore")
+def restore(
+    backup: Annotated[Path, typer.Argument(help="The copy that keeling node backup made.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The node folder to make; must not exist.")],
+    secrets: Annotated[Path, typer.Option("--secrets", help="A folder with keys/ and tls/ of the node, kept apart.")],
+) -> Answer:
+    """Make a node folder from a backup and the secrets that were kept apart from it.
+
+    The node observes until its vote key is replaced: nobody knows what the old one signed after the backup, and a
+    forgotten vote is as bad as a lie. Nothing that exists is touched.
+
+    \b
+    Example:
+      keeling node restore /backups/natreg-2026-04-30 natreg --secrets /safe/natreg
+    """
+    from network.folders import NodeFolder, restore_folder
+
+    restore_folder(backup, NodeFolder(folder), secrets)
+    lines = [
+        f"{folder} has the ledger of {backup} and the secrets of {secrets}",
+        "it will observe: have its vote key replaced (keeling participant replace) before it votes again",
+        f"next: keeling node doctor {folder}; keeling node run {folder}",
+    ]
+    return Answer({"folder": str(folder), "votes": False}, lines)
+
+
+@app.command("rebuild")
+def rebuild(folder: _FOLDER) -> None:
+    """Derive a node's state and indexes again from its log. The node must not be running.
+
+    \b
+    Example:
+      keeling node rebuild natreg
+    """
+    hand_over("rebuild", str(folder))
+
+
+@app.command("prune")
+def prune(
+    folder: _FOLDER,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be forgotten; change nothing.")] = False,
+) -> None:
+    """Forget entries and answers below the last but one attested snapshot. Every proof is kept.
+
+    Who asks for older history asks a node that keeps all. The node must not be running.
+
+    \b
+    Example:
+      keeling node prune natreg --dry-run
+    """
+    hand_over("prune", str(folder), *(["--dry-run"] if dry_run else []))
+
+
+@app.command("snapshot")
+def snapshot(
+    folder: _FOLDER,
+    never_signed: Annotated[
+        bool, typer.Option("--never-signed", help="This node's vote key is new: it has never signed anything.")
+    ] = False,
+) -> None:
+    """Begin a node that has no ledger yet at the newest attested snapshot of its peers, each piece checked.
+
+    Nobody is trusted: the snapshot is proved from the genesis file. Interrupted, it goes on where it was.
+
+    \b
+    Example:
+      keeling node snapshot acme --never-signed
+    """
+    hand_over("join", str(folder), *(["--never-signed"] if never_signed else []))

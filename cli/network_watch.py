@@ -1,0 +1,161 @@
+"""`keeling network status|reseed`: all nodes of a network at a glance, and leaving an ordering log that fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from cli.command import works
+from cli.exits import ExitCode, Failed
+from cli.output import Answer, Grid, facts_of
+from cli.quantities import format_units
+
+if TYPE_CHECKING:
+    from keeling.v1.ledger_pb2 import Status
+    from network.folders import NodeFolder
+    from network.plan import NetworkPlan, Organisation
+    from network.transport import Destination
+
+app = typer.Typer()
+
+ASK_S = 5.0
+_FILE = Annotated[Path, typer.Argument(metavar="NETWORK.TOML", help="The network file.")]
+
+
+class Seen(NamedTuple):
+    """One node: what it says, or why it says nothing."""
+
+    organisation: Organisation
+    status: Status | None
+    problem: str
+
+
+@works(app, "status")
+def status(file: _FILE) -> Answer:
+    """Show every node of a network: how far it is, how it stands with finality, and who is waited for.
+
+    Asks with the certificate of a node of this machine. Exit code 4 when finality cannot go on.
+
+    \b
+    Example:
+      keeling network status trial.toml
+    """
+    from network.plan import compute_tolerance, load_plan
+
+    plan = load_plan(file)
+    asker = _own_folders(plan, file)[0]
+    seen = [_ask(each, _destination(asker, each)) for each in plan.organisations]
+    bears = compute_tolerance(len(plan.validators))
+    up = sum(1 for each in seen if each.organisation.validator and each.status is not None)
+    spare = up - bears.quorum
+    if spare < 0:
+        verdict = f"{up} of {bears.validators} validators answer, {bears.quorum} are needed: nothing becomes final"
+    else:
+        verdict = f"{up} of {bears.validators} validators answer, {bears.quorum} decide: {spare} more may stop"
+    highest = max((each.status.height for each in seen if each.status is not None), default=0)
+    rows = [_row(each, highest) for each in seen]
+    facts: dict[str, Any] = {
+        "origin": plan.origin,
+        "nodes": [
+            {"id": each.organisation.id, "problem": each.problem}
+            | ({"status": facts_of(each.status)} if each.status is not None else {})
+            for each in seen
+        ],
+        "validators_up": up,
+        "may_still_stop": max(0, spare),
+    }
+    code = ExitCode.DONE if spare >= 0 else ExitCode.VERIFICATION_FAILED
+    grid = Grid(("node", "", ">height", "health", "waiting for"), rows)
+    return Answer(facts, [grid, verdict], code)
+
+
+def _row(seen: Seen, highest: int) -> tuple[str, str, str, str, str]:
+    part = "validator" if seen.organisation.validator else "observer"
+    if seen.status is None:
+        return seen.organisation.id, part, "?", seen.problem, ""
+    behind = highest - seen.status.height
+    health = seen.status.health + (f", {format_units(behind)} behind" if behind > 1 else "")
+    waiting = ", ".join(seen.status.waiting_for) or "nobody"
+    return seen.organisation.id, part, format_units(seen.status.height), health, waiting
+
+
+def _ask(organisation: Organisation, destination: Destination) -> Seen:
+    import grpc
+
+    from keeling.v1 import ledger_pb2 as pb
+    from keeling.v1.ledger_pb2_grpc import LedgerStub
+    from network.diagnosis import diagnose
+    from network.transport import open_channel
+
+    with open_channel(destination) as channel:
+        try:
+            return Seen(organisation, LedgerStub(channel).GetStatus(pb.GetStatusRequest(), timeout=ASK_S), "")
+        except grpc.RpcError as error:
+            return Seen(organisation, None, diagnose(destination) or f"did not answer: {error.code().name}")
+
+
+@works(app, "reseed")
+def reseed(
+    file: _FILE,
+    log: Annotated[str, typer.Option("--log", metavar="NAME", help="The new log's name; NAME@ID has ID host it.")] = "",
+) -> Answer:
+    """Have the validators of this machine leave the ordering log in use for a new, empty one.
+
+    For when the engine lost or changed entries, or should move. Nothing final is touched, and what was not final is
+    offered again. The new epoch opens once a quorum of validators asks for it: more than a third of them, and the
+    others join by themselves.
+
+    \b
+    Example:
+      keeling network reseed trial.toml
+    """
+    import grpc
+
+    from keeling.v1 import operator_pb2 as pb
+    from keeling.v1.operator_pb2_grpc import OperatorStub
+    from network.plan import load_plan
+    from network.transport import open_channel
+
+    plan = load_plan(file)
+    rows = []
+    for folder in _own_folders(plan, file):
+        organisation = next(each for each in plan.organisations if each.id == folder.root.name)
+        if not organisation.validator:
+            continue
+        with open_channel(_destination(folder, organisation)) as channel:
+            try:
+                answer = OperatorStub(channel).Reseed(pb.ReseedRequest(log=log), timeout=ASK_S)
+                rows.append((organisation.id, f"reported, leaves epoch {answer.epoch}"))
+            except grpc.RpcError as error:
+                rows.append((organisation.id, f"not asked: {error.details() or error.code().name}"))
+    facts = {"nodes": [{"id": name, "result": result} for name, result in rows]}
+    return Answer(facts, [Grid(("node", ""), rows), f"next: keeling network status {file}"])
+
+
+def _own_folders(plan: NetworkPlan, file: Path) -> list[NodeFolder]:
+    """The node folders of the network that are on this machine; their names are the organisations' ids."""
+    from network.folders import NodeFolder
+
+    found = []
+    for each in plan.organisations:
+        root = each.card.parent if each.card is not None else file.absolute().with_suffix("") / each.id
+        if (root / "node.toml").exists():
+            found.append(NodeFolder(root))
+    if not found:
+        text = f"no node of {plan.origin} has its folder on this machine"
+        raise Failed(ExitCode.NOT_FOUND, text, advice=f"start a trial with keeling network up {file}")
+    return found
+
+
+def _destination(folder: NodeFolder, organisation: Organisation) -> Destination:
+    """How the node of `folder` reaches that of an organisation."""
+    from network.certificates import encode_public_key
+    from network.config import load_config
+    from network.keys import read_passphrase
+    from network.transport import Destination, TlsFiles
+
+    config = load_config(folder.config)
+    identity = TlsFiles(config.tls.key, config.tls.certificate, read_passphrase()).current()
+    return Destination(organisation.listen, organisation.id, config.trust(encode_public_key(identity.key)), identity)
