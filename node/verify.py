@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final, Protocol
@@ -39,10 +41,16 @@ def check_all(claims: Sequence[Claim]) -> list[bool]:
 
 
 def _start_worker() -> None:
-    """Worker processes are stopped by their parent, not by the keyboard."""
-    import signal
-
+    """Worker processes are stopped by their node, not by the keyboard, and do not outlive one that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_node, daemon=True).start()
+
+
+def _end_with_node() -> None:
+    node = multiprocessing.parent_process()
+    if node is not None:
+        node.join()
+        os._exit(0)
 
 
 class Verifier:
