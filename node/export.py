@@ -102,7 +102,8 @@ def _read_fixed(reads: Reads, height: int) -> list[bytes]:
     checkpoint = reads.get(Family.BLOCKS, height_key(b"k", height))
     certificate = reads.get(Family.BLOCKS, height_key(b"c", height))
     if not checkpoint or certificate is None:
-        raise ExportError(f"height {height} has no published checkpoint here; ask for a height from 1 to the newest that has")
+        detail = f"height {height} has no published checkpoint here; ask for a height from 1 to the newest that has"
+        raise ExportError(detail)
     return [checkpoint, certificate, HANDOVERS.encode(read_handovers(reads, height))]
 
 
