@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from adapters import puro
+from adapters import puro, verra
 from adapters.contract import Adapter, Driver, Settings, System
 
 SYSTEMS: Final[Mapping[str, System]] = {
     system.name: system
     for system in (
         puro.SYSTEM,
+        verra.SYSTEM,
     )
 }  # fmt: skip
 """By the registry's key, as in `Link.registry` on the ledger."""
@@ -28,6 +29,8 @@ def open_system(name: str, driver: Driver, settings: Settings) -> Adapter:
         raise CannotOpenError(f"no system {name!r}; there are {', '.join(sorted(SYSTEMS))}")
     if system.open is None or driver not in system.drivers:
         raise CannotOpenError(f"{name} has no {driver} driver; it has {', '.join(system.drivers)}")
+    if driver is Driver.FILE:
+        raise CannotOpenError(f"{name}'s files are not opened but read: keeling import --registry {name}")
     if driver is Driver.LIVE:
         missing = [f"secret {each!r}" for each in system.secrets if not settings.secret(each)]
         if not settings.base_url:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
@@ -134,7 +134,9 @@ def _judge(
 def parse_json(raw: bytes) -> Any:
     """Read JSON with exact numbers; raises `ValueError`, also for NaN, a name said twice, and too deep nesting."""
     try:
-        return json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_build_object)
+        return json.loads(
+            raw, parse_float=_read_decimal, parse_constant=_refuse_constant, object_pairs_hook=_build_object
+        )
     except RecursionError as error:
         raise ValueError("nested too deep") from error
 
@@ -157,6 +159,13 @@ def parse_retry_after(text: str | None, date: str | None = None) -> int | None:
         return max(0, int((until - since).total_seconds() * 1000))
     except (ValueError, TypeError):
         return None
+
+
+def _read_decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError(f"{text[:40]} is beyond any number") from error
 
 
 def _refuse_constant(name: str) -> Any:

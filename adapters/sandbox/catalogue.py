@@ -8,6 +8,7 @@ from typing import Final
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.puro import PuroSandbox
 from adapters.sandbox.server import Sandbox
+from adapters.sandbox.verra import VerraSandbox
 
 
 def _puro(clock: SandboxClock) -> Sandbox:
@@ -16,7 +17,14 @@ def _puro(clock: SandboxClock) -> Sandbox:
     return sandbox
 
 
+def _verra(clock: SandboxClock) -> Sandbox:
+    sandbox = VerraSandbox(clock)
+    sandbox.fill()
+    return sandbox
+
+
 SANDBOXES: Final[Mapping[str, Callable[[SandboxClock], Sandbox]]] = {
     "puro": _puro,
+    "verra": _verra,
 }
 """What makes a sandbox with units in it, on a given clock."""

@@ -1,0 +1,287 @@
+"""The driver of Verra: instructions go to the desk's queue, public rows say what happened. Sandbox alone.
+
+What is said and what answers mean is in `mapping` and `rows`; how a call can fail, in `adapters.web`. Searches are
+POSTs without effect.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from adapters.capabilities import Capabilities, LookUp
+from adapters.contract import (
+    Adapter,
+    Answer,
+    Change,
+    Changes,
+    Driver,
+    Found,
+    Holding,
+    Holdings,
+    Instruction,
+    NothingFound,
+    Question,
+    Refused,
+    Settings,
+    System,
+    Trouble,
+    Unavailable,
+    Unknown,
+    WrongShape,
+)
+from adapters.verra import mapping, rows
+from adapters.verra.basis import BASIS, CAPABILITIES, DAY_MS, PAGE_ROWS_MAX, STANDARD, START_MAX
+from adapters.verra.rows import EndRow, Page, ShapeError
+from adapters.web import Line, Reply, format_json
+
+_SEARCH: Final = "/raas-report-api/es/public/{}/publicReportPageSearch"
+_EVENTS: Final = ("issuances", "retirements", "cancellations")
+_BOOKS: Final = ("holdings", "retirements", "cancellations")
+_WINDOW: Final = START_MAX + PAGE_ROWS_MAX
+"""How many rows one search can show."""
+_DECISIONS: Final = ("NOT_ACTIVE", "NOT_YOURS", "UNKNOWN_UNITS", "INSUFFICIENT_QUANTITY", "DECLINED")
+
+
+class VerraAdapter:
+    """Verra through a desk of people (write) and its public rows (read)."""
+
+    def __init__(self, driver: Driver, settings: Settings) -> None:
+        self._driver: Final = driver
+        self._settings: Final = settings
+        self._line: Final = Line(settings.base_url, settings.timeout_ms)
+        self._projects: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return "verra"
+
+    @property
+    def driver(self) -> Driver:
+        return self._driver
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return CAPABILITIES
+
+    def compose(self, instruction: Instruction) -> bytes:
+        return mapping.compose(instruction)
+
+    def expects(self, instruction: Instruction, at_ms: int) -> int:
+        """After the next round of the desk, a day at most."""
+        return at_ms + DAY_MS
+
+    async def instruct(self, instruction: Instruction) -> Answer:
+        body = self.compose(instruction)
+        reply = await self._line.write("/desk/instructions", body, headers=self._authorisation())
+        if not isinstance(reply, Reply):
+            return reply
+        try:
+            if not reply.good:
+                return _read_refusal(reply)
+            return mapping.read_receipt(mapping.read_item(reply.json), instruction, reply.body)
+        except ShapeError as error:
+            return WrongShape(str(error), reply.body)
+
+    async def ask(self, question: Question) -> Found:
+        """By the queue's reference and public rows; without one, by rows alone."""
+        asked, item, evidence = question.instruction, None, b""
+        for reference in question.references:
+            reply = await self._read_item(reference)
+            if isinstance(reply, Reply):
+                if reply.good:
+                    item, evidence = mapping.read_item(reply.json), reply.body
+                continue
+            return reply
+        seen = await self._ends(asked, [*asked.lots, *(item.executed if item else ())])
+        if isinstance(seen, Trouble):
+            return seen
+        try:
+            found = mapping.confirm(item, seen, asked, evidence) if item else mapping.recognise(seen, question)
+        except ShapeError as error:
+            return WrongShape(str(error))
+        if found is not None:
+            return found
+        by = {LookUp.SERIAL} | ({LookUp.REFERENCE} if question.references else set())
+        digest = hashlib.sha256(b"".join(row.evidence for row in seen)).hexdigest()
+        return NothingFound(frozenset(by), format_json({"key": asked.key, "rows": len(seen), "looked_at": digest}))
+
+    async def changes(self, cursor: str) -> Changes | Trouble:
+        """Cursor: the newest `entityId` read of each list, "issuances=12;…". Read downwards, told upwards.
+
+        A first reading begins with the oldest row that a search still shows.
+        """
+        known = _read_cursor(cursor)
+        items: list[Change] = []
+        for resource in _EVENTS:
+            found = await self._newer(resource, known.get(resource, -1))
+            if isinstance(found, Trouble):
+                return found
+            if found:
+                known[resource] = rows.read_units(found[0], "entityId")
+            try:
+                items += [rows.read_change(row, resource) for row in found]
+            except ShapeError as error:
+                return WrongShape(f"{resource}: {error}")
+        items.sort(key=lambda change: (change.at_ms, change.id.partition("/")[0], int(change.id.partition("/")[2])))
+        told = ";".join(f"{resource}={known[resource]}" for resource in _EVENTS if resource in known)
+        return Changes(tuple(items), told, False, items[-1].at_ms if items else 0)
+
+    async def snapshot(self, page: str = "") -> Holdings | Trouble:
+        """A page is "list:project:start"; lists too long for one search are read project by project."""
+        resource, _, rest = (page or "holdings::0").partition(":")
+        place, _, text = rest.partition(":")
+        if resource not in _BOOKS or not text.isdigit():
+            return WrongShape(f"{page!r} is no page of ours")
+        at, start = int(place) if place.isdigit() else -1, int(text)
+        if at < 0:
+            found = await self._search(resource, start)
+            if isinstance(found, Page) and found.total > _WINDOW:
+                at = 0
+        if at >= 0:
+            projects = await self._all_projects()
+            if isinstance(projects, Trouble):
+                return projects
+            if at >= len(projects):
+                return Holdings((), _next_book(resource), 0)
+            found = await self._search(resource, start, project=projects[at])
+        if not isinstance(found, Page):
+            return found
+        if resource == "holdings" and at < 0 and not found.total:
+            return WrongShape("200 without a single holding: a wrong standardid, or the registry shrank")
+        try:
+            read = [rows.read_holding(row, resource) for row in found.rows]
+        except ShapeError as error:
+            return WrongShape(f"{resource}: {error}")
+        told: tuple[Holding, ...] = tuple(row for row in read if row is not None)
+        if found.next_start < found.total:
+            return Holdings(told, f"{resource}:{at if at >= 0 else ''}:{found.next_start}", 0)
+        return Holdings(told, f"{resource}:{at + 1}:0" if at >= 0 else _next_book(resource), 0)
+
+    def read_notice(self, body: bytes) -> tuple[Change, ...] | WrongShape:
+        return WrongShape("Verra sends no notices", body)
+
+    async def close(self) -> None:
+        await self._line.close()
+
+    # -- calls
+
+    async def _read_item(self, reference: str) -> Reply | Trouble:
+        if not reference.startswith("OPS-"):
+            return Reply(404, None, b"", {})
+        reply = await self._line.read(f"/desk/instructions/{reference}", headers=self._authorisation())
+        if not isinstance(reply, Reply) or reply.status == 404:
+            return reply
+        try:
+            if not reply.good:
+                raise ShapeError(f"the queue answers {reply.status}")
+            mapping.read_item(reply.json)
+        except ShapeError as error:
+            return WrongShape(str(error), reply.body)
+        return reply
+
+    async def _ends(self, instruction: Instruction, ranges: list[Any]) -> list[EndRow] | Trouble:
+        """All rows of the projects of these serials in which the instruction would be confirmed."""
+        resource, found = mapping.resource_of(instruction), []
+        for project in mapping.projects_of(ranges):
+            issued = await self._search("issuances", 0, project=project)
+            if not isinstance(issued, Page):
+                return issued
+            if not issued.total:
+                return WrongShape(f"200 without any issuance of project {project}: a wrong standardid, or it shrank")
+            start, total = 0, 1
+            while start < total:
+                page = await self._search(resource, start, project=project)
+                if not isinstance(page, Page):
+                    return page
+                if page.total > _WINDOW:
+                    return WrongShape(f"project {project} has more {resource} than a search can show")
+                try:
+                    found += [rows.read_end(row, resource) for row in page.rows]
+                except ShapeError as error:
+                    return WrongShape(f"{resource}: {error}")
+                start, total = page.next_start, page.total
+        return found
+
+    async def _newer(self, resource: str, entity: int) -> list[Mapping[str, Any]] | Trouble:
+        """Rows above an `entityId`, newest first."""
+        found: list[Mapping[str, Any]] = []
+        start = 0
+        while start <= START_MAX:
+            page = await self._search(resource, start, downwards=True)
+            if not isinstance(page, Page):
+                return page
+            if resource == "issuances" and not page.total:
+                return WrongShape("200 without a single issuance: a wrong standardid, or the registry shrank")
+            fresh = [row for row in page.rows if rows.read_units(row, "entityId") > entity]
+            found += fresh
+            start = page.next_start
+            if len(fresh) < len(page.rows) or start >= page.total:
+                return found
+        return found if entity < 0 else WrongShape(f"more new {resource} than a search can show: import an export file")
+
+    async def _all_projects(self) -> tuple[str, ...] | Trouble:
+        """Every project once, by its number; read once."""
+        found: set[str] = set()
+        start, total = 0, 0 if self._projects else 1
+        while start < total:
+            page = await self._search("project", start)
+            if not isinstance(page, Page):
+                return page
+            found |= {rows.text(row, "vcsProjectId") for row in page.rows}
+            start, total = page.next_start, page.total
+        self._projects = self._projects or tuple(sorted(found - {""}))
+        return self._projects
+
+    async def _search(self, resource: str, start: int, *, project: str = "", downwards: bool = False) -> Page | Trouble:
+        """One page. A filter that was ignored is found out: rows of other projects come back."""
+        sort = [{"sort": "entityId", "dir": "DESC" if downwards else "ASC"}]
+        wanted = {"vcsProjectId": {"columnFilters": [{"filterType": "Text", "type": "equals", "filter": project}]}}
+        pagination = {"start": start, "limit": PAGE_ROWS_MAX, "sortOptions": sort}
+        asked = {"searchFilter": {"pagination": pagination, "filterModel": wanted if project else {}}}
+        headers = {**STANDARD, "application": "Markit", "appkey": self._settings.secret("appkey")}
+        reply = await self._line.write(_SEARCH.format(resource), format_json(asked), headers=headers)
+        if isinstance(reply, Unknown):
+            return Unavailable(reply.detail)
+        if not isinstance(reply, Reply):
+            return reply
+        if not reply.good:
+            return WrongShape(f"{resource} answers {reply.status}", reply.body)
+        try:
+            page = rows.read_page(reply.json, start, downwards=downwards)
+        except ShapeError as error:
+            return WrongShape(f"{resource}: {error}", reply.body)
+        if project and any(rows.text(row, "vcsProjectId") != project for row in page.rows):
+            return WrongShape(f"{resource}: the filter was ignored, rows of other projects came back")
+        return page
+
+    def _authorisation(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._settings.secret('desk-token')}"}
+
+
+def _next_book(resource: str) -> str:
+    place = _BOOKS.index(resource) + 1
+    return f"{_BOOKS[place]}::0" if place < len(_BOOKS) else ""
+
+
+def _read_cursor(cursor: str) -> dict[str, int]:
+    pairs = (part.partition("=") for part in cursor.split(";"))
+    return {name: int(number) for name, _, number in pairs if name in _EVENTS and number.isascii() and number.isdigit()}
+
+
+def _read_refusal(reply: Reply) -> Refused | WrongShape:
+    """4xx of the desk: it looked into the portal and the units are not there to be used, or we said it wrong."""
+    said = reply.json if isinstance(reply.json, dict) else {}
+    code, detail = said.get("error"), said.get("message")
+    if not isinstance(code, str):
+        return WrongShape(f"{reply.status} without a reason", reply.body)
+    reason = f"{code}: {detail}" if isinstance(detail, str) else code
+    return Refused(reason, reply.status == 400 and code in _DECISIONS, reply.body)
+
+
+def _open(driver: Driver, settings: Settings) -> Adapter:
+    return VerraAdapter(driver, settings)
+
+
+SYSTEM: Final = System("verra", "Verra (VCS)", (Driver.FILE, Driver.SANDBOX), BASIS, ("appkey", "desk-token"), _open)
