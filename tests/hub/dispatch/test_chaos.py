@@ -41,7 +41,7 @@ class Mortal(MemoryLedger):
         self.before = self.after = lambda _: self._maybe(randomness)
 
     def _maybe(self, randomness: random.Random) -> None:
-        if randomness.randrange(100) < 6:
+        if randomness.randrange(100) < 25:
             raise Killed
 
 
@@ -55,6 +55,7 @@ def test_every_hold_ends_as_the_registrys_books_say(seed: int, approval_ms: int)
         stage.sandbox.faults.add(*WEATHER)
         holds = [stage.place(f"hold {n}", UNITS, first=1 + 20 * n) for n in range(HOLDS)]
         hubs: list[Any] = [None, None]
+        deaths: list[int] = []
 
         async def a_round() -> None:
             for place in (0, 1):
@@ -64,16 +65,20 @@ def test_every_hold_ends_as_the_registrys_books_say(seed: int, approval_ms: int)
                     await hub.step()
                 except Killed:
                     hubs[place] = None
+                    deaths.append(place)
                 stage.later(randomness.randrange(1, 20_000))
 
         for _ in range(40):
             await a_round()
+        assert deaths
+        assert sum(stage.sandbox.faults.met.values()) > 20, "the weather was too good to prove anything"
         stage.sandbox.faults.clear()
         for reference, order in list(stage.sandbox.desk.orders.items()):
             if order.waiting_units and order.done:
                 stage.sandbox.desk.complete(reference)
         for _ in range(60):
             await a_round()
+        assert max([(await stage.hold(hold)).attempt for hold in holds]) > 1
         effects, retired = stage.effects, 0
         for hold in holds:
             found = await stage.hold(hold)
