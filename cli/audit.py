@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli.command import works
+from cli.evidence import audit_app as evidence_app
 from cli.exits import ExitCode, Failed, misused
 from cli.output import Answer, Grid
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 audit_app: Final = typer.Typer(
     help="Check a bundle or a node's state against the genesis file.", no_args_is_help=True, rich_markup_mode=None
 )
+audit_app.add_typer(evidence_app)
 
 _GENESIS = Annotated[
     Path, typer.Option("--genesis", metavar="FILE", help="Your own copy of the genesis file: the root of all trust.")

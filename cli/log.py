@@ -9,6 +9,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from cli.command import reads
+from cli.evidence import log_app as evidence_app
 from cli.exits import ExitCode, Failed, misused
 from cli.identifiers import format_id, parse_id
 from cli.output import Answer
@@ -16,6 +17,7 @@ from cli.quantities import format_units, milliseconds
 from cli.session import Session
 
 app = typer.Typer(help="What strangers check: checkpoints, proofs, bundles.", no_args_is_help=True)
+app.add_typer(evidence_app)
 
 _OUT = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write it.")]
 _EXPORT_DEADLINE_MS = 3_600_000
