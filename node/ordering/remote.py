@@ -38,6 +38,8 @@ from node.ordering.words import WordBook
 
 APPEND_S: Final = 5.0
 """An append unanswered for this long is `Unknown`."""
+SHOWN_S: Final = 1.0
+"""An own entry that was confirmed is looked for when nobody showed it for so long."""
 APPENDS_AT_ONCE: Final = 4
 """Fewer than a host lets one caller have under way."""
 READ_S: Final = 10.0
@@ -70,7 +72,8 @@ class RemoteOrdering:
         self._ahead_before: bytes = b""
         self._ahead_next = 0  # position behind the newest entry the stream brought
         self._ahead_bytes = 0
-        self._seen = 0  # the highest position that was shown or confirmed
+        self._seen = 0  # the highest position that was shown
+        self._confirmed = 0  # the highest that an own entry was given
         self._drained = asyncio.Event()
         self._follower: asyncio.Task[None] | None = None
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -103,7 +106,8 @@ class RemoteOrdering:
             await self._pause(self._append_pace)
             return Unknown(f"{self._host.participant}, which hosts the log, confirmed the entry without a position")
         self._append_pace.succeed()
-        self._seen = max(self._seen, answer.position)
+        self._confirmed = max(self._confirmed, answer.position)
+        asyncio.get_running_loop().call_later(SHOWN_S, self._expect_shown, answer.position)
         return Appended(answer.position)
 
     async def read(self, start: int, limit: int) -> Page:
@@ -127,7 +131,12 @@ class RemoteOrdering:
         if checked.page.entries:
             self._seen = max(self._seen, checked.page.entries[-1].position)
         elif limit:
-            self._seen = min(self._seen, start - 1)  # whatever it confirmed before
+            self._seen = min(self._seen, start - 1)
+            if start <= self._confirmed:
+                await self._pause(self._read_pace)
+                raise self._unreachable(
+                    BadPage(f"an entry at position {self._confirmed} was confirmed, and is not shown")
+                )
         return checked.page
 
     async def wait(self, position: int) -> None:
@@ -140,6 +149,13 @@ class RemoteOrdering:
         self._waiting.append((position, waiting))
         self._drained.set()  # a stream stopped by a full buffer must go on for who waits behind it
         await waiting
+
+    def _expect_shown(self, position: int) -> None:
+        """Have who waits look for an entry that was confirmed, if the stream did not bring it: it may never do so."""
+        if self._seen < position:
+            for wanted, waiting in self._waiting:
+                if wanted <= position and not waiting.done():
+                    waiting.set_result(None)
 
     async def close(self) -> None:
         self._closed = True

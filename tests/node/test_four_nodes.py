@@ -11,12 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from keeling.engine_word import ENGINE_EVIDENCE, check_engine_evidence
 from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import log_pb2
 from keeling.v1 import operations_pb2 as op
 from network.jetstream_servers import PID
 from network.jetstream_trial import prepare_servers, read_places, start_servers, stop_servers
+from network.keys import Role
+from node.ordering.contract import LogId, Ordering
+from node.ordering.embedded import EmbeddedOrdering
+from node.ordering.engine import EmbeddedEngine
+from node.ordering.hosted import HostedLog
+from node.ordering.segment_log import SegmentLog
 from tests.fakes.clients import Client
 from tests.fakes.real_network import RealNetwork
+from tests.fakes.simulated_folder import SimulatedFolder
 from tests.fakes.world import Person
 
 VALIDATORS = ["natreg", "exchange", "group", "bank"]
@@ -165,5 +174,55 @@ def test_everything_stops_and_starts_again(tmp_path: Path, stopped: str) -> None
         await network.start(stopped)
         assert await network.settled(height=height + 1) > height
         await check_same(network)
+
+    run(tmp_path, walk)
+
+
+def test_a_host_that_shows_two_logs_is_named_with_evidence_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """natreg hosts the first epoch's log, and from the middle on shows the others another one."""
+    instead: dict[LogId, HostedLog] = {}
+    honest = EmbeddedEngine.find_hosted
+    monkeypatch.setattr(
+        EmbeddedEngine, "find_hosted", lambda engine, which: instead.get(which) or honest(engine, which)
+    )
+    remembered: list[EmbeddedEngine] = []
+    opened = EmbeddedEngine.open
+
+    def remember(engine: EmbeddedEngine, which: LogId) -> Ordering:
+        if engine not in remembered:
+            remembered.append(engine)
+        return opened(engine, which)
+
+    monkeypatch.setattr(EmbeddedEngine, "open", remember)
+
+    async def walk(network: RealNetwork) -> None:
+        await network.start()
+        clients = {name: network.client(name) for name in VALIDATORS}
+        for name in VALIDATORS:
+            await open_account(clients[name], f"{name}-1")
+        await network.settled()
+        (host,) = [engine for engine in remembered if engine._home.participant == "natreg"]
+        ((which, hosted),) = host._hosted.items()
+        forked = EmbeddedOrdering(SegmentLog.create(SimulatedFolder(), which))
+        entries = [entry for _, entry in (await hosted.ordering.read(1, 1000)).entries]
+        for entry in (*entries[:-1], b"another entry in the place of the newest", b"and one more"):
+            await forked.append(entry)
+        instead[which] = HostedLog(forked, host._home.signer)
+        results = await asyncio.gather(*(open_account(clients[name], f"{name}-2") for name in VALIDATORS[1:]))
+        assert [result.reason for result in results] == [0, 0, 0]
+        await check_same(network)
+        found = [
+            raw
+            for name in VALIDATORS[1:]
+            for raw in (await clients[name].log.ListEvidence(log_pb2.ListEvidenceRequest())).engines
+        ]
+        assert found
+        for raw in found:
+            evidence = ENGINE_EVIDENCE.decode(raw)
+            check_engine_evidence(evidence)
+            assert evidence.first.key == network.identities["natreg"].keys[Role.ENTRY]
+            assert (evidence.first.word.epoch, evidence.first.word.log) == which
 
     run(tmp_path, walk)

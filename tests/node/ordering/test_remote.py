@@ -381,3 +381,28 @@ def test_one_caller_cannot_hold_more_calls_than_it_needs(tmp_path: Path) -> None
             stream.cancel()
 
     run(tmp_path, walk)
+
+
+def test_an_entry_that_was_confirmed_and_is_withheld_makes_the_log_unreachable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "SHOWN_S", 0.1)
+
+    async def walk(world: World) -> None:
+        host = await world.start_host()
+        log = host.open()
+        await log.append(b"1")
+        reader = world.reader("exchange").open()
+        assert len((await reader.read(1, 9)).entries) == 1
+        waiting = asyncio.create_task(reader.wait(2))
+        await asyncio.sleep(0.1)
+        host.instead[LOG] = await other_log(host, b"1")
+        assert await reader.append(b"2") == Appended(2)
+        del host.instead[LOG]
+        await waiting
+        with pytest.raises(LogUnreachable, match="position 2 was confirmed, and is not shown"):
+            await reader.read(2, 9)
+        await log.append(b"2")
+        assert (await read_when_there(reader, 2)).entries == (Ordered(2, b"2"),)
+
+    run(tmp_path, walk)
