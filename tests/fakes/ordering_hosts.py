@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +20,7 @@ from node.ordering.contract import LogId, Ordering
 from node.ordering.engine import EmbeddedEngine, Home, Hosts
 from node.ordering.hosted import HostedLog, HostSigner
 from node.ordering.service import OrderingService
+from tests.fakes.proxy import Proxy
 from tests.network.party import Party, trust
 
 NETWORK = bytes(range(32))
@@ -82,3 +85,46 @@ class OrderingNode:
         await self.stop_serving()
         await self.engine.close()
         await self.channels.close()
+
+
+Nodes = dict[str, OrderingNode]
+
+
+class World:
+    """The host, a proxy before it, and readers that go through the proxy."""
+
+    def __init__(self, path: Path, proxy: Proxy) -> None:
+        self.path = path
+        self.proxy = proxy
+        self.addresses: dict[str, str] = {}
+        self.nodes: Nodes = {}
+
+    async def start_host(self) -> OrderingNode:
+        addresses: dict[str, str] = {}
+        host = self.nodes["natreg"] = await OrderingNode("natreg", self.path, addresses).serve()
+        self.proxy.target = addresses["natreg"]
+        return host
+
+    def reader(self, participant: str) -> OrderingNode:
+        node = OrderingNode(participant, self.path, {"natreg": self.proxy.address})
+        self.nodes[participant] = node
+        return node
+
+    async def close(self) -> None:
+        for node in reversed(self.nodes.values()):
+            await node.close()
+
+
+Walk = Callable[[World], Awaitable[None]]
+
+
+def run(path: Path, walk: Walk) -> None:
+    async def everything() -> None:
+        async with Proxy("127.0.0.1:1") as proxy:
+            world = World(path, proxy)
+            try:
+                await walk(world)
+            finally:
+                await world.close()
+
+    asyncio.run(asyncio.wait_for(everything(), 60))
