@@ -14,6 +14,7 @@ import asyncio
 import gc
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -24,16 +25,20 @@ from network.certificates import CertificateError
 from network.config import load_config
 from network.folders import FolderRefused, NodeFolder, locked
 from network.keys import KeyFileError, read_passphrase
+from network.rehearsal import RehearsalClock, check_rehearsal
 from network.settings import ConfigError
 from node.arriving import join_from_peers
 from node.joining import JoinFailed
 from node.ledger import ChainError
 from node.operate import OperatorError, backup_folder, prune_folder, rebuild_folder
 from node.ordering.contract import OrderingError
-from node.server import Node
+from node.server import Node, clock_ms
 from node.store.contract import StoreError
 
-USAGE = "usage: python -m node [backup | rebuild | prune | join] FOLDER [TARGET | --dry-run | --never-signed]"
+USAGE = (
+    "usage: python -m node [backup | rebuild | prune | join | rehearse] FOLDER "
+    "[TARGET | --dry-run | --never-signed | CLOCK]"
+)
 REFUSALS = (
     ChainError,
     CertificateError,
@@ -59,11 +64,19 @@ def _configure_log() -> None:
     structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
-async def run(folder: NodeFolder) -> int:
+async def rehearse(folder: NodeFolder, clock: Path) -> int:
+    """Serve with a clock that somebody moves by hand, until they let go of standard input. Rehearsals only."""
+    check_rehearsal(load_config(folder.config).origin)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stopping.set)
+    return await run(folder, RehearsalClock(clock).now_ms, stopping)
+
+
+async def run(folder: NodeFolder, clock: Callable[[], int] = clock_ms, stopping: asyncio.Event | None = None) -> int:
     """Serve until SIGINT or SIGTERM; 1 when the node stopped itself."""
     config = load_config(folder.config)
-    node = Node(config, read_passphrase())
-    stopping = asyncio.Event()
+    node = Node(config, read_passphrase(), clock)
+    stopping = stopping or asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:
@@ -119,6 +132,9 @@ def main(arguments: list[str]) -> int:
                 print(f"at the snapshot of height {arrived.height}; the node catches up the rest when it runs")
                 if not arrived.votes:
                     print("it will observe: its vote key may have signed before, have it replaced")
+            case ["rehearse", folder, clock]:
+                with locked(NodeFolder(Path(folder))):
+                    return asyncio.run(rehearse(NodeFolder(Path(folder)), Path(clock)))
             case [folder]:
                 with locked(NodeFolder(Path(folder))):
                     return asyncio.run(run(NodeFolder(Path(folder))))

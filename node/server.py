@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,9 +100,10 @@ def get_signing_keys(keys: NodeKeys) -> ValidatorKeys:
 class Node:
     """One node, from configuration to open port. `address` is where it listens."""
 
-    def __init__(self, config: NodeConfig, passphrase: str | None) -> None:
+    def __init__(self, config: NodeConfig, passphrase: str | None, clock_ms: Callable[[], int] = clock_ms) -> None:
         self.config = config
         self._passphrase = passphrase
+        self._clock_ms = clock_ms
         self._stack = AsyncExitStack()
         self.address = config.listen
         self.replica: Replica | None = None
@@ -115,7 +117,7 @@ class Node:
         keys = NodeKeys(config, self._passphrase)
         store = open_store(config.data / "store", genesis, keys.vote.public_key)
         self._stack.callback(store.close)
-        chain = Chain(store, genesis, get_signing_keys(keys), clock_ms())
+        chain = Chain(store, genesis, get_signing_keys(keys), self._clock_ms())
         verifier = Verifier(config.signature_workers)
         self._stack.callback(verifier.close)
         await verifier.start()
@@ -129,6 +131,7 @@ class Node:
         upkeep = Upkeep(config.participant, connections.tls, lambda: datetime.now(UTC))
         transactions_max, call_bytes = config.limits.submission_transactions, config.limits.call_bytes
         author = keys.entry.public_key
+        clock_ms = self._clock_ms
         ledger = LedgerService(
             replica, store, verifier, config.participant, author, clock_ms, transactions_max, call_bytes, upkeep=upkeep
         )
@@ -156,7 +159,7 @@ class Node:
             connections.links,
             verifier,
             Author(keys.entry.public_key, keys.entry.sign),
-            clock_ms=clock_ms,
+            clock_ms=self._clock_ms,
             run_in_thread=thread,
             random=Random(),
             limits=limits,
@@ -214,7 +217,7 @@ class Node:
     async def _watch_health(self, probe: health.aio.HealthServicer) -> None:
         """Keep the gRPC health service saying what `Status` says: serving means finality advances or has no work."""
         while self.replica is not None:
-            report = describe_health(self.replica, clock_ms())
+            report = describe_health(self.replica, self._clock_ms())
             status = (
                 health_pb2.HealthCheckResponse.SERVING if report.serving else health_pb2.HealthCheckResponse.NOT_SERVING
             )
