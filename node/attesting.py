@@ -40,10 +40,18 @@ def format_attestation(network: bytes, participant: str, made: Made, time_ms: in
 
     Its id follows from what it says, so handing it in again is no second attestation.
     """
-    tail = sha256(participant.encode() + made.height.to_bytes(8, "big") + made.digest).digest()
-    number = time_ms.to_bytes(6, "big") + bytes([0x70 | tail[0] & 15, tail[1], 0x80 | tail[2] & 63]) + tail[3:10]
     attest = op.AttestState(height=made.height, digest=made.digest)
-    transaction = pb.Transaction(id=number, participant=participant, operations=[op.Operation(attest_state=attest)])
+    said = made.height.to_bytes(8, "big") + made.digest
+    return format_own(network, participant, op.Operation(attest_state=attest), said, time_ms, key, sign)
+
+
+def format_own(
+    network: bytes, participant: str, operation: op.Operation, said: bytes, time_ms: int, key: bytes, sign: Sign
+) -> bytes:
+    """A submission that a node makes by itself: one operation, and an id that follows from `time_ms` and `said`."""
+    tail = sha256(participant.encode() + said).digest()
+    number = time_ms.to_bytes(6, "big") + bytes([0x70 | tail[0] & 15, tail[1], 0x80 | tail[2] & 63]) + tail[3:10]
+    transaction = pb.Transaction(id=number, participant=participant, operations=[operation])
     return format_submission(network, key, [(format_transaction(transaction), ())], sign)
 
 

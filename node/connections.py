@@ -20,9 +20,9 @@ from keeling.engine_word import ENGINE_EVIDENCE as ENGINE_EVIDENCE_CODEC
 from keeling.engine_word import EngineEvidence
 from keeling.genesis import Genesis
 from keeling.policy import hash_policy
-from keeling.v1 import ordering_pb2_grpc, peers_pb2_grpc, snapshots_pb2_grpc
+from keeling.v1 import ledger_pb2, ledger_pb2_grpc, ordering_pb2_grpc, peers_pb2_grpc, snapshots_pb2_grpc
 from network.certificates import CertificateError, encode_public_key
-from network.channels import Channels
+from network.channels import Channels, answer_of
 from network.config import NodeConfig
 from network.keys import Signer
 from network.transport import TlsFiles
@@ -49,6 +49,7 @@ from node.store.contract import Reads, Store
 
 log = structlog.get_logger()
 REFRESH_S: Final = 1.0
+HAND_IN_S: Final = 30.0
 
 
 class Standing(NamedTuple):
@@ -150,6 +151,13 @@ class Connections:
         if isinstance(self.engine, EmbeddedEngine):
             ordering = OrderingService(callers, self.engine.find_hosted, self._long_calls)
             ordering_pb2_grpc.add_OrderingServicer_to_server(ordering, server)
+
+    async def hand_in(self, participant: str, submission: bytes) -> ledger_pb2.TransactionResult:
+        """Hand in one transaction at another node, as anybody does; returns once it is final. Raises `LinkDown`."""
+        stub: Any = ledger_pb2_grpc.LedgerStub(self._channels.open(participant))
+        request = ledger_pb2.SubmitRequest(submissions=[submission])
+        answer: ledger_pb2.SubmitResponse = await answer_of(stub.Submit(request, timeout=HAND_IN_S))
+        return answer.results[0]
 
     def end_calls(self) -> None:
         """End the calls of other nodes that would go on as long as this one runs. Call it before the server stops."""

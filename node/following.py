@@ -67,6 +67,12 @@ class Following:
         heights = sorted((self._tips.get(name, 0) for name in self._validators()), reverse=True)
         return max(0, heights[outlook.policy.faults] - outlook.height)
 
+    @property
+    def is_informed(self) -> bool:
+        """Whether more validators have said how far they are than may be lying."""
+        heard = sum(1 for name in self._validators() if name in self._tips)
+        return heard > self._chain.outlook.policy.faults
+
     def hear(self, sender: str, tip: TipMessage) -> None:
         """Somebody says how far it is."""
         self._tips[sender] = tip.height

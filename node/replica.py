@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
+from keeling.events import EventKind
 from node.chain import Chain
 from node.door import Admitted
 from node.following import Following
@@ -35,6 +36,8 @@ from node.verify import Signatures
 from node.watch import Watch
 
 T = TypeVar("T")
+MEMBERSHIP: Final = (EventKind.ADMITTED, EventKind.REPLACED, EventKind.KEY_ROTATED, EventKind.SUSPENDED)
+"""What changes addresses and keys of members, or who they are, without a new policy."""
 log = structlog.get_logger()
 INBOX_MESSAGES: Final = 4096
 """Messages not looked at yet; above, the oldest are dropped, for all that matters is repeated."""
@@ -44,6 +47,10 @@ class RunInThread(Protocol):
     """Runs work beside the event loop: one piece at a time, in the order of the calls."""
 
     def __call__(self, work: Callable[[], T]) -> Awaitable[T]: ...
+
+
+def _changes_roster(final: FinalBlock) -> bool:
+    return any(event.kind in MEMBERSHIP for event in final.block.events)
 
 
 class Replica:
@@ -221,7 +228,7 @@ class Replica:
 
     def _carry_out(self, done: Done) -> None:
         """Everything in `done` is durable."""
-        if self.chain.outlook.in_force is not self._in_force:
+        if self.chain.outlook.in_force is not self._in_force or any(_changes_roster(final) for final in done.blocks):
             self._in_force = self.chain.outlook.in_force
             self._meet(read_roster(self.chain.store, self.chain.outlook.policy))
         for message in done.broadcasts:

@@ -39,6 +39,7 @@ from node.log_service import LogService
 from node.metrics import Metrics
 from node.operate import open_shelf
 from node.operator_service import OperatorService
+from node.readying import OwnKeys, Readier
 from node.replica import Replica
 from node.signing import Author, ValidatorKeys
 from node.snapshots import Shelf
@@ -128,6 +129,7 @@ class Node:
         shelf = open_shelf(config)
         replica = await self._start_replica(chain, keys, verifier, connections, thread, shelf)
         self.replica = replica
+        self._start_readier(replica, keys, connections)
         upkeep = Upkeep(config.participant, connections.tls, lambda: datetime.now(UTC))
         transactions_max, call_bytes = config.limits.submission_transactions, config.limits.call_bytes
         author = keys.entry.public_key
@@ -187,6 +189,15 @@ class Node:
             return signer is not None and participant in replica.roster.validators
 
         return Keeper(attester, submit, attests)
+
+    def _start_readier(self, replica: Replica, keys: NodeKeys, connections: Connections) -> None:
+        """Have the node say that it is ready when the ledger waits for that. Needs the participant's submission key."""
+        if keys.submission is None:
+            return
+        own = OwnKeys(keys.entry, keys.vote, keys.log, keys.cosigner, keys.submission)
+        readier = Readier(replica, self.config.participant, own, connections.hand_in, self._clock_ms)
+        task = asyncio.create_task(readier.run())
+        self._stack.callback(task.cancel)
 
     async def _serve(
         self,

@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from google.protobuf.message import Message
@@ -19,13 +19,25 @@ from keeling.proof import check_proof, parse_proof
 from keeling.submission import compute_transaction_digest, format_submission, format_transaction
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import ledger_pb2_grpc, log_pb2, log_pb2_grpc, transaction_pb2
-from tests.fakes.world import Person, wrap
+from tests.fakes.world import wrap
+
+
+class Signatory(Protocol):
+    """Who hands in for a participant."""
+
+    @property
+    def participant(self) -> str: ...
+
+    @property
+    def key(self) -> bytes: ...
+
+    def sign(self, message: bytes) -> bytes: ...
 
 
 class Client:
     """Acts for several participants over one channel."""
 
-    def __init__(self, channel: grpc.aio.Channel, genesis: bytes, people: Sequence[Person]) -> None:
+    def __init__(self, channel: grpc.aio.Channel, genesis: bytes, people: Sequence[Signatory]) -> None:
         self.channel = channel
         self.ledger: Any = ledger_pb2_grpc.LedgerStub(channel)
         self.log: Any = log_pb2_grpc.LogStub(channel)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from unittest.mock import patch
 
 import grpc.aio
@@ -13,8 +14,9 @@ import grpc.aio
 from keeling.genesis import Founder
 from keeling.v1 import ledger_pb2 as pb
 from network.config import NodeConfig, load_config
-from network.folders import NodeFolder, install_genesis
-from network.founding import FoundingNode, build_genesis, list_peers, prepare_node
+from network.folders import NodeFolder, NodeIdentity, install_genesis
+from network.founding import FoundingNode, build_genesis, prepare_node
+from network.keys import Role, Signer, load_key_file
 from network.profiles import open_destination, profile_of
 from network.transport import open_aio_channel
 from node.server import Node
@@ -41,6 +43,20 @@ class _SharedVerifier(Verifier):
 
     def close_for_good(self) -> None:
         super().close()
+
+
+class Operator(NamedTuple):
+    """Somebody with a key from a file, as `Client` wants people."""
+
+    participant: str
+    signer: Signer
+
+    @property
+    def key(self) -> bytes:
+        return self.signer.public_key
+
+    def sign(self, message: bytes) -> bytes:
+        return self.signer.sign(message)
 
 
 class RealNetwork:
@@ -76,8 +92,20 @@ class RealNetwork:
         genesis = build_genesis(founding, others, now)
         self.identities = {node.identity.participant: node.identity for node in founding}
         for name in self.identities:
-            install_genesis(NodeFolder(root / name), genesis, list_peers(founding))
+            install_genesis(NodeFolder(root / name), genesis, ())
         self.genesis = genesis
+
+    def prepare(self, name: str) -> NodeIdentity:
+        """A node that nobody has admitted: its own keys and the genesis file, and nothing of the others."""
+        root = self.root / name
+        identity = prepare_node(root, ORIGIN, name, f"127.0.0.1:{free_port()}", "", datetime.now(UTC), None)
+        install_genesis(NodeFolder(root), self.genesis, ())
+        self.identities[name] = identity
+        return identity
+
+    def operator(self, name: str) -> Operator:
+        """Who holds the submission key of a node."""
+        return Operator(name, load_key_file(NodeFolder(self.root / name).key(Role.SUBMISSION), role=Role.SUBMISSION))
 
     async def start(self, *names: str) -> None:
         """Start these nodes, or all, at the same time."""
@@ -104,7 +132,7 @@ class RealNetwork:
         profile = profile_of(NodeFolder(self.root / name), self.identities[name])
         channel = open_aio_channel(open_destination(profile))
         self._channels.append(channel)
-        return Client(channel, self.genesis, self.people)
+        return Client(channel, self.genesis, [*self.people, *(self.operator(each) for each in self.identities)])
 
     async def status(self, name: str) -> pb.Status:
         client = self.client(name)

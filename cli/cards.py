@@ -1,0 +1,61 @@
+"""What a node's card says, as operations of governance: its keys, where it is reached, its operator's first key.
+
+Reading and checking a card is `network.cards`; who decides on it, the ledger.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.exits import misused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keeling.v1 import operations_pb2 as op
+    from network.folders import NodeIdentity
+
+
+def read_card(path: Path, participant: str = "", origin: str = "") -> NodeIdentity:
+    """The card in a file; refuses that of another participant or network than those named."""
+    from network.cards import parse_card
+
+    identity = parse_card(path.expanduser().read_bytes())
+    for what, wanted, found in (
+        ("participant", participant, identity.participant),
+        ("network", origin, identity.origin),
+    ):
+        if wanted and wanted != found:
+            raise misused(f"{path} is a card of {what} {found}, not of {wanted}", "ask its operator for the right one")
+    return identity
+
+
+def node_keys(identity: NodeIdentity) -> op.NodeKeys:
+    """The four keys of a validator's machine."""
+    from keeling.v1 import operations_pb2 as op
+    from network.keys import Role
+
+    keys = identity.keys
+    return op.NodeKeys(
+        entry=keys[Role.ENTRY], vote=keys[Role.VOTE], log=keys[Role.LOG], cosigner=keys[Role.COSIGNER]
+    )  # fmt: skip
+
+
+def contact(identity: NodeIdentity, besides: Sequence[bytes] = ()) -> op.Contact:
+    """Where the node is reached, and its TLS key; `besides` are older ones that stay good for now."""
+    from keeling.v1 import operations_pb2 as op
+    from network.contacts import contact_of
+
+    said = contact_of(identity)
+    older = [key for key in besides if key not in said.tls_keys]
+    return op.Contact(address=said.address, tls_keys=[*older, *said.tls_keys])
+
+
+def operator_grant(identity: NodeIdentity) -> op.KeyGrant:
+    """The first key of a participant: the one its operator made with the node, which may do all a person may."""
+    from keeling.v1 import operations_pb2 as op
+    from network.founding import FOUNDER_PURPOSES
+    from network.keys import Role
+
+    return op.KeyGrant(key=identity.keys[Role.SUBMISSION], person="operator-1", purposes=int(FOUNDER_PURPOSES))
