@@ -126,7 +126,7 @@ def found(
 ) -> Answer:
     """Make the genesis file of a network whose organisations have all given their cards.
 
-    Give it, and everybody's cards, to every operator: keeling node join FOLDER --genesis genesis --card CARD ...
+    Give it to every operator: keeling node join FOLDER --genesis genesis
 
     \b
     Example:
@@ -146,7 +146,7 @@ def found(
         f"network id {number} (SHA-256 of {output})",
         compute_tolerance(len(described.validators)).describe(),
         "compare the network id over another channel, then on every machine: keeling node join FOLDER --genesis "
-        f"{output} --card CARD ...",
+        f"{output}",
     ]
     return Answer({"origin": described.origin, "network": number, "genesis": str(output)}, lines)
 

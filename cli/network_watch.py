@@ -99,7 +99,9 @@ def _ask(organisation: Organisation, destination: Destination) -> Seen:
 @works(app, "reseed")
 def reseed(
     file: _FILE,
-    log: Annotated[str, typer.Option("--log", metavar="NAME", help="The new log's name; NAME@ID has ID host it.")] = "",
+    host: Annotated[
+        str, typer.Option("--host", metavar="ID", help="Whose node hosts the new log; default: by turns.")
+    ] = "",
 ) -> Answer:
     """Have the validators of this machine leave the ordering log in use for a new, empty one.
 
@@ -110,6 +112,7 @@ def reseed(
     \b
     Example:
       keeling network reseed trial.toml
+      keeling network reseed trial.toml --host acme
     """
     import grpc
 
@@ -119,17 +122,22 @@ def reseed(
     from network.transport import open_channel
 
     plan = load_plan(file)
-    rows = []
+    rows: list[tuple[str, str]] = []
+    leaving: int | None = None
     for folder in _own_folders(plan, file):
         organisation = next(each for each in plan.organisations if each.id == folder.root.name)
         if not organisation.validator:
             continue
         with open_channel(_destination(folder, organisation)) as channel:
             try:
-                answer = OperatorStub(channel).Reseed(pb.ReseedRequest(log=log), timeout=ASK_S)
-                rows.append((organisation.id, f"reported, leaves epoch {answer.epoch}"))
+                request = pb.ReseedRequest(host=host, leaving=leaving)
+                answer = OperatorStub(channel).Reseed(request, timeout=ASK_S)
             except grpc.RpcError as error:
                 rows.append((organisation.id, f"not asked: {error.details() or error.code().name}"))
+                continue
+        leaving = answer.epoch if leaving is None else leaving
+        said = f"reported, leaves epoch {answer.epoch}" if answer.reported else f"is in epoch {answer.epoch} already"
+        rows.append((organisation.id, said))
     facts = {"nodes": [{"id": name, "result": result} for name, result in rows]}
     return Answer(facts, [Grid(("node", ""), rows), f"next: keeling network status {file}"])
 
@@ -151,11 +159,14 @@ def _own_folders(plan: NetworkPlan, file: Path) -> list[NodeFolder]:
 
 def _destination(folder: NodeFolder, organisation: Organisation) -> Destination:
     """How the node of `folder` reaches that of an organisation."""
+    from keeling.genesis import parse_genesis
     from network.certificates import encode_public_key
     from network.config import load_config
+    from network.contacts import with_founders
     from network.keys import read_passphrase
     from network.transport import Destination, TlsFiles
 
     config = load_config(folder.config)
+    config = with_founders(config, parse_genesis(config.genesis.read_bytes()))
     identity = TlsFiles(config.tls.key, config.tls.certificate, read_passphrase()).current()
     return Destination(organisation.listen, organisation.id, config.trust(encode_public_key(identity.key)), identity)

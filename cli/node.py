@@ -47,7 +47,7 @@ def prepare(
         f"node of {participant} for {origin} in {folder}; its secrets stay there",
         f"card {card}, digest {digest}",
         "give the card to the others, and read them the digest over another channel",
-        f"next, when the genesis file is there: keeling node join {folder} --genesis FILE --card CARD ...",
+        f"next, when the genesis file is there: keeling node join {folder} --genesis FILE",
     ]
     return Answer({"folder": str(folder), "card": str(card), "digest": digest}, lines)
 
@@ -58,13 +58,15 @@ def join(
     genesis: Annotated[Path, typer.Option("--genesis", help="The network's genesis file.")],
     card: Annotated[list[Path] | None, typer.Option("--card", help="Another node's card; may be repeated.")] = None,
 ) -> Answer:
-    """Give a prepared node its network: the genesis file, and the cards of the nodes it connects to.
+    """Give a prepared node its network: the genesis file, which names the founders' nodes.
+
+    Cards are needed only of nodes it should begin with that were admitted later. All others it learns from the ledger.
 
     Compare the network id that is printed with the others over another channel: it is the root of all trust here.
 
     \b
     Example:
-      keeling node join acme --genesis genesis --card natreg.json --card power.json
+      keeling node join acme --genesis genesis
     """
     import hashlib
 
@@ -72,12 +74,14 @@ def join(
     from keeling.genesis import parse_genesis
     from network.cards import parse_card
     from network.config import load_config
+    from network.contacts import with_founders
     from network.folders import NodeFolder, install_genesis
     from network.founding import FoundingNode, list_peers
     from network.profiles import find_home, load_profiles, profile_of, save_profile
 
     raw = genesis.read_bytes()
-    origin = parse_genesis(raw).origin
+    parsed = parse_genesis(raw)
+    origin = parsed.origin
     own = parse_card((folder / "card.json").read_bytes())
     others = [parse_card(path.read_bytes()) for path in card or ()]
     foreign = [each.participant for each in (own, *others) if each.origin != origin]
@@ -89,7 +93,7 @@ def join(
     if own.participant not in load_profiles(home).by_name:
         save_profile(home, own.participant, profile_of(NodeFolder(folder), own))
     number = hashlib.sha256(raw).hexdigest()
-    peers = [peer.participant for peer in load_config(NodeFolder(folder).config).peers]
+    peers = [peer.participant for peer in with_founders(load_config(NodeFolder(folder).config), parsed).peers]
     lines = [
         f"network {origin}",
         f"network id {number}: compare it with the others over another channel",

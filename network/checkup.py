@@ -17,6 +17,7 @@ from keeling.policy import parse_policy
 from keeling.strict import FormatError
 from network.certificates import CertificateError, encode_public_key, expiry_warning
 from network.config import NodeConfig, PeerConfig, load_config
+from network.contacts import with_founders
 from network.diagnosis import diagnose
 from network.folders import NodeFolder
 from network.keys import NODE_ROLES, KeyFileError, Role, describe_key_file, load_key_file
@@ -63,7 +64,7 @@ def examine(
     try:
         genesis = parse_genesis(config.genesis.read_bytes())
     except FileNotFoundError:
-        advice = f"keeling node join {folder.root} --genesis FILE --card CARD ..."
+        advice = f"keeling node join {folder.root} --genesis FILE"
         yield Finding("genesis", Mark.WRONG, "the node belongs to no network yet", advice)
     except (GenesisError, FormatError, OSError) as error:
         yield Finding("genesis", Mark.WRONG, f"{config.genesis}: {error}", "get it again from another operator")
@@ -76,7 +77,7 @@ def examine(
     running = f"process {process}" if process is not None else "no process has this folder"
     mark, advice = (Mark.WELL, "") if process is not None else (Mark.WARNING, f"keeling node run {folder.root}")
     yield Finding("running", mark, running, advice)
-    yield from _examine_peers(config, passphrase, reach)
+    yield from _examine_peers(config if genesis is None else with_founders(config, genesis), passphrase, reach)
 
 
 def _examine_genesis(config: NodeConfig, genesis: Genesis) -> Finding:

@@ -20,6 +20,7 @@ from keeling.policy import Validator as PolicyValidator
 from keeling.units import Purpose
 from network.cards import CardRefused, format_card, parse_card
 from network.config import PeerConfig
+from network.contacts import contact_of
 from network.files import write_new_file
 from network.folders import FolderRefused, NodeFolder, NodeIdentity, create_node_folder, install_genesis
 from network.keys import Role
@@ -46,7 +47,8 @@ class Founded(NamedTuple):
 
 
 def build_genesis(nodes: Sequence[FoundingNode], others: Sequence[Founder], now: datetime) -> bytes:
-    """The genesis file: every node's organisation is a founder whose submission key may do all a person may.
+    """The genesis file: every node's organisation is a founder whose submission key may do all a person may, and whose
+    node the others reach by what the file says.
 
     `others` are founders without nodes. The first node keeps the standard records. Raises `GenesisError`, `FormatError`
     for what cannot be founded (no validator, a key used twice).
@@ -60,6 +62,7 @@ def build_genesis(nodes: Sequence[FoundingNode], others: Sequence[Founder], now:
             node.name,
             node.roles,
             (KeyGrant(node.identity.keys[Role.SUBMISSION], "operator-1", int(FOUNDER_PURPOSES)),),
+            contact_of(node.identity),
         )
         for node in nodes
     ]
@@ -84,7 +87,7 @@ def _describe(identity: NodeIdentity) -> PolicyValidator:
 
 
 def list_peers(nodes: Iterable[FoundingNode]) -> tuple[PeerConfig, ...]:
-    """The nodes as each of the others is told of them."""
+    """Nodes as others are told of them, where the genesis file does not say it: those admitted later."""
     return tuple(
         PeerConfig(
             participant=node.identity.participant,
@@ -136,7 +139,7 @@ def found_here(plan: NetworkPlan, folder: Path, now: datetime, passphrase: str |
         nodes.append(FoundingNode(identity, each.name or each.id, each.roles, each.validator))
     genesis = build_genesis(nodes, (), now)
     for root in roots.values():
-        install_genesis(NodeFolder(root), genesis, list_peers(nodes))
+        install_genesis(NodeFolder(root), genesis, ())
     return Founded(genesis, tuple(nodes))
 
 

@@ -16,6 +16,7 @@ from keeling.snapshot import check_snapshot, parse_proof
 from network.certificates import encode_public_key
 from network.channels import Channels, LinkDown
 from network.config import NodeConfig
+from network.contacts import with_founders
 from network.keys import describe_key_file
 from network.transport import TlsFiles
 from node.joining import JoinFailed, fetch_snapshot, install_snapshot
@@ -42,6 +43,7 @@ async def join_from_peers(
 ) -> Arrived:
     """Fetch the newest snapshot above what the node has, and install it. Raises `JoinFailed` and the store's errors."""
     genesis = parse_genesis(config.genesis.read_bytes())
+    config = with_founders(config, genesis)
     shelf = open_shelf(config)
     try:
         store = RocksStore.open(config.data / "store")
@@ -74,7 +76,7 @@ def _open_sources(channels: Channels, names: list[str], network: bytes) -> list[
         except LinkDown as error:
             told.append(f"{name}: {error}")
     if not sources:
-        raise JoinFailed("; ".join(told) or "no peer is configured: name one in [[peers]] of node.toml")
+        raise JoinFailed("; ".join(told) or "no peer is known: name one in [[peers]] of node.toml")
     return sources
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from keeling.genesis import parse_genesis
+from keeling.operations import Contact
 from keeling.policy import parse_policy
 from network.cards import CardRefused, compute_card_digest, format_card, parse_card
 from network.config import load_config
+from network.contacts import contact_of, with_founders
 from network.folders import FolderRefused, NodeFolder, install_genesis
 from network.founding import Founded, found_from_cards, found_here, list_peers, prepare_node
 from network.keys import Role
@@ -51,7 +53,9 @@ def test_on_one_machine(tmp_path: Path) -> None:
         folder = NodeFolder(tmp_path / name)
         assert folder.genesis.read_bytes() == founded.genesis
         config = load_config(folder.config, {})
-        assert [peer.participant for peer in config.peers] == [other]
+        assert config.peers == ()
+        known = with_founders(config, parse_genesis(founded.genesis)).peers
+        assert known == tuple(peer for peer in list_peers(founded.nodes) if peer.participant == other)
 
 
 def test_nothing_is_made_when_a_folder_is_in_the_way(tmp_path: Path) -> None:
@@ -98,3 +102,8 @@ def test_cards_are_refused_with_the_reason(tmp_path: Path) -> None:
     strange = plan(natreg=tmp_path / "natreg" / "card.json", audit=tmp_path / "natreg" / "card.json")
     with pytest.raises(CardRefused, match=r"is the card of natreg .* the network file says audit"):
         found_from_cards(strange, NOW)
+
+
+def test_a_node_that_listens_everywhere_does_not_say_where(tmp_path: Path) -> None:
+    identity = prepare_node(tmp_path / "a", ORIGIN, "a", "0.0.0.0:7461", "", NOW, None)
+    assert contact_of(identity) == Contact("", (identity.tls.public_key,))
