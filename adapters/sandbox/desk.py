@@ -110,6 +110,16 @@ class Desk:
             self._clock.at(order.due_ms, lambda: self._decide(order))
         return order
 
+    def postpone(self, reference: str, due_ms: int) -> Order:
+        """Let a waiting order fall due at another time, later or sooner; decided now if that is past."""
+        order = self.orders[reference]
+        order.due_ms = due_ms
+        if due_ms <= self._clock.now_ms:
+            self._decide(order)
+        else:
+            self._clock.at(due_ms, lambda: self._decide(order))
+        return order
+
     def withdraw(self, reference: str) -> Order:
         """Cancel an order that is still waiting; raises `BookRefusal` otherwise."""
         order = self.orders.get(reference)
@@ -118,6 +128,15 @@ class Desk:
         self._unblock(order)
         order.status, order.refused_units, order.reason = OrderStatus.WITHDRAWN, order.units, "withdrawn"
         self._finish(order)
+        return order
+
+    def refuse(self, reference: str, reason: str) -> Order:
+        """Say no to an order that is still waiting; any other is left as it is."""
+        order = self.orders[reference]
+        if order.status is OrderStatus.WAITING:
+            self._unblock(order)
+            order.status, order.refused_units, order.reason = OrderStatus.REFUSED, order.units, reason
+            self._finish(order)
         return order
 
     def undo(self, reference: str) -> list[SerialRange]:
@@ -139,7 +158,7 @@ class Desk:
         return order
 
     def _decide(self, order: Order) -> None:
-        if order.status is not OrderStatus.WAITING:
+        if order.status is not OrderStatus.WAITING or order.due_ms > self._clock.now_ms:
             return
         self._unblock(order)
         kinds = (FaultKind.REFUSE, FaultKind.PARTIAL, FaultKind.PARTIAL_OPEN, FaultKind.OTHER_SERIALS)
