@@ -15,11 +15,13 @@ from hub.ledger_client import LedgerRefusal, NotOnLedger, OutcomeUnknown, Receip
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from node.core.refusal import Refused
-from node.reads.accounts import get_account
+from node.reads.accounts import get_account, list_accounts
 from node.reads.batches import get_batch
 from node.reads.errors import BadRequest, NotFound
 from node.reads.find import find_lots
 from node.reads.holds import get_hold, list_holds
+from node.reads.lots import list_lots
+from node.reads.questions import list_discrepancies
 from node.reads.watch import read_events
 from tests.node.reads.trading_world import IndexedWorld
 
@@ -65,6 +67,17 @@ class MemoryLedger:
     async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse:
         request = pb.FindLotsRequest(space=space, first_number=str(first), last_number=str(last))
         return self._read(find_lots, request)  # type: ignore[no-any-return]
+
+    async def accounts(self) -> list[pb.Account]:
+        return list(self._read(list_accounts, pb.ListRequest(page_size=1000)).accounts)
+
+    async def lots(self, *, account: str = "", batch: str = "", state: str = "") -> list[pb.Lot]:
+        request = pb.ListLotsRequest(account=account, batch=batch, state=state, page_size=1000)
+        return list(self._read(list_lots, request).lots)
+
+    async def discrepancies(self, *, open_only: bool = True) -> list[pb.DiscrepancyInfo]:
+        request = pb.ListRequest(open_only=open_only, page_size=1000)
+        return list(self._read(list_discrepancies, request).discrepancies)
 
     async def registry_policy(self, registry: str) -> op.RegistryPolicy:
         return next(record.registry for record in self.world.records if record.id == f"registry:{registry}")

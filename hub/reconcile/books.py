@@ -1,0 +1,170 @@
+"""Both sides of a reconciliation as rows: the registry's books page by page, and the ledger's lots of linked accounts.
+
+A list that shrank, that disagrees with its own total, or that is not the registry's language is believed in nothing:
+an alarm, and no differences. Comparing is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol
+
+from adapters.contract import Holding, Holdings, Trouble, WrongShape
+from hub.reconcile.classes import ENDED_HERE, LIVE_HERE, LIVE_THERE
+from hub.reconcile.join import Row
+from hub.units import Numbering, read_numbering
+from keeling.v1 import ledger_pb2 as pb
+
+PAGES_MAX: Final = 1_000_000
+"""More pages than this are a list that does not end."""
+SHRINK_PERMILLE: Final = 100
+"""A list that lost more of its units than this, beyond what is explained by the ledger, is not believed."""
+
+Sides = dict[str, list[Row]]
+"""Rows by serial space."""
+
+
+class AlarmKind(StrEnum):
+    """Why nothing of a registry's list is believed."""
+
+    WRONG_SHAPE = "wrong shape"
+    UNREACHABLE = "unreachable"
+    TOTAL_DISAGREES = "total disagrees"
+    SHRANK = "registry shrank"
+    ENDLESS = "list does not end"
+
+
+class Alarm(NamedTuple):
+    """No comparison was made."""
+
+    kind: AlarmKind
+    detail: str
+
+
+class Books(NamedTuple):
+    """A registry's list, whole and counted."""
+
+    rows: Sides
+    units: int
+    live_units: int
+    as_of_ms: int
+    pages: int
+
+
+class Snapshots(Protocol):
+    """What of an adapter is needed."""
+
+    async def snapshot(self, page: str = "") -> Holdings | Trouble: ...
+
+
+class Lister(Protocol):
+    """What of a ledger client is needed."""
+
+    async def accounts(self) -> list[pb.Account]: ...
+
+    async def lots(self, *, account: str = "", batch: str = "", state: str = "") -> list[pb.Lot]: ...
+
+    async def batch(self, batch: str) -> pb.Batch: ...
+
+
+async def read_books(adapter: Snapshots, names: Mapping[str, str]) -> Books | Alarm:
+    """All pages of a registry's list. `names`: our accounts here, by the registry's name of each."""
+    rows: Sides = {}
+    units = live = pages = 0
+    stated: int | None = None
+    as_of: int | None = None
+    page, seen = "", {""}
+    while True:
+        answer = await adapter.snapshot(page)
+        if not isinstance(answer, Holdings):
+            kind = AlarmKind.WRONG_SHAPE if isinstance(answer, WrongShape) else AlarmKind.UNREACHABLE
+            return Alarm(kind, f"{type(answer).__name__}: {answer.detail}"[:500])
+        pages += 1
+        for row in answer.rows:
+            units += row.serials.units
+            live += row.serials.units if row.state.value in LIVE_THERE else 0
+            rows.setdefault(row.serials.space, []).append(_convert_holding(row, names))
+        as_of = answer.as_of_ms if as_of is None else min(as_of, answer.as_of_ms)
+        stated = answer.stated_units if answer.stated_units is not None else stated
+        page = answer.next_page
+        if not page:
+            break
+        if page in seen or pages >= PAGES_MAX:
+            return Alarm(AlarmKind.ENDLESS, f"page {page!r} came twice, or more than {PAGES_MAX} pages")
+        seen.add(page)
+    if stated is not None and stated != units:
+        return Alarm(AlarmKind.TOTAL_DISAGREES, f"the registry says {stated} units in all and lists {units}")
+    return Books(rows, units, live, as_of or 0, pages)
+
+
+def _convert_holding(row: Holding, names: Mapping[str, str]) -> Row:
+    account = names.get(row.account, f"{row.account} at the registry" if row.account else "")
+    if not row.account and len(names) == 1:
+        account = next(iter(names.values()))
+    return Row(row.serials.first, row.serials.last, account, row.state.value, row.reference)
+
+
+class Lots(NamedTuple):
+    """The ledger's side: lots of the accounts linked to a registry."""
+
+    rows: Sides
+    names: dict[str, str]
+    """Accounts here by the registry's name."""
+    live_units: int
+    ended_units: int
+
+
+async def read_lots(ledger: Lister, registry: str) -> Lots:
+    """All lots of all accounts linked to the registry, by its numbers."""
+    names: dict[str, str] = {}
+    rows: Sides = {}
+    numberings: dict[str, Numbering | None] = {}
+    live = ended = 0
+    for account in await ledger.accounts():
+        if account.link.registry != registry:
+            continue
+        names[account.link.registry_account] = account.account
+        for lot in await ledger.lots(account=account.account):
+            numbering = await _find_numbering(ledger, numberings, lot.range.batch, registry)
+            if numbering is None:
+                continue
+            first = numbering.base + lot.range.first
+            held = lot.hold.hex() if any(lot.hold) else ""
+            row = Row(first, first + lot.range.units - 1, lot.account, lot.state, held)
+            rows.setdefault(numbering.space, []).append(row)
+            live += lot.range.units if lot.state in LIVE_HERE else 0
+            ended += lot.range.units if lot.state in ENDED_HERE else 0
+    return Lots(rows, names, live, ended)
+
+
+async def _find_numbering(
+    ledger: Lister, known: dict[str, Numbering | None], batch: str, registry: str
+) -> Numbering | None:
+    """How a batch of this registry counts; None: it is of another registry."""
+    if batch not in known:
+        found = await ledger.batch(batch)
+        known[batch] = read_numbering(found) if found.registry == registry else None
+    return known[batch]
+
+
+class Baseline(NamedTuple):
+    """What the run before saw: the registry's units, and the units that had ended here."""
+
+    units: int
+    ended_units: int
+
+
+def check_size(books: Books, lots: Lots, before: Baseline | None) -> Alarm | None:
+    """An alarm where the list lost more than the ledger explains; without a run before, fewer than are live here."""
+    if before is None:
+        expected, had = lots.live_units, f"the ledger has {lots.live_units} live units there"
+    else:
+        expected = before.units - max(lots.ended_units - before.ended_units, 0)
+        had = f"it listed {before.units} before"
+    shown = books.units
+    instructed = sum(r.last - r.first + 1 for rows in lots.rows.values() for r in rows if r.state == "INSTRUCTED")
+    lost = expected - instructed - shown
+    if lost * 1000 > max(expected, 1) * SHRINK_PERMILLE and lost > 0:
+        return Alarm(AlarmKind.SHRANK, f"the registry lists {shown} units now; {had}")
+    return None

@@ -1,0 +1,185 @@
+"""What a difference between registry and ledger is: one class for every unit, whatever way the rows are cut. Pure.
+
+Source: architecture §6.6 and §6 of the words; which states stand for each other follows the ledger's own rule for
+attestations. What is done about a class is in `hub.reconcile.rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from hub.reconcile.join import TWICE, Row, Segment, join, untangle
+
+
+class Kind(StrEnum):
+    """How registry and ledger differ on units."""
+
+    IN_FLIGHT = "in flight"
+    """Instructed, and not over: no break."""
+    LATE = "late"
+    """In flight for longer than was to be expected."""
+    MISSING_HERE = "missing here"
+    """The registry shows units in our account that no account of ours has here."""
+    MISSING_THERE = "missing there"
+    """The ledger has live units in a linked account whose registry does not show them."""
+    STATE = "state"
+    QUANTITY = "quantity"
+    """The registry's row has more units than are known here of it."""
+    OWNER = "owner"
+    """The units are in another account."""
+    OVERLAP = "overlap"
+    """The registry shows the same units more than once."""
+    TWIN = "twin"
+    """One side says that the tonne lives under another identity, the other does not."""
+
+
+ENDED_HERE: Final = frozenset({"RETIRED", "USED", "CANCELLED", "ENDED"})
+ENDED_THERE: Final = frozenset({"retired", "cancelled", "used", "ended"})
+ELSEWHERE_HERE: Final = frozenset({"CONVERTED", "IMMOBILISED"})
+LIVE_HERE: Final = frozenset({"FREE", "HELD", "INSTRUCTED", "BUFFER", "PENDING", "IMMOBILISED"})
+LIVE_THERE: Final = frozenset({"active", "blocked", "pending", "buffer"})
+INSTRUCTED: Final = "INSTRUCTED"
+AGREED: Final = frozenset(
+    {("active", "FREE"), ("active", "HELD"), ("blocked", "HELD"), ("pending", "PENDING"), ("buffer", "BUFFER")}
+    | {(there, here) for there in ENDED_THERE for here in ENDED_HERE}
+    | {("converted", "CONVERTED"), ("cancelled", "CONVERTED"), ("ended", "CONVERTED")}
+    | {(there, "IMMOBILISED") for there in ("active", "blocked", "cancelled", "ended", "converted")}
+)
+"""Pairs of states (registry's, ledger's) that say the same. INSTRUCTED agrees with nothing: it is in flight."""
+
+
+class Difference(NamedTuple):
+    """Units of one class. `confirms`: the registry has done what the hold asked for, and it is not recorded yet."""
+
+    space: str
+    first: int
+    last: int
+    kind: Kind
+    there: Row | None
+    here: Row | None
+    confirms: bool = False
+    why: str = ""
+    since_ms: int = 0
+    """Since when it is so, as far as is known; 0: not known."""
+
+    @property
+    def units(self) -> int:
+        return self.last - self.first + 1
+
+
+class Compared(NamedTuple):
+    """Every unit of both sides, in exactly one of these."""
+
+    agreed_units: int
+    ended_units: int
+    """Ended here, and not listed there any more: many registries list only what is live."""
+    others_units: int
+    """In accounts that are not ours, and on no account of ours here."""
+    differences: list[Difference]
+
+
+def compare(there: Mapping[str, Iterable[Row]], here: Mapping[str, Iterable[Row]], ours: frozenset[str]) -> Compared:
+    """Compare by serial space. `ours`: the accounts that are linked; rows of the registry's carry their names."""
+    agreed = ended = others = 0
+    differences: list[Difference] = []
+    for space in sorted({*there, *here}):
+        theirs = untangle(there.get(space, ()))
+        joined = join(theirs, untangle(here.get(space, ())), AGREED)
+        agreed += joined.agreed_units
+        partly = _find_partly_known(theirs, joined.segments)
+        for segment in joined.segments:
+            kind = classify(segment.there, segment.here, ours)
+            if kind is not None:
+                if kind is Kind.MISSING_HERE and segment.there is not None and segment.there[:2] in partly:
+                    kind = Kind.QUANTITY
+                differences.append(_describe(space, segment, kind))
+            elif segment.there is None:
+                ended += segment.units
+            else:
+                others += segment.units
+    return Compared(agreed, ended, others, differences)
+
+
+def _find_partly_known(theirs: Iterable[Row], segments: Iterable[Segment]) -> set[tuple[int, int]]:
+    """The registry's rows of which some units are on the ledger and some are not."""
+    missing: dict[tuple[int, int], int] = {}
+    for segment in segments:
+        if segment.there is not None and segment.here is None:
+            key = segment.there[0], segment.there[1]
+            missing[key] = missing.get(key, 0) + segment.units
+    if not missing:
+        return set()
+    return {(row[0], row[1]) for row in theirs if 0 < missing.get((row[0], row[1]), 0) < row[1] - row[0] + 1}
+
+
+def classify(there: Row | None, here: Row | None, ours: frozenset[str]) -> Kind | None:
+    """The class of units on which the sides do not agree; None: nothing is wrong with them."""
+    if there is None:
+        live = here is not None and here.state in LIVE_HERE
+        if here is not None and here.state == INSTRUCTED:
+            return Kind.IN_FLIGHT
+        return Kind.MISSING_THERE if live else None
+    if there.state == TWICE:
+        return Kind.OVERLAP
+    if here is None:
+        if there.account not in ours:
+            return None
+        return Kind.MISSING_HERE
+    if here.state == INSTRUCTED:
+        return Kind.IN_FLIGHT if _is_step(there, here) else Kind.OWNER
+    if here.state in ELSEWHERE_HERE and (there.state, here.state) not in AGREED:
+        return Kind.TWIN
+    if there.state == "converted" and here.state != "CONVERTED":
+        return Kind.TWIN
+    if (there.state, here.state) not in AGREED:
+        return Kind.STATE
+    return Kind.OWNER
+
+
+def _is_step(there: Row, here: Row) -> bool:
+    """Whether this can be how the registry shows units it was told to move or end: still there, gone, or ended."""
+    return there.account == here.account or there.state not in LIVE_THERE or not there.account
+
+
+def _describe(space: str, segment: Segment, kind: Kind) -> Difference:
+    there, here = segment.there, segment.here
+    confirms = kind is Kind.IN_FLIGHT and there is not None and there.state in ENDED_THERE
+    return Difference(space, segment.first, segment.last, kind, there, here, confirms)
+
+
+def explain_other_serials(differences: Iterable[Difference]) -> list[Difference]:
+    """Where the registry chooses the serials: units that ended there while ours stand for them, told as in flight.
+
+    Of each account at most as many units as are instructed and still live there; the rest stays a difference of state.
+    """
+    found = sorted(differences, key=lambda each: (each.space, each.first))
+    waiting: dict[str, list[tuple[int, str]]] = {}
+    for each in found:
+        if each.kind is Kind.IN_FLIGHT and not each.confirms and each.here is not None and each.there is not None:
+            waiting.setdefault(each.here.account, []).append((each.units, each.here.reference))
+    told: list[Difference] = []
+    for each in found:
+        rest: Difference | None = each
+        here, there = each.here, each.there
+        if each.kind is Kind.STATE and here is not None and there is not None and here.state == "FREE":
+            left = waiting.get(here.account, []) if there.state in ENDED_THERE else []
+            while left and rest is not None:
+                part, rest = _use_up(rest, here, left)
+                told.append(part)
+        if rest is not None:
+            told.append(rest)
+    return told
+
+
+def _use_up(each: Difference, here: Row, waiting: list[tuple[int, str]]) -> tuple[Difference, Difference | None]:
+    """The part of a difference that stands for units of the last waiting hold, and what is left of it."""
+    units, hold = waiting.pop()
+    taken = min(units, each.units)
+    if taken < units:
+        waiting.append((units - taken, hold))
+    why = "the registry may have used these serials for what it was told to do with others"
+    said = here._replace(reference=hold)
+    part = each._replace(last=each.first + taken - 1, kind=Kind.IN_FLIGHT, here=said, confirms=True, why=why)
+    return part, each._replace(first=each.first + taken) if taken < each.units else None

@@ -1,0 +1,166 @@
+"""A second look at every difference: the ledger as it is now, since when, and what explains it.
+
+Lists of many pages are not of one moment. What the ledger no longer shows is dropped, what it changed after the
+registry's books were read is told as in flight, and units of other accounts are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Protocol
+
+from hub.dispatch.memory import Pending
+from hub.ledger_client import LedgerRefusal, NotOnLedger
+from hub.reconcile.classes import AGREED, INSTRUCTED, LIVE_HERE, Difference, Kind, classify
+from hub.reconcile.join import TWICE, Row, join
+from keeling.units import unassigned_account
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+
+RESTRICTED_BY: Final = "reconciliation/"
+
+
+class Looker(Protocol):
+    """What of a ledger client is needed."""
+
+    async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse: ...
+
+    async def hold(self, hold: bytes) -> pb.HoldInfo: ...
+
+
+class Looked(NamedTuple):
+    """A difference as it is now; `range`: the units by their positions, None where no batch here has them."""
+
+    difference: Difference
+    range: op.Range | None
+    restricted: bool
+    """A reconciliation or an open discrepancy restricts them already."""
+
+
+class Surroundings(NamedTuple):
+    """What differences are explained by."""
+
+    registry: str
+    as_of_ms: int
+    """When the registry's books were read; what the ledger changed later cannot be in them."""
+    ours: frozenset[str]
+    backlog: Mapping[str, Pending]
+    """Pending instructions, by hold in hex."""
+
+
+class _Part(NamedTuple):
+    row: Row
+    range: op.Range
+    since_ms: int
+    restricted: bool
+
+
+async def look_again(ledger: Looker, found: Difference, around: Surroundings) -> tuple[list[Looked], int]:
+    """What is left of a difference, part by part, and how many of its units agree by now."""
+    parts = await _read_parts(ledger, found.space, found.first, found.last)
+    there = [] if found.there is None else [found.there._replace(first=found.first, last=found.last)]
+    by_first = {part.row.first: part for part in parts}
+    joined = join(there, sorted(part.row for part in parts), AGREED)
+    looked: list[Looked] = []
+    agreed = joined.agreed_units
+    for segment in joined.segments:
+        part = by_first.get(segment.here.first) if segment.here is not None else None
+        ranged = None
+        if part is not None:
+            skipped = segment.first - part.row.first
+            ranged = op.Range(batch=part.range.batch, first=part.range.first + skipped, units=segment.units)
+        if _is_of_other_serials(found) and segment.here is not None and segment.here.state != INSTRUCTED:
+            told: Difference | None = found._replace(first=segment.first, last=segment.last)
+        else:
+            told = _tell(found, segment.first, segment.last, segment.there, part, around)
+        if told is None:
+            agreed += segment.units
+            continue
+        told = told._replace(since_ms=part.since_ms if part is not None else 0)
+        told = await _explain(ledger, told, around)
+        looked.append(Looked(told, ranged, part is not None and part.restricted))
+    return looked, agreed
+
+
+def _is_of_other_serials(found: Difference) -> bool:
+    return found.confirms and found.here is not None and found.here.state != INSTRUCTED
+
+
+def _tell(
+    found: Difference, first: int, last: int, there: Row | None, part: _Part | None, around: Surroundings
+) -> Difference | None:
+    """The class of a part with the ledger as it is now; None: it is no difference any more."""
+    here = part.row if part is not None else None
+    if here is not None and here.account not in around.ours:
+        return _tell_foreign(found, first, last, there, here, around)
+    kind = classify(there, here, around.ours)
+    if kind is None:
+        return None
+    if kind is Kind.MISSING_HERE and found.kind is Kind.QUANTITY:
+        kind = Kind.QUANTITY
+    confirms = kind is Kind.IN_FLIGHT and found.confirms
+    told = Difference(found.space, first, last, kind, there, here, confirms, found.why)
+    if kind in (Kind.IN_FLIGHT, Kind.OVERLAP) or part is None:
+        return told
+    if 0 < around.as_of_ms < part.since_ms:
+        why = "the ledger changed after the registry's books were read"
+        return told._replace(kind=Kind.IN_FLIGHT, why=why)
+    return told
+
+
+def _tell_foreign(
+    found: Difference, first: int, last: int, there: Row | None, here: Row, around: Surroundings
+) -> Difference | None:
+    """Units that are in no linked account of ours here."""
+    if there is None:
+        return None
+    told = Difference(found.space, first, last, Kind.OWNER, there, here)
+    if there.state == TWICE:
+        return told._replace(kind=Kind.OVERLAP)
+    if here.account == unassigned_account(around.registry):
+        return told._replace(kind=Kind.MISSING_HERE, why="known here, and claimed by nobody")
+    return told
+
+
+async def _explain(ledger: Looker, told: Difference, around: Surroundings) -> Difference:
+    """Age and reason of what is in flight: from the backlog, or from the hold where another hub has it."""
+    hold = told.here.reference if told.here is not None else ""
+    if told.kind is not Kind.IN_FLIGHT or not hold:
+        return told
+    pending = around.backlog.get(hold)
+    if pending is not None:
+        kind = Kind.LATE if pending.late else Kind.IN_FLIGHT
+        return told._replace(kind=kind, since_ms=pending.since_ms, why=told.why or pending.alert or pending.why)
+    try:
+        info = await ledger.hold(bytes.fromhex(hold))
+    except NotOnLedger:
+        return told
+    return told._replace(since_ms=info.dispatched_ms, why=told.why or "another hub has the instruction")
+
+
+async def _read_parts(ledger: Looker, space: str, first: int, last: int) -> list[_Part]:
+    """The lots of a range, cut to it; halved where they are too many for one answer."""
+    try:
+        found = await ledger.find_lots(space, first, last)
+    except NotOnLedger:
+        return []
+    except LedgerRefusal as error:
+        if error.reason != "TOO_MANY_LOTS" or first == last:
+            raise
+        middle = (first + last) // 2
+        below = await _read_parts(ledger, space, first, middle)
+        return below + await _read_parts(ledger, space, middle + 1, last)
+    return [_cut(each, first, last) for each in found.lots]
+
+
+def _cut(found: pb.FoundLot, first: int, last: int) -> _Part:
+    lot = found.lot
+    low, high = max(int(lot.first_number), first), min(int(lot.last_number), last)
+    position = lot.range.first + low - int(lot.first_number)
+    hold = lot.hold.hex() if any(lot.hold) else ""
+    names = [mark.name for mark in found.marks if mark.kind == "RESTRICTION"]
+    restricted = any(name.startswith((RESTRICTED_BY, "discrepancy/")) for name in names)
+    since = found.custody[0].time_ms if found.custody else 0
+    row = Row(low, high, lot.account, lot.state, hold)
+    ranged = op.Range(batch=lot.range.batch, first=position, units=high - low + 1)
+    return _Part(row, ranged, since, restricted and lot.state in LIVE_HERE)
