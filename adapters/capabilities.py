@@ -59,6 +59,8 @@ class Action(StrEnum):
     ACCEPT = "accept"
     """Answer yes to what another account proposed under `Instruction.answers`."""
     DECLINE = "decline"
+    WITHDRAW = "withdraw"
+    """Take back what we proposed ourselves under `Instruction.answers`, while that is still possible."""
 
 
 class LookUp(StrEnum):

@@ -30,7 +30,7 @@ class Instruction(NamedTuple):
     lots: tuple[SerialRange, ...]
     to_account: str = ""
     answers: str = ""
-    """ACCEPT, DECLINE: the registry's reference of what is answered."""
+    """ACCEPT, DECLINE, WITHDRAW: the registry's reference of what is answered or taken back."""
     details: Mapping[str, str] = {}
     """Words for the registry and nobody else (`beneficiary`, `purpose`, …): never logged, never on the ledger."""
 
@@ -234,6 +234,8 @@ class Holdings(NamedTuple):
     next_page: str
     as_of_ms: int
     stated_units: int | None = None
+    unread: tuple[str, ...] = ()
+    """Rows left out because what they say cannot all be true, one line each: these units are not missing."""
 
 
 class Adapter(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from adapters import puro, verra
+from adapters import puro, uk_ets, unfccc, verra
 from adapters.contract import Adapter, Driver, Settings, System
 
 SYSTEMS: Final[Mapping[str, System]] = {
@@ -13,6 +13,8 @@ SYSTEMS: Final[Mapping[str, System]] = {
     for system in (
         puro.SYSTEM,
         verra.SYSTEM,
+        uk_ets.SYSTEM,
+        unfccc.SYSTEM,
     )
 }  # fmt: skip
 """By the registry's key, as in `Link.registry` on the ledger."""

@@ -31,7 +31,7 @@ _JSON: Final = ("application/json", "application/problem+json")
 
 
 class Reply(NamedTuple):
-    """An answer in the registry's language: status 2xx or 4xx, and JSON."""
+    """An answer in the registry's language: status 2xx or 4xx, and JSON; None where a good answer says nothing."""
 
     status: int
     json: Any
@@ -122,6 +122,8 @@ def _judge(
         return Unknown(f"{status}: {_excerpt(raw)}")
     if status // 100 not in (2, 4):
         return WrongShape(f"status {status}", raw)
+    if status // 100 == 2 and not raw:
+        return Reply(status, None, b"", dict(headers))
     if kind not in _JSON:
         return WrongShape(f"{status} with {kind or 'no content type'}: {_excerpt(raw)}", raw)
     try:
@@ -142,8 +144,9 @@ def parse_json(raw: bytes) -> Any:
 
 
 def format_json(value: Any) -> bytes:
-    """JSON of one spelling: sorted names, no spaces, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON of one spelling: sorted names, no spaces, UTF-8; half a surrogate pair stays the escape it came as."""
+    said = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return said.encode("utf-8", "backslashreplace")
 
 
 def parse_retry_after(text: str | None, date: str | None = None) -> int | None:

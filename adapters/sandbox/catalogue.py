@@ -8,6 +8,8 @@ from typing import Final
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.puro import PuroSandbox
 from adapters.sandbox.server import Sandbox
+from adapters.sandbox.uk_ets import UkEtsSandbox
+from adapters.sandbox.unfccc import UnfcccSandbox
 from adapters.sandbox.verra import VerraSandbox
 
 
@@ -23,8 +25,22 @@ def _verra(clock: SandboxClock) -> Sandbox:
     return sandbox
 
 
+def _uk_ets(clock: SandboxClock) -> Sandbox:
+    sandbox = UkEtsSandbox(clock)
+    sandbox.fill()
+    return sandbox
+
+
+def _unfccc(clock: SandboxClock) -> Sandbox:
+    sandbox = UnfcccSandbox(clock)
+    sandbox.fill()
+    return sandbox
+
+
 SANDBOXES: Final[Mapping[str, Callable[[SandboxClock], Sandbox]]] = {
     "puro": _puro,
     "verra": _verra,
+    "uk_ets": _uk_ets,
+    "unfccc": _unfccc,
 }
 """What makes a sandbox with units in it, on a given clock."""

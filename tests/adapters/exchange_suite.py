@@ -272,7 +272,7 @@ class ExchangeSuite:
             stand.sandbox.faults.add(Fault(FaultKind.OTHER_SERIALS, "DESK"))
             found = await instruct_and_settle(stand)
             assert found.done_units == 100
-            used = [row.serials for row in stand.sandbox.book.rows(stand.account) if row.reference == found.reference]
+            used = [row.serials for row in stand.sandbox.book.rows() if row.reference == found.reference]
             assert sorted((r.space, r.first, r.last) for r in found.done) == [(r.space, r.first, r.last) for r in used]
             assert len(found.done) == 2
 

@@ -19,6 +19,7 @@ from keeling.serials.labelled import CERCARBONO, OPAQUE, REGEN_BATCH, LabelSchem
 from keeling.serials.model import SERIAL_CHARS_MAX, NearMiss, SerialError, SerialFault, SerialRange
 from keeling.serials.puro import PURO, PURO_SHORT_V1, PURO_SHORT_V2
 from keeling.serials.scheme import Scheme
+from keeling.serials.uk_allowance import UKA
 from keeling.serials.verra import VERRA
 
 _ALL: Final[tuple[Scheme, ...]] = (
@@ -43,6 +44,7 @@ _ALL: Final[tuple[Scheme, ...]] = (
     ITMO,
     ITMO_UNDP,
     A64ER,
+    UKA,
     OPAQUE,
 )
 
