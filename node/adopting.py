@@ -99,7 +99,7 @@ class Adopting(Settling):
         layer = None
         if entry is not None:
             layer = self._execute(work, entry, block.entry, Place(header.epoch, header.position))
-            if layer is None:
+            if layer is None and not fetch.certified:
                 self._feed(work, ev.Suspended(ev.Reason.POISON))
                 return
         if layer is not None and layer.candidate == candidate:

@@ -204,6 +204,27 @@ def test_a_node_with_a_wrong_state_stops_and_says_where() -> None:
     net.run(scenario())
 
 
+def test_a_node_whose_state_breaks_execution_of_what_others_certified_stops_too() -> None:
+    net = Consortium()
+
+    async def scenario() -> None:
+        await net.start()
+        await net.do("v0", 2)
+        await net.settled()
+        await net.stop("v3")
+        damaged = Batch()
+        damaged.put(Family.STATE, tables.ACCOUNT_NUMBERS.key("a-1"), b"no number")
+        net.stores["v3"].commit(damaged)
+        await net.start("v3")
+        await net.hand_in("v0", net.submission("v0", op.OpenAccount(account="a-1", owner="v0")))
+        await net.until(lambda: net.nodes["v3"].chain.outlook.health.stopped is Reason.DIVERGED)
+        await net.do("v0")
+        assert (net.nodes["v3"].height, len(net.blocks("v0"))) == (2, 4)
+        await net.stop()
+
+    net.run(scenario())
+
+
 def test_a_flood_of_entries_stops_reading_and_closes_the_door_until_blocks_are_final() -> None:
     net = Consortium()
 
