@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
-from adapters import puro, uk_ets, unfccc, verra
+from adapters import cadt, puro, uk_ets, unfccc, verra
 from adapters.contract import Adapter, Driver, Settings, System
 
 SYSTEMS: Final[Mapping[str, System]] = {
     system.name: system
     for system in (
+        cadt.SYSTEM,
         puro.SYSTEM,
         verra.SYSTEM,
         uk_ets.SYSTEM,
@@ -20,12 +22,19 @@ SYSTEMS: Final[Mapping[str, System]] = {
 """By the registry's key, as in `Link.registry` on the ledger."""
 
 
+_LOOPBACK: Final = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/|$)", re.ASCII)
+"""This machine itself, where a node of one's own may listen without TLS."""
+
+
 class CannotOpenError(ValueError):
     """The system cannot be opened so: the text says which of what it needs is missing."""
 
 
 def open_system(name: str, driver: Driver, settings: Settings) -> Adapter:
-    """Open an adapter; raises `CannotOpenError`. Live needs https and every credential; nothing is sent yet."""
+    """Open an adapter; raises `CannotOpenError`. Live needs https and every credential; nothing is sent yet.
+
+    Plain http is for a system on this machine that needs no credentials.
+    """
     system = SYSTEMS.get(name)
     if system is None:
         raise CannotOpenError(f"no system {name!r}; there are {', '.join(sorted(SYSTEMS))}")
@@ -39,6 +48,6 @@ def open_system(name: str, driver: Driver, settings: Settings) -> Adapter:
             missing.insert(0, "base_url")
         if missing:
             raise CannotOpenError(f"{name} live is refused: missing {', '.join(missing)}")
-        if not settings.base_url.startswith("https://"):
+        if not settings.base_url.startswith("https://") and (system.secrets or not _LOOPBACK.match(settings.base_url)):
             raise CannotOpenError(f"{name} live is refused: {settings.base_url!r} is not https")
     return system.open(driver, settings)

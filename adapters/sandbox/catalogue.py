@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from adapters.sandbox.cadt import CadtSandbox
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.puro import PuroSandbox
 from adapters.sandbox.server import Sandbox
@@ -37,7 +38,14 @@ def _unfccc(clock: SandboxClock) -> Sandbox:
     return sandbox
 
 
+def _cadt(clock: SandboxClock) -> Sandbox:
+    sandbox = CadtSandbox(clock)
+    sandbox.fill()
+    return sandbox
+
+
 SANDBOXES: Final[Mapping[str, Callable[[SandboxClock], Sandbox]]] = {
+    "cadt": _cadt,
     "puro": _puro,
     "verra": _verra,
     "uk_ets": _uk_ets,
