@@ -1,4 +1,4 @@
-"""`python -m bench [--quick] [--json]`: measure the machine, the node, its peer, audit and import, and print them.
+"""`python -m bench [--quick] [--json]`: measure the machine, node, network, peer, audit and import, and print them.
 
 Order matters: the peer runs between the two loads of the node, so that what is compared was measured in one minute.
 Everything lives in one temporary folder that is removed at the end; every process started is ended before that.
@@ -22,7 +22,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 from rich.console import Console
 
-from bench import audit, join, limits, node_figures, parse, peer, postgres
+from bench import audit, join, limits, network, node_figures, parse, peer, postgres, reconcile
 from bench.figures import Section, convert_sections, print_sections
 from bench.sizes import FULL, QUICK, Sizes
 
@@ -39,6 +39,8 @@ def run(root: Path, sizes: Sizes, console: Console) -> list[Section]:
     console.print("node, one signature per transaction ...")
     single_ledger = node_figures.open_ledger(root / "single", sizes.accounts)
     single = node_figures.measure_single(single_ledger, sizes)
+    console.print("network of four validators ...")
+    networks = network.measure_network(root / "networks", sizes, found)
     console.print("audit and import ...")
     id_bytes = node_figures.measure_id_bytes(single_ledger.folder.data)
     genesis = single_ledger.folder.genesis.read_bytes()
@@ -46,10 +48,12 @@ def run(root: Path, sizes: Sizes, console: Console) -> list[Section]:
     sections = [
         *node_figures.describe_together(together, found, compared.together if compared else None, id_bytes),
         node_figures.describe_single(single, found, compared.single if compared else None),
+        *networks,
         audited,
         parse.measure_parse(sizes.parse_rows),
         join.measure_join(root / "join", sizes.join_lots),
         *_measure_imports(root, sizes),
+        reconcile.measure_reconcile(sizes.join_lots),
     ]
     if compared:
         sections.append(peer.describe_peer(compared))

@@ -1,6 +1,8 @@
-"""A client in its own process: `python -m bench.client HOME CALLS IN_FLIGHT SECONDS_MAX`, figures as JSON on stdout.
+"""A client in its own process: `python -m bench.client HOME CALLS IN_FLIGHT SECONDS_MAX [PROFILE ...]`, figures as JSON
+on stdout.
 
-Sends calls that were signed before, so many at a time, and reads every receipt. A transaction that is not accepted ends
+Sends calls that were signed before, so many at a time, and reads every receipt; with several profiles each of those
+under way at a time has a node of its own, in turn. A transaction that is not accepted ends
 the run with its reason: a load of refusals would measure something else. How the calls were made is in `bench.ledger`.
 """
 
@@ -16,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,14 +48,26 @@ class Refused(Exception):
     """The node did not accept what it should have."""
 
 
-def send(home: Path, calls: Sequence[bytes], in_flight: int, seconds_max: float) -> Sent:
-    """Send the calls from a new process and wait for it. Raises `Refused` with what it said."""
+def send(home: Path, calls: Sequence[bytes], in_flight: int, seconds_max: float, profiles: Sequence[str] = ()) -> Sent:
+    """Send the calls from a new process and wait for it; to the default profile if none is named.
+
+    Raises `Refused` with what it said.
+    """
     path = home / f"calls-{time.monotonic_ns()}"
     with path.open("wb") as file:
         for call in calls:
             file.write(len(call).to_bytes(4, "big") + call)
     try:
-        command = [sys.executable, "-m", "bench.client", str(home), str(path), str(in_flight), str(seconds_max)]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.client",
+            str(home),
+            str(path),
+            str(in_flight),
+            str(seconds_max),
+            *profiles,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds_max + 120)
     finally:
         path.unlink()
@@ -65,8 +80,7 @@ def send(home: Path, calls: Sequence[bytes], in_flight: int, seconds_max: float)
 class _Sender:
     """Shared by the sending threads; `calls` and what is counted are guarded by the lock."""
 
-    def __init__(self, submit: Any, calls: Iterator[bytes], until: float) -> None:
-        self._submit = submit
+    def __init__(self, calls: Iterator[bytes], until: float) -> None:
         self._calls = calls
         self._until = until
         self._lock = threading.Lock()
@@ -74,11 +88,11 @@ class _Sender:
         self.transactions = 0
         self.failure: BaseException | None = None
 
-    def run(self) -> None:
+    def run(self, submit: Any) -> None:
         try:
             while (call := self._next()) is not None:
                 started = time.perf_counter()
-                response = self._submit(call)
+                response = submit(call)
                 took = time.perf_counter() - started
                 _check(response)
                 with self._lock:
@@ -114,13 +128,17 @@ def main(arguments: Sequence[str]) -> int:
     import grpc
 
     home, path, in_flight, seconds_max = Path(arguments[0]), Path(arguments[1]), int(arguments[2]), float(arguments[3])
+    names: Sequence[str | None] = arguments[4:] or [None]
     calls = _read_calls(path)
-    with open_channel(open_destination(choose_profile(home))) as channel:
-        grpc.channel_ready_future(channel).result(timeout=CONNECT_S)
-        submit: Any = channel.unary_unary(SUBMIT, None, ledger_pb2.SubmitResponse.FromString)
+    with ExitStack() as stack:
+        submits: list[Any] = []
+        for name in names:
+            channel = stack.enter_context(open_channel(open_destination(choose_profile(home, name))))
+            grpc.channel_ready_future(channel).result(timeout=CONNECT_S)
+            submits.append(channel.unary_unary(SUBMIT, None, ledger_pb2.SubmitResponse.FromString))
         started, cpu = time.perf_counter(), time.process_time()
-        sender = _Sender(submit, iter(calls), started + seconds_max)
-        threads = [threading.Thread(target=sender.run) for _ in range(in_flight)]
+        sender = _Sender(iter(calls), started + seconds_max)
+        threads = [threading.Thread(target=sender.run, args=(submits[i % len(submits)],)) for i in range(in_flight)]
         for thread in threads:
             thread.start()
         for thread in threads:

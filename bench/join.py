@@ -85,12 +85,12 @@ def make_genesis() -> Genesis:
     )
 
 
-def write_lots(store: RocksStore, lots: int) -> None:
+def write_lots(store: RocksStore, lots: int, first_batch: int = 1) -> None:
     """Lots of ten units in one account, as rows of the state: by batch and position, and by account."""
 
     def rows() -> Iterator[tuple[bytes, bytes]]:
         for number in range(lots):
-            batch, first = 1 + number // 5_000, number % 5_000 * 10
+            batch, first = first_batch + number // 5_000, number % 5_000 * 10
             yield t.LOTS.whole_key(batch, first), t.LOTS.value.encode(Lot(10, 1, 2, 1, number % 500, NO_HOLD))
             yield t.HOLDINGS.whole_key(1, 2, batch, first), t.HOLDINGS.value.encode(Holding(10, 1, number % 500))
 

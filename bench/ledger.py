@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -32,21 +33,19 @@ from network.profiles import profile_of, save_profile
 ORIGIN: Final = "bench.example/ledger"
 REGISTRY: Final = "natreg"
 GROUPS: Final = tuple(f"group{i}" for i in range(8))
+PROGRAMME: Final = "NATIONAL"
+"""Of the records a network begins with (`network.standard_records`)."""
 PER_CALL: Final = 500
 UNITS_EACH: Final = 10_000_000
 PURPOSES: Final = int(Purpose.SUBMIT | Purpose.APPROVE)
 
 
-class Person:
+class Person(NamedTuple):
     """Somebody who signs for a participant."""
 
-    def __init__(self, participant: str) -> None:
-        self.participant = participant
-        self._seed = hashlib.sha256(f"bench/{participant}".encode()).digest()
-        self.key = ed25519.public_key(self._seed)
-
-    def sign(self, message: bytes) -> bytes:
-        return ed25519.sign(self._seed, message)
+    participant: str
+    key: bytes
+    sign: Callable[[bytes], bytes]
 
 
 class Load(NamedTuple):
@@ -57,51 +56,25 @@ class Load(NamedTuple):
     transaction_bytes: int
 
 
-class Ledger:
-    """A node folder with its genesis, and everybody's keys. `accounts` is how many each group has."""
+class Market:
+    """Everybody's keys and what they sign. `accounts` is how many each group has, `home` where the profiles are."""
 
-    def __init__(self, root: Path, port: int, accounts: int, seed: int = 1) -> None:
+    def __init__(self, home: Path, network: bytes, people: Mapping[str, Person], accounts: int, seed: int = 1) -> None:
+        self.home = home
+        self.network = network
+        self.people = people
         self.accounts = accounts
-        self.people = {name: Person(name) for name in (REGISTRY, *GROUPS)}
         self._random = random.Random(seed)
-        self.folder = NodeFolder(root / "node")
-        identity = create_node_folder(
-            self.folder.root,
-            origin=ORIGIN,
-            participant=REGISTRY,
-            genesis=self._genesis,
-            now=datetime.now(UTC),
-            listen=f"127.0.0.1:{port}",
-            metrics="",
-        )
-        self.home = root / "home"
-        save_profile(self.home, "bench", profile_of(self.folder, identity))
-        self.network = hashlib.sha256(self.folder.genesis.read_bytes()).digest()
-
-    def _genesis(self, identity: NodeIdentity) -> bytes:
-        def founder(name: str, roles: Sequence[str]) -> Founder:
-            return Founder(name, name, tuple(roles), (KeyGrant(self.people[name].key, "operator", PURPOSES),))
-
-        founders = [founder(REGISTRY, ["registry"]), *(founder(name, ["group"]) for name in GROUPS)]
-        log = NoteKey(ORIGIN, KeyType.PLAIN, identity.keys[Role.LOG])
-        cosigner = NoteKey(f"{ORIGIN}/{REGISTRY}", KeyType.COSIGNATURE, identity.keys[Role.COSIGNER])
-        policy = Policy(ORIGIN, (PolicyValidator(REGISTRY, log, cosigner, identity.keys[Role.VOTE]),))
-        programme = op.Programme(
-            registry=REGISTRY, native=True, grain="T_CO2E", scheme="opaque", transfer_rule=op.Programme.FREE
-        )
-        record = op.SetRecord(id="national", version=1, source="bench", programme=programme)
-        validators = [Validator(REGISTRY, identity.keys[Role.ENTRY])]
-        return format_genesis(ORIGIN, _now_ms(), format_policy(policy), founders, validators, [record])
 
     def make_opening(self) -> list[bytes]:
         """Calls that open the accounts, issue a batch to each group, and spread it. In this order, one at a time."""
-        project = op.RegisterProject(project="p", programme="national", name="P")
+        project = op.RegisterProject(project="p", programme=PROGRAMME, name="P")
         calls = [self._call(REGISTRY, [op.Operation(register_project=project)])]
         for group in GROUPS:
             names = [account_name(group, i) for i in range(self.accounts)]
             opened = [op.Operation(open_account=op.OpenAccount(account=name, owner=group)) for name in names]
             calls += [self._call(group, part) for part in _in_parts(opened, PER_CALL)]
-            issue = op.Issue(batch=group, project="p", programme="national", space=group, first_number="1")
+            issue = op.Issue(batch=group, project="p", programme=PROGRAMME, space=group, first_number="1")
             issue.units, issue.extent, issue.account = UNITS_EACH * self.accounts, op.Issue.EXACT, names[0]
             calls.append(self._call(REGISTRY, [op.Operation(issue=issue)]))
             spread = [_transfer(group, names[0], name, UNITS_EACH) for name in names[1:]]
@@ -150,6 +123,54 @@ class Ledger:
 
     def _call(self, by: str, operations: Sequence[op.Operation]) -> bytes:
         return _request([self._submission(by, [self._transaction(by, item) for item in operations])])
+
+
+class Ledger(Market):
+    """A market on one validator: a node folder with its genesis."""
+
+    def __init__(self, root: Path, port: int, accounts: int) -> None:
+        people = {name: make_person(name) for name in (REGISTRY, *GROUPS)}
+        self.folder = NodeFolder(root / "node")
+        identity = create_node_folder(
+            self.folder.root,
+            origin=ORIGIN,
+            participant=REGISTRY,
+            genesis=lambda identity: _format_genesis(identity, people),
+            now=datetime.now(UTC),
+            listen=f"127.0.0.1:{port}",
+            metrics="",
+        )
+        home = root / "home"
+        save_profile(home, "bench", profile_of(self.folder, identity))
+        super().__init__(home, hashlib.sha256(self.folder.genesis.read_bytes()).digest(), people, accounts)
+
+
+def make_person(participant: str) -> Person:
+    """Somebody whose key is not secret."""
+    seed = hashlib.sha256(f"bench/{participant}".encode()).digest()
+    return Person(participant, ed25519.public_key(seed), partial(ed25519.sign, seed))
+
+
+def make_founder(person: Person, roles: Sequence[str]) -> Founder:
+    """Their participant."""
+    grant = KeyGrant(person.key, "operator", PURPOSES)
+    return Founder(person.participant, person.participant, tuple(roles), (grant,))
+
+
+def _format_genesis(identity: NodeIdentity, people: Mapping[str, Person]) -> bytes:
+    log = NoteKey(ORIGIN, KeyType.PLAIN, identity.keys[Role.LOG])
+    cosigner = NoteKey(f"{ORIGIN}/{REGISTRY}", KeyType.COSIGNATURE, identity.keys[Role.COSIGNER])
+    policy = Policy(ORIGIN, (PolicyValidator(REGISTRY, log, cosigner, identity.keys[Role.VOTE]),))
+    founders = [
+        make_founder(people[REGISTRY], ["registry"]),
+        *(make_founder(people[name], ["group"]) for name in GROUPS),
+    ]
+    programme = op.Programme(
+        registry=REGISTRY, native=True, grain="T_CO2E", scheme="opaque", transfer_rule=op.Programme.FREE
+    )
+    record = op.SetRecord(id=PROGRAMME, version=1, source="bench", programme=programme)
+    validators = [Validator(REGISTRY, identity.keys[Role.ENTRY])]
+    return format_genesis(ORIGIN, _now_ms(), format_policy(policy), founders, validators, [record])
 
 
 def account_name(group: str, number: int) -> str:

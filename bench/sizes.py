@@ -23,6 +23,10 @@ class Sizes(NamedTuple):
     """Calls of 500 submissions with one transaction and one signature each."""
     light: int
     """Transactions one at a time."""
+    network_calls: int
+    """Calls of 500 transactions under one signature to four validators."""
+    network_single: int
+    """Calls of 500 submissions with one transaction and one signature each to four validators."""
     peer_commits: int
     """Commits of 500 rows in the peer."""
     peer_single: int
@@ -35,5 +39,5 @@ class Sizes(NamedTuple):
     """The longest one load may take."""
 
 
-QUICK: Final = Sizes(0.2, 20, 12, 120, 8, 60, 12, 200, 5_000, 50_000, 20.0)
-FULL: Final = Sizes(1.0, 125, 100, 1_000, 60, 400, 100, 2_000, 50_000, 1_000_000, 120.0)
+QUICK: Final = Sizes(0.2, 20, 12, 120, 8, 60, 16, 8, 12, 200, 5_000, 50_000, 20.0)
+FULL: Final = Sizes(1.0, 125, 100, 1_000, 60, 400, 80, 40, 100, 2_000, 50_000, 1_000_000, 120.0)
