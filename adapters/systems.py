@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from adapters import cadt, puro, uk_ets, unfccc, verra
+from adapters import cadt, national_62, puro, uk_ets, unfccc, verra
 from adapters.contract import Adapter, Driver, Settings, System
 
 SYSTEMS: Final[Mapping[str, System]] = {
@@ -17,6 +17,7 @@ SYSTEMS: Final[Mapping[str, System]] = {
         verra.SYSTEM,
         uk_ets.SYSTEM,
         unfccc.SYSTEM,
+        national_62.SYSTEM,
     )
 }  # fmt: skip
 """By the registry's key, as in `Link.registry` on the ledger."""

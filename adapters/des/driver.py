@@ -21,6 +21,7 @@ from adapters.contract import (
     Settings,
     Trouble,
     Unauthorised,
+    Unknown,
     UnsendableError,
     WrongShape,
 )
@@ -104,32 +105,22 @@ class ExchangeAdapter:
     async def instruct(self, instruction: Instruction) -> Answer:
         body = self.compose(instruction)
         path = "/exchange/acceptNotification" if instruction.action in _ANSWERS else "/exchange/acceptProposal"
-        try:
-            headers = {HEADER: sign(body, read_signing_key(self._settings.secret("signing-key")))}
-            read_public_key(self._settings.secret("their-key"))
-        except KeyTextError as error:
-            return Unauthorised(f"nothing was sent: {error}")
-        reply = await self._line.write(path, body, headers=headers)
-        if not isinstance(reply, Reply):
+        reply = await self.write_message(path, body)
+        if not isinstance(reply, Opened):
             return reply
-        opened = self._open(reply)
-        if isinstance(opened, WrongShape):
-            return opened
         try:
-            if not reply.good and opened.get("resultIdentifier") != 0:
-                raise ShapeError(f"status {reply.status} without a reason")
-            return messages.read_acknowledgement(opened, instruction, _keep(reply.json))
+            return messages.read_acknowledgement(reply.message, instruction, _keep(reply.envelope))
         except ShapeError as error:
-            return WrongShape(str(error), reply.body)
+            return WrongShape(str(error), _keep(reply.envelope))
 
     async def ask(self, question: Question) -> Found:
         instruction = question.instruction
         answers = instruction.action in _ANSWERS
         identifier = instruction.answers if answers else instruction.key
-        asked = {"identifier": identifier} if answers else {"initiator": self._ours, "identifier": identifier}
+        asked = {"identifier": identifier} if answers else {"initiator": self.ours, "identifier": identifier}
         evidence: list[Any] = []
         for filters in (*({"reference": each} for each in question.references), asked):
-            reply = await self._read("/exchange/transactions", filters)
+            reply = await self.read_message("/exchange/transactions", filters)
             if not isinstance(reply, Opened):
                 return reply
             message, envelope = reply
@@ -148,7 +139,7 @@ class ExchangeAdapter:
     async def changes(self, cursor: str) -> Changes | Trouble:
         """Cursor: the number of the last event that was read. Every event is signed by itself."""
         after = cursor if cursor.isascii() and cursor.isdigit() else "0"
-        reply = await self._read("/exchange/events", {"after": after, "limit": str(_PAGE)})
+        reply = await self.read_message("/exchange/events", {"after": after, "limit": str(_PAGE)})
         if not isinstance(reply, Opened):
             return reply
         message, envelope = reply
@@ -167,7 +158,7 @@ class ExchangeAdapter:
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         offset = int(page) if page.isascii() and page.isdigit() else 0
-        reply = await self._read("/exchange/unitBlocks", {"offset": str(offset), "limit": str(_PAGE)})
+        reply = await self.read_message("/exchange/unitBlocks", {"offset": str(offset), "limit": str(_PAGE)})
         if not isinstance(reply, Opened):
             return reply
         message, envelope = reply
@@ -198,8 +189,26 @@ class ExchangeAdapter:
         await self._line.close()
 
     @property
-    def _ours(self) -> str:
+    def ours(self) -> str:
+        """The registry code by which the other side knows the ledger."""
         return self._settings.secret("registry-code")
+
+    async def write_message(self, path: str, body: bytes) -> Opened | Trouble | Unknown:
+        """Send a signed message once; what comes back is signed, and if it is a no, says so."""
+        try:
+            headers = {HEADER: sign(body, read_signing_key(self._settings.secret("signing-key")))}
+            read_public_key(self._settings.secret("their-key"))
+        except KeyTextError as error:
+            return Unauthorised(f"nothing was sent: {error}")
+        reply = await self._line.write(path, body, headers=headers)
+        if not isinstance(reply, Reply):
+            return reply
+        opened = self._open(reply)
+        if isinstance(opened, WrongShape):
+            return opened
+        if not reply.good and opened.get("resultIdentifier") != 0:
+            return WrongShape(f"status {reply.status} without a reason", reply.body)
+        return Opened(opened, reply.json)
 
     def _read_event(self, envelope: Any) -> Change:
         message = unseal(envelope, read_public_key(self._settings.secret("their-key")))
@@ -211,9 +220,9 @@ class ExchangeAdapter:
         except (SignatureError, KeyTextError) as error:
             return WrongShape(f"status {reply.status}: {error}", reply.body)
 
-    async def _read(self, path: str, asked: Mapping[str, str]) -> Opened | Trouble:
-        """The message and its envelope. The signature of a question is over its path and query."""
-        params = {"from": self._ours, **asked}
+    async def read_message(self, path: str, asked: Mapping[str, str]) -> Opened | Trouble:
+        """Ask something; the signature of a question is over its path and query."""
+        params = {"from": self.ours, **asked}
         try:
             signature = sign(format_question(path, params), read_signing_key(self._settings.secret("signing-key")))
             read_public_key(self._settings.secret("their-key"))

@@ -69,7 +69,7 @@ KINDS: Final[Mapping[str, ChangeKind]] = {
     "Internal transfer": ChangeKind.TRANSFERRED,
     "First transfer": ChangeKind.TRANSFERRED,
     "Transfer": ChangeKind.TRANSFERRED,
-    "Acquisition": ChangeKind.ISSUED,
+    "Acquisition": ChangeKind.TRANSFERRED,
     "Use": ChangeKind.USED,
     "Retirement": ChangeKind.RETIRED,
     "Cancellation": ChangeKind.CANCELLED,

@@ -7,6 +7,7 @@ from typing import Final
 
 from adapters.sandbox.cadt import CadtSandbox
 from adapters.sandbox.clock import SandboxClock
+from adapters.sandbox.national_62 import NationalSandbox
 from adapters.sandbox.puro import PuroSandbox
 from adapters.sandbox.server import Sandbox
 from adapters.sandbox.uk_ets import UkEtsSandbox
@@ -44,11 +45,18 @@ def _cadt(clock: SandboxClock) -> Sandbox:
     return sandbox
 
 
+def _national_62(clock: SandboxClock) -> Sandbox:
+    sandbox = NationalSandbox(clock)
+    sandbox.fill()
+    return sandbox
+
+
 SANDBOXES: Final[Mapping[str, Callable[[SandboxClock], Sandbox]]] = {
     "cadt": _cadt,
     "puro": _puro,
     "verra": _verra,
     "uk_ets": _uk_ets,
     "unfccc": _unfccc,
+    "national_62": _national_62,
 }
 """What makes a sandbox with units in it, on a given clock."""

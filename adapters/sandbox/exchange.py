@@ -9,9 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -33,6 +31,7 @@ from adapters.des.signing import (
 from adapters.sandbox.book import BookRefusal, Entry
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.desk import Order, OrderStatus
+from adapters.sandbox.exchange_values import Acquirer, Fact, MessageRefusal, print_instant, read_place
 from adapters.sandbox.server import Sandbox
 from adapters.web import parse_json
 from keeling.serials import SerialRange, print_range
@@ -48,30 +47,6 @@ _ACTIONS: Final = {
     TransactionType.INTERNAL_TRANSFER: Action.TRANSFER,
     TransactionType.CANCELLATION: Action.CANCEL,
 }
-
-
-class Acquirer(StrEnum):
-    """What the registry on the other side does with transfers to it."""
-
-    ACCEPTS = "accepts"
-    REJECTS = "rejects"
-    SILENT = "silent"
-
-
-class MessageRefusal(ValueError):
-    """The message is not taken; `code` says why. The numbers are ours: those of the standards were not found."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code: Final = code
-
-
-class Fact(NamedTuple):
-    """What an event of the books is called in the log; one event may be several facts."""
-
-    event: str
-    serials: SerialRange
-    facts: dict[str, str]
 
 
 class ExchangeSandbox(Sandbox):
@@ -199,14 +174,16 @@ class ExchangeSandbox(Sandbox):
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/exchange/acceptProposal", self._hear(self._accept_proposal)),
-            web.post("/exchange/acceptNotification", self._hear(self._accept_notification)),
-            web.get("/exchange/transactions", self._hear(self._list_transactions)),
-            web.get("/exchange/events", self._hear(self._list_events)),
-            web.get("/exchange/unitBlocks", self._hear(self._list_blocks)),
+            web.post("/exchange/acceptProposal", self.hear(self._accept_proposal)),
+            web.post("/exchange/acceptNotification", self.hear(self._accept_notification)),
+            web.get("/exchange/transactions", self.hear(self._list_transactions)),
+            web.get("/exchange/events", self.hear(self._list_events)),
+            web.get("/exchange/unitBlocks", self.hear(self._list_blocks)),
         ]
 
-    def _hear(self, answer: Callable[[web.Request, Any], dict[str, Any]]) -> Callable[[web.Request], Any]:
+    def hear(self, answer: Callable[[web.Request, Any], dict[str, Any]]) -> Callable[[web.Request], Any]:
+        """A route: the message is heard if a known partner signed it; the answer is signed, also a no."""
+
         async def handle(request: web.Request) -> web.Response:
             raw = await request.read()
             asked = {str(name): str(value) for name, value in request.query.items()}
@@ -226,7 +203,7 @@ class ExchangeSandbox(Sandbox):
         return handle
 
     def _accept_proposal(self, _request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
-        self._check_versions(body)
+        self.check_versions(body)
         sender, fingerprint = str(body["from"]), hashlib.sha256(repr(body).encode()).digest()
         proposed = body.get("proposedTransaction") or {}
         try:
@@ -287,7 +264,7 @@ class ExchangeSandbox(Sandbox):
         return order
 
     def _accept_notification(self, _request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
-        self._check_versions(body)
+        self.check_versions(body)
         said = body.get("notification") or {}
         try:
             identifier, number = (
@@ -310,7 +287,8 @@ class ExchangeSandbox(Sandbox):
                 self._end(order, Status.REJECTED, "declined")
         return self._acknowledge(order)
 
-    def _check_versions(self, body: dict[str, Any]) -> None:
+    def check_versions(self, body: dict[str, Any]) -> None:
+        """Refuse a message of another version, or to somebody else."""
         if (body.get("majorVersion"), body.get("minorVersion")) != (messages.MAJOR_VERSION, messages.MINOR_VERSION):
             raise MessageRefusal(1002, f"version {messages.MAJOR_VERSION}.{messages.MINOR_VERSION} is spoken here")
         if body.get("to") != self.code:
@@ -374,7 +352,7 @@ class ExchangeSandbox(Sandbox):
 
     def _list_events(self, _request: web.Request, asked: dict[str, str]) -> dict[str, Any]:
         self._log_entries()
-        after, limit = _read_place(asked, "after")
+        after, limit = read_place(asked, "after")
         rows = self.log[after : after + limit]
         return {
             "events": [seal(event, self.key) for event in rows],
@@ -385,7 +363,7 @@ class ExchangeSandbox(Sandbox):
         }
 
     def _list_blocks(self, _request: web.Request, asked: dict[str, str]) -> dict[str, Any]:
-        offset, limit = _read_place(asked, "offset")
+        offset, limit = read_place(asked, "offset")
         rows = self.book.rows()
         shown = [
             format_block(row.serials)
@@ -399,16 +377,3 @@ class ExchangeSandbox(Sandbox):
             "totalUnits": sum(row.serials.units for row in rows),
             "systemTime": print_instant(self.clock.now_ms),
         }
-
-
-def _read_place(asked: dict[str, str], name: str) -> tuple[int, int]:
-    try:
-        return max(0, int(asked.get(name, "0"))), min(200, max(1, int(asked.get("limit", "200"))))
-    except ValueError as error:
-        raise MessageRefusal(2003, f"{name} and limit are numbers") from error
-
-
-def print_instant(at_ms: int) -> str:
-    """An instant in UTC with milliseconds, as the reporting tables write it."""
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
