@@ -1,18 +1,22 @@
-"""`keeling node backup|restore|rebuild|prune|snapshot`: copies of a node, and what is derived or forgotten.
+"""`keeling node backup|restore|rekey|rebuild|prune|snapshot`: copies of a node, and what is derived or forgotten.
 
 The work is the node's own; these hand over to it.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.command import works
 from cli.handing_over import hand_over
 from cli.output import Answer
+
+if TYPE_CHECKING:
+    from network.folders import NodeFolder
 
 app = typer.Typer()
 
@@ -55,10 +59,63 @@ def restore(
     restore_folder(backup, NodeFolder(folder), secrets)
     lines = [
         f"{folder} has the ledger of {backup} and the secrets of {secrets}",
-        "it will observe: have its vote key replaced (keeling participant replace) before it votes again",
+        f"it observes until it has a new vote key: keeling node rekey {folder}, and the others decide on its card",
         f"next: keeling node doctor {folder}; keeling node run {folder}",
     ]
     return Answer({"folder": str(folder), "votes": False}, lines)
+
+
+@works(app, "rekey")
+def rekey(
+    folder: _FOLDER,
+    part: Annotated[
+        list[str] | None,
+        typer.Option("--part", help="entry, vote, log, cosigner, submission, tls; may be repeated. Default: vote."),
+    ] = None,
+    use: Annotated[
+        bool, typer.Option("--use", help="Take the new keys into use. The node must not be running.")
+    ] = False,
+) -> Answer:
+    """Make new keys for a node beside those it has, and a card that shows them; with --use, put them in their place.
+
+    In between the ledger decides on the card: keeling key node CARD, or keeling participant replace ID --card CARD. A
+    new vote key begins a new vote journal, so a node that was restored votes again. A TLS key alone comes into use
+    under the running node.
+
+    \b
+    Example:
+      keeling node rekey acme --part vote
+      keeling key node acme/card-next.json
+      keeling node rekey acme --use
+    """
+    from network.cards import compute_card_digest
+    from network.folders import NodeFolder
+    from network.keys import read_passphrase
+    from network.rekeying import prepare_keys
+
+    if use:
+        _note_next(NodeFolder(folder))
+        hand_over("rekey", str(folder))
+    chosen = part or ["vote"]
+    card = prepare_keys(NodeFolder(folder), chosen, read_passphrase(), datetime.now(UTC))
+    digest = compute_card_digest(card.read_bytes())
+    lines = [
+        f"new keys wait in {folder}: {', '.join(chosen)}; those in use go on signing",
+        f"card {card}, digest {digest}",
+        f"next: keeling key node {card}; then, with the node stopped, keeling node rekey {folder} --use",
+    ]
+    return Answer({"folder": str(folder), "parts": chosen, "card": str(card), "digest": digest}, lines)
+
+
+def _note_next(folder: NodeFolder) -> None:
+    """Profiles know a node by its TLS key."""
+    from network.config import load_config
+    from network.keys import read_passphrase
+    from network.profiles import find_home, note_node_key, profile_of
+    from network.rekeying import describe_next
+
+    identity = describe_next(load_config(folder.config), read_passphrase())
+    note_node_key(find_home(), profile_of(folder, identity))
 
 
 @app.command("rebuild")

@@ -136,6 +136,17 @@ def save_profile(home: Path, name: str, profile: Profile) -> None:
     _write(home, profiles.default or name, {**profiles.by_name, name: profile})
 
 
+def note_node_key(home: Path, profile: Profile) -> None:
+    """The node of `profile` has another TLS key now: let the profiles that use its TLS files know it by that."""
+    profiles = load_profiles(home)
+    changed = {
+        name: known.model_copy(update={"node_key": profile.node_key}) if known.tls_key == profile.tls_key else known
+        for name, known in profiles.by_name.items()
+    }
+    if changed != profiles.by_name and profiles.default is not None:
+        _write(home, profiles.default, changed)
+
+
 def set_default_profile(home: Path, name: str) -> None:
     """Make `name` the profile that is used when none is named; raise `ProfileError` if there is none of that name."""
     choose_profile(home, name)

@@ -11,6 +11,7 @@ import os
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 import asyncio
+import contextlib
 import gc
 import signal
 import sys
@@ -30,13 +31,13 @@ from network.settings import ConfigError
 from node.arriving import join_from_peers
 from node.joining import JoinFailed
 from node.ledger import ChainError
-from node.operate import OperatorError, backup_folder, prune_folder, rebuild_folder
+from node.operate import OperatorError, backup_folder, may_run, prune_folder, rebuild_folder, take_new_keys
 from node.ordering.contract import OrderingError
 from node.server import Node, clock_ms
 from node.store.contract import StoreError
 
 USAGE = (
-    "usage: python -m node [backup | rebuild | prune | join | rehearse] FOLDER "
+    "usage: python -m node [backup | rebuild | prune | join | rekey | rehearse] FOLDER "
     "[TARGET | --dry-run | --never-signed | CLOCK]"
 )
 REFUSALS = (
@@ -132,6 +133,12 @@ def main(arguments: list[str]) -> int:
                 print(f"at the snapshot of height {arrived.height}; the node catches up the rest when it runs")
                 if not arrived.votes:
                     print("it will observe: its vote key may have signed before, have it replaced")
+            case ["rekey", folder]:
+                with (
+                    contextlib.nullcontext() if may_run(NodeFolder(Path(folder))) else locked(NodeFolder(Path(folder)))
+                ):
+                    parts = take_new_keys(NodeFolder(Path(folder)))
+                print(f"in use now: new keys for {', '.join(parts)}; destroy the old ones, which end in .old")
             case ["rehearse", folder, clock]:
                 with locked(NodeFolder(Path(folder))):
                     return asyncio.run(rehearse(NodeFolder(Path(folder)), Path(clock)))

@@ -1,4 +1,5 @@
-"""What an operator does to a node from its folder: back it up, running or not, rebuild its state, prune it.
+"""What an operator does to a node from its folder: back it up, running or not, rebuild its state, prune it, take
+new keys into use.
 
 A backup is a node folder without secrets: genesis, configuration and the ledger, but no keys and no vote journal. A
 node started on one (with its keys put back) observes; its vote key is replaced by governance (design §4.8).
@@ -19,9 +20,11 @@ from network.certificates import encode_public_key
 from network.config import NodeConfig, load_config
 from network.folders import NodeFolder
 from network.keys import read_passphrase
+from network.rekeying import TLS, list_changes, read_waiting_vote_key, take_keys
 from network.transport import Destination, TlsFiles, open_channel
 from network.trust import PinnedKey, build_trust
 from node.errors import read_reason
+from node.journal import replace_journal
 from node.ledger import read_height
 from node.prune import PrunePlan, PruneRefused, plan_prune, prune
 from node.rebuild import rebuild
@@ -86,6 +89,31 @@ def rebuild_folder(folder: NodeFolder, progress: Callable[[int], None]) -> int:
         return rebuild(store, genesis, progress)
     finally:
         store.close()
+
+
+def may_run(folder: NodeFolder) -> bool:
+    """Whether the node may go on running while its new keys come into use: it takes up TLS files by itself."""
+    return all(change.part == TLS for change in list_changes(load_config(folder.config)))
+
+
+def take_new_keys(folder: NodeFolder) -> list[str]:
+    """Have a node that stands still (unless it `may_run`) use the keys that `network.rekeying` made; returns which.
+
+    With a new vote key the vote journal begins anew, and first: a node that is stopped in between observes.
+    Raises `OperatorError` where nothing waits.
+    """
+    config = load_config(folder.config)
+    if not list_changes(config):
+        raise OperatorError(f"no new keys wait in {folder.root}: make them with keeling node rekey")
+    vote_key = read_waiting_vote_key(config)
+    if vote_key is not None:
+        genesis = parse_genesis(config.genesis.read_bytes())
+        store = RocksStore.open(config.data / "store")
+        try:
+            replace_journal(store, genesis.network, vote_key, read_height(store))
+        finally:
+            store.close()
+    return take_keys(folder, config)
 
 
 def open_shelf(config: NodeConfig) -> Shelf:

@@ -108,6 +108,7 @@ class Node:
         self._stack = AsyncExitStack()
         self.address = config.listen
         self.replica: Replica | None = None
+        self.connections: Connections | None = None
 
     async def start(self) -> None:
         """Open everything and serve. Raises with one readable line when something does not fit together."""
@@ -125,6 +126,7 @@ class Node:
         thread = OneThread("chain")
         self._stack.callback(thread.close)
         connections = Connections(config, self._passphrase, store, genesis, keys.entry)
+        self.connections = connections
         await connections.start(self._stack)
         shelf = open_shelf(config)
         replica = await self._start_replica(chain, keys, verifier, connections, thread, shelf)

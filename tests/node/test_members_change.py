@@ -6,15 +6,21 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.cards import contact, node_keys, operator_grant
 from keeling.genesis import parse_genesis
 from keeling.handover import HANDOVER, walk_handovers
+from keeling.policy import parse_policy
 from keeling.v1 import log_pb2
 from keeling.v1 import operations_pb2 as op
 from keeling.verify import verify_bundle
-from network.folders import NodeIdentity
+from network.cards import parse_card
+from network.folders import NodeFolder, NodeIdentity, restore_folder
+from network.keys import Role
+from network.rekeying import CARD, prepare_keys
+from node.operate import backup_folder, may_run, take_new_keys
 from tests.fakes.electorate import motion
 from tests.fakes.real_network import RealNetwork
 from tests.fakes.world import Person
@@ -65,6 +71,25 @@ def votes(network: RealNetwork, name: str) -> bool:
     return replica is not None and replica.chain.outlook.is_validator and replica.may_author
 
 
+async def rekey(network: RealNetwork, name: str, *parts: str) -> NodeIdentity:
+    """Make new keys for a node while it runs; returns what its card says then."""
+    card = await asyncio.to_thread(prepare_keys, NodeFolder(network.root / name), parts, None, datetime.now(UTC))
+    return parse_card(card.read_bytes())
+
+
+async def take(network: RealNetwork, name: str) -> None:
+    """Take the new keys of a node into use, as its operator does: stopped."""
+    await network.stop(name)
+    take_new_keys(NodeFolder(network.root / name))
+    await network.start(name)
+
+
+def trusts(network: RealNetwork, name: str, tls_key: bytes) -> bool:
+    """Whether a node takes this TLS key for one of the network's."""
+    connections = network.nodes[name].connections
+    return connections is not None and any(tls_key == pin.public_key for pin in connections.trust().keys)
+
+
 async def until(asked: Callable[[], bool]) -> None:
     while not asked():
         await asyncio.sleep(0.02)
@@ -108,5 +133,89 @@ def test_a_fifth_validator_comes_in_by_motion_and_says_itself_that_it_is_ready(t
         await network.start("bank")
         await network.settled(height=height)
         assert await verify(network, "bank") == since
+
+    run(tmp_path, walk)
+
+
+def test_a_restored_node_observes_until_the_others_replace_its_vote_key(tmp_path: Path) -> None:
+    async def walk(network: RealNetwork) -> None:
+        await network.start()
+        await open_account(network, "natreg", "before")
+        bank = NodeFolder(tmp_path / "bank")
+        await asyncio.to_thread(backup_folder, bank, tmp_path / "copy")
+        await network.stop("bank")
+        bank.root.rename(tmp_path / "lost")
+        restore_folder(tmp_path / "copy", bank, tmp_path / "lost")
+        await network.start("bank")
+        await open_account(network, "natreg", "without-bank")
+        assert "the vote journal is missing" in (await network.status("bank")).health
+        await rekey(network, "bank", "vote")
+        card = parse_card((bank.root / CARD).read_bytes())
+        assert card.keys[Role.ENTRY] == network.identities["bank"].keys[Role.ENTRY]
+        replacing = op.Replace(participant="bank", node=op.NodeKeys(vote=card.keys[Role.VOTE]))
+        await decide(network, "replace-bank", replacing)
+        await take(network, "bank")
+        await network.stop("group")
+        await open_account(network, "natreg", "with-bank")
+        assert (await network.status("bank")).health in ("idle", "advancing")
+        assert len(await verify(network, "natreg")) == 2
+
+    run(tmp_path, walk)
+
+
+def test_every_key_of_a_node_is_changed_while_the_network_goes_on(tmp_path: Path) -> None:
+    async def walk(network: RealNetwork) -> None:
+        await network.start()
+        await open_account(network, "group", "before")
+        before = network.identities["group"]
+        group = await rekey(network, "group", "entry", "vote", "log", "cosigner", "submission")
+        added = op.RotateKey(retire=before.keys[Role.SUBMISSION], add=operator_grant(group), node=node_keys(group))
+        await network.client("natreg").must("group", added)
+        await open_account(network, "natreg", "decided")
+        await take(network, "group")
+        await network.stop("bank")
+        await open_account(network, "group", "with-new-keys")
+        await network.client("natreg").must("group", op.OpenAccount(account="by-the-new-key", owner="group"))
+        policy = (await network.client("natreg").log.GetPolicy(log_pb2.GetPolicyRequest())).policy
+        named = next(each for each in parse_policy(policy).validators if each.name == "group")
+        assert (named.entry_key, named.vote_key) == (group.keys[Role.ENTRY], group.keys[Role.VOTE])
+        assert len(await verify(network, "group")) == 2
+
+    run(tmp_path, walk)
+
+
+def test_a_tls_key_is_replaced_under_a_running_node_while_both_are_good(tmp_path: Path) -> None:
+    async def walk(network: RealNetwork) -> None:
+        await network.start()
+        before = network.identities["group"].tls.public_key
+        group = await rekey(network, "group", "tls")
+        await network.client("group").must("group", op.RotateKey(contact=contact(group, besides=[before])))
+        height = await network.settled()
+        await until(lambda: all(trusts(network, name, group.tls.public_key) for name in network.nodes))
+        assert may_run(NodeFolder(tmp_path / "group"))
+        take_new_keys(NodeFolder(tmp_path / "group"))
+        network.identities["group"] = group
+        await network.client("group").must("group", op.RotateKey(contact=contact(group)))
+        await until(lambda: not any(trusts(network, name, before) for name in VALIDATORS if name != "group"))
+        await network.stop("bank")
+        await open_account(network, "natreg", "three-of-four")
+        assert await network.settled() > height
+
+    run(tmp_path, walk)
+
+
+def test_a_suspended_validator_leaves_and_comes_back_by_its_own_word(tmp_path: Path) -> None:
+    async def walk(network: RealNetwork) -> None:
+        await network.start()
+        away = op.Suspend(participant="bank", reason="its operator is being looked into")
+        await decide(network, "suspend-bank", away)
+        await until(lambda: not votes(network, "bank"))
+        await open_account(network, "natreg", "three")
+        back = op.Suspend(participant="bank", reason="nothing was found", lift=True)
+        await decide(network, "lift-bank", back)
+        await until(lambda: votes(network, "bank"))
+        await network.stop("group")
+        await open_account(network, "bank", "four-again")
+        assert len(await verify(network, "bank")) == 3
 
     run(tmp_path, walk)
