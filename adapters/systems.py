@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from adapters import cadt, national_62, puro, uk_ets, unfccc, verra
+from adapters import cadt, gold_standard, national_62, puro, uk_ets, unfccc, verra
 from adapters.contract import Adapter, Driver, Settings, System
 
 SYSTEMS: Final[Mapping[str, System]] = {
     system.name: system
     for system in (
         cadt.SYSTEM,
+        gold_standard.SYSTEM,
         puro.SYSTEM,
         verra.SYSTEM,
         uk_ets.SYSTEM,

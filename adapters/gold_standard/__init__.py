@@ -1,5 +1,6 @@
-"""Gold Standard: the issuance and retirement exports of its Impact Registry."""
+"""Gold Standard: the exports of its Impact Registry, its public list live, and an assumed account interface."""
 
+from adapters.gold_standard.driver import SYSTEM
 from adapters.gold_standard.parse import ADAPTER
 
-__all__ = ["ADAPTER"]
+__all__ = ["ADAPTER", "SYSTEM"]

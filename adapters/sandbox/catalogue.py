@@ -7,6 +7,7 @@ from typing import Final
 
 from adapters.sandbox.cadt import CadtSandbox
 from adapters.sandbox.clock import SandboxClock
+from adapters.sandbox.gold_standard import GoldStandardSandbox
 from adapters.sandbox.national_62 import NationalSandbox
 from adapters.sandbox.puro import PuroSandbox
 from adapters.sandbox.server import Sandbox
@@ -51,8 +52,15 @@ def _national_62(clock: SandboxClock) -> Sandbox:
     return sandbox
 
 
+def _gold_standard(clock: SandboxClock) -> Sandbox:
+    sandbox = GoldStandardSandbox(clock)
+    sandbox.fill()
+    return sandbox
+
+
 SANDBOXES: Final[Mapping[str, Callable[[SandboxClock], Sandbox]]] = {
     "cadt": _cadt,
+    "gold_standard": _gold_standard,
     "puro": _puro,
     "verra": _verra,
     "uk_ets": _uk_ets,
