@@ -93,7 +93,7 @@ class UkEtsAdapter:
                 return await self._see_answered(instruction)
             identifier = mapping.read_proposed(reply.json)
         except ShapeError as error:
-            return WrongShape(str(error), reply.body)
+            return WrongShape(str(error), mapping.strip_private(reply.json))
         evidence = mapping.strip_private(reply.json)
         waits = "waits for the second representative"
         return Report(identifier, (), instruction.units, 0, waits, evidence=evidence)
@@ -155,7 +155,7 @@ class UkEtsAdapter:
             rows, total = mapping.read_list(reply.json, number)
             holdings = tuple(mapping.read_unit_block(row) for row in rows)
         except ShapeError as error:
-            return WrongShape(str(error), reply.body)
+            return WrongShape(str(error), mapping.strip_private(reply.json))
         return Holdings(holdings, str(number + 1) if rows and (number + 1) * _PAGE < total else "", 0)
 
     def read_notice(self, body: bytes) -> tuple[Change, ...] | WrongShape:
@@ -202,7 +202,7 @@ class UkEtsAdapter:
             if found.id != identifier:
                 raise ShapeError(f"asked for {identifier}, answered with {found.id}")
         except ShapeError as error:
-            return WrongShape(str(error), reply.body)
+            return WrongShape(str(error), mapping.strip_private(reply.json))
         return Shown(found, mapping.strip_private(reply.json))
 
     async def _list(self, filters: dict[str, str]) -> list[tuple[int, str, str, int]] | Trouble:
@@ -220,14 +220,14 @@ class UkEtsAdapter:
                     raise ShapeError(f"{len(rows)} rows on page {page} of a list of {total}")
                 found += [mapping.read_row(row) for row in rows]
             except ShapeError as error:
-                return WrongShape(str(error), reply.body)
+                return WrongShape(str(error), mapping.strip_private(reply.json))
             page += 1
         return found
 
     async def _read(self, path: str, asked: dict[str, str], *, missing: bool = False) -> Reply | Trouble:
         reply = await self._line.read(path, params=asked, headers=self._authorisation("initiator"))
         if isinstance(reply, Reply) and not reply.good and not (missing and reply.status == 404):
-            return WrongShape(f"{path} answers {reply.status}", reply.body)
+            return WrongShape(f"{path} answers {reply.status}", mapping.strip_private(reply.json))
         return reply
 
     def _authorisation(self, who: str) -> dict[str, str]:

@@ -80,7 +80,7 @@ class VerraAdapter:
         try:
             if not reply.good:
                 return _read_refusal(reply)
-            return mapping.read_receipt(mapping.read_item(reply.json), instruction, reply.body)
+            return mapping.read_receipt(mapping.read_item(reply.json), instruction, mapping.strip_item(reply.json))
         except ShapeError as error:
             return WrongShape(str(error), reply.body)
 
@@ -91,7 +91,7 @@ class VerraAdapter:
             reply = await self._read_item(reference)
             if isinstance(reply, Reply):
                 if reply.good:
-                    item, evidence = mapping.read_item(reply.json), reply.body
+                    item, evidence = mapping.read_item(reply.json), mapping.strip_item(reply.json)
                 continue
             return reply
         seen = await self._ends(asked, [*asked.lots, *(item.executed if item else ())])
@@ -247,11 +247,11 @@ class VerraAdapter:
         if not isinstance(reply, Reply):
             return reply
         if not reply.good:
-            return WrongShape(f"{resource} answers {reply.status}", reply.body)
+            return WrongShape(f"{resource} answers {reply.status}")
         try:
             page = rows.read_page(reply.json, start, downwards=downwards)
         except ShapeError as error:
-            return WrongShape(f"{resource}: {error}", reply.body)
+            return WrongShape(f"{resource}: {error}")
         if project and any(rows.text(row, "vcsProjectId") != project for row in page.rows):
             return WrongShape(f"{resource}: the filter was ignored, rows of other projects came back")
         return page

@@ -99,6 +99,13 @@ def read_item(value: Any) -> Item:
     return Item(reference, status, units, tuple(executed), refused, text(value, "reason"), due_ms)
 
 
+def strip_item(value: Any) -> bytes:
+    """An entry of the queue as evidence, without what anybody typed; raises `ShapeError`."""
+    item = read_item(value)
+    executed = [print_range(part) for part in item.executed]
+    return format_json({**item._asdict(), "executed": executed, "reason": ""})
+
+
 def read_receipt(item: Item, instruction: Instruction, evidence: bytes) -> Report | Refused:
     """What an entry alone says: it waits, or was refused. What it says is done is believed when rows confirm it."""
     if item.units != instruction.units:
