@@ -1,0 +1,348 @@
+"""What a registry's news becomes: an outcome of a hold, an attestation, a reversal, a restriction, or nothing.
+
+The order is always the same: the dispatcher hears it first, because news about a hold of ours is asked about and never
+attested; what the ledger already says is left alone; what contradicts it is recorded with both sides. The same news
+again, in any order and by any process, changes nothing: every record is named by the registry's own id of its event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from itertools import combinations
+from typing import Final, NamedTuple, Protocol
+
+from google.protobuf.message import Message
+
+from adapters.contract import Adapter, Change, ChangeKind, Moment
+from hub.dispatch.wording import join_ranges
+from hub.inbound.refusals import Refusal, Why
+from hub.ledger_client import NotOnLedger, Receipt
+from hub.reconcile.classes import ENDED_HERE, LIVE_HERE
+from hub.units import Names, Part, Reader, Unnameable
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+
+_STATUSES: Final = {
+    ChangeKind.ISSUED: op.Observation.ACTIVE,
+    ChangeKind.ACTIVE: op.Observation.ACTIVE,
+    ChangeKind.UNBLOCKED: op.Observation.ACTIVE,
+    ChangeKind.RETIRED: op.Observation.RETIRED,
+    ChangeKind.CANCELLED: op.Observation.CANCELLED,
+    ChangeKind.USED: op.Observation.ENDED,
+    ChangeKind.ENDED: op.Observation.ENDED,
+    ChangeKind.BUFFERED: op.Observation.BUFFER,
+    ChangeKind.CONVERTED: op.Observation.CONVERTED,
+    ChangeKind.PENDING: op.Observation.PENDING,
+}
+_ENDS: Final = (ChangeKind.RETIRED, ChangeKind.CANCELLED, ChangeKind.USED, ChangeKind.ENDED)
+_STATES: Final = {
+    op.Observation.ACTIVE: LIVE_HERE,
+    op.Observation.RETIRED: ENDED_HERE,
+    op.Observation.CANCELLED: ENDED_HERE,
+    op.Observation.ENDED: ENDED_HERE,
+    op.Observation.BUFFER: frozenset({"BUFFER"}),
+    op.Observation.CONVERTED: frozenset({"CONVERTED"}),
+    op.Observation.PENDING: frozenset({"PENDING"}),
+}
+"""States of units here that already say what the registry says."""
+_REASON_MAX: Final = 200
+_BACK_MAX: Final = 200
+"""Events between an attestation and the last discrepancy it opened that are read through."""
+
+
+class Outcome(StrEnum):
+    """What became of one event."""
+
+    DISPATCHED = "dispatched"
+    """About a hold of ours: asked about, and recorded from the answer."""
+    ATTESTED = "attested"
+    CONTRADICTED = "contradicted"
+    """Recorded, and the ledger says otherwise: a discrepancy, the units are restricted."""
+    REVERSED = "reversed"
+    LIFTED = "lifted"
+    """The registry took back what it was contradicted for; the restriction is gone."""
+    KNOWN = "known"
+    """The ledger says so already."""
+    NOTED = "noted"
+    """Nothing that the ledger records."""
+    REFUSED = "refused"
+
+
+class Taken(NamedTuple):
+    """One event and what became of it."""
+
+    change: str
+    outcome: Outcome
+    refusal: Refusal | None = None
+
+
+class Ledger(Reader, Protocol):
+    """What of `hub.ledger_client.LedgerClient` is needed."""
+
+    async def submit(self, *operations: Message, number: bytes | None = None, attests: bool = False) -> Receipt: ...
+
+    async def batch(self, batch: str) -> pb.Batch: ...
+
+    async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse: ...
+
+    async def account(self, account: str) -> pb.Account: ...
+
+    async def discrepancies(self, *, open_only: bool = True) -> list[pb.DiscrepancyInfo]: ...
+
+    async def event_at(self, height: int, ordinal: int) -> pb.Event: ...
+
+    async def registry_policy(self, registry: str) -> op.RegistryPolicy: ...
+
+
+class Hearer(Protocol):
+    """What of the dispatcher is needed."""
+
+    async def hear(self, registry: str, change: Change) -> bool: ...
+
+
+class Desk(NamedTuple):
+    """What the intake is given."""
+
+    ledger: Ledger
+    adapters: Mapping[str, Adapter]
+    dispatch: Hearer
+    keep: Callable[[bytes], bytes]
+    """Puts a document on the shelf and returns its SHA-256."""
+
+
+class Intake:
+    """Takes news of all registries. For one event loop. Raises `LedgerError` when the ledger does not answer."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.figures: dict[str, int] = {}
+        self._desk = desk
+        self._names = Names(desk.ledger)
+
+    async def take(self, registry: str, changes: Sequence[Change], grade: str) -> list[Taken]:
+        """Take events of one message, oldest first. One that is refused leaves the others unharmed."""
+        ordered = sorted(changes, key=lambda each: each.at_ms)
+        twice = _find_named_twice(ordered)
+        taken = []
+        for change in ordered:
+            if change.id in twice:
+                refusal = Refusal(Why.OVERLAPPING_RANGES, f"{change.id} names units that {twice[change.id]} names too")
+                taken.append(Taken(change.id, Outcome.REFUSED, refusal))
+            else:
+                taken.append(await self._take(registry, change, grade))
+        for each in taken:
+            name = each.refusal.why.value if each.refusal is not None else each.outcome.value
+            self.figures[name] = self.figures.get(name, 0) + 1
+        return taken
+
+    async def _take(self, registry: str, change: Change, grade: str) -> Taken:
+        if await self._desk.dispatch.hear(registry, change):
+            return Taken(change.id, Outcome.DISPATCHED)
+        if change.serials is None or change.kind in (ChangeKind.PROPOSED, ChangeKind.NOTICE):
+            return Taken(change.id, Outcome.NOTED)
+        stated = change.details.get("units", "")
+        if stated and stated != str(change.serials.units):
+            detail = f"{change.id} says {stated[:40]} units, its serials are {change.serials.units}"
+            return _refuse(change, Why.QUANTITY_DISAGREES, detail)
+        try:
+            parts = await self._names.find([change.serials])
+        except Unnameable as error:
+            return _refuse(change, await self._why_unknown(registry, change), str(error))
+        for batch in sorted({part.range.batch for part in parts}):
+            found = await self._desk.ledger.batch(batch)
+            if found.registry != registry:
+                detail = f"batch {batch} is of {found.registry or 'no registry'}, not of {registry}"
+                return _refuse(change, Why.FOREIGN_SERIALS, detail)
+        if change.kind is ChangeKind.REVERSED:
+            return await self._take_back(registry, change, parts, grade)
+        if change.kind in (ChangeKind.TRANSFERRED, ChangeKind.BLOCKED):
+            return await self._move_or_block(registry, change, parts)
+        return await self._attest(registry, change, parts, grade)
+
+    async def _why_unknown(self, registry: str, change: Change) -> Why:
+        """Whether the serials are even of this registry's scheme."""
+        try:
+            policy = await self._desk.ledger.registry_policy(registry)
+        except NotOnLedger:
+            return Why.UNKNOWN_REGISTRY
+        serials = change.serials
+        foreign = serials is not None and policy.scheme not in ("", "opaque", serials.scheme)
+        return Why.FOREIGN_SERIALS if foreign else Why.UNKNOWN_UNITS
+
+    async def _attest(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
+        """The registry's word; where it contradicts the ledger, the ledger itself records that and restricts."""
+        status = _STATUSES[change.kind]
+        against = [part for part in parts if part.state not in _STATES[status] or self._is_unclaimed_news(part, status)]
+        if not against:
+            return Taken(change.id, Outcome.KNOWN)
+        said = self._word_attestations(registry, change, join_ranges(part.range for part in parts), status, grade)
+        receipt = await self._desk.ledger.submit(*said, attests=True)
+        if not receipt.accepted:
+            return _refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
+        claimed = any(not part.account.startswith("unassigned@") for part in against)
+        return Taken(change.id, Outcome.CONTRADICTED if claimed else Outcome.ATTESTED)
+
+    @staticmethod
+    def _is_unclaimed_news(part: Part, status: op.Observation.Status.ValueType) -> bool:
+        """In the registry's own account here the exact state is taken over, not only that it lives."""
+        unclaimed = part.account.startswith("unassigned@") and part.state in ("BUFFER", "PENDING")
+        return unclaimed and status == op.Observation.ACTIVE
+
+    def _word_attestations(
+        self,
+        registry: str,
+        change: Change,
+        ranges: Sequence[op.Range],
+        status: op.Observation.Status.ValueType,
+        grade: str,
+    ) -> list[op.Attest]:
+        evidence = self._word_evidence(change, grade)
+        return [
+            op.Attest(
+                registry=registry,
+                attestation=change.id if place == 0 else f"{change.id}#{place + 1}",
+                range=item,
+                status=status,
+                evidence=evidence,
+                effective=_when(change.effective),
+            )
+            for place, item in enumerate(ranges)
+        ]
+
+    def _word_evidence(self, change: Change, grade: str) -> op.Evidence:
+        digest = self._desk.keep(change.evidence or repr(change[:7]).encode())
+        return op.Evidence(digest=digest, grade=grade, reference=(change.reference or change.id)[:_REASON_MAX])
+
+    async def _take_back(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
+        """An end that the registry took back: reversed here, or what contradicted it lifted."""
+        ended = [part for part in parts if part.state in ENDED_HERE]
+        if ended:
+            said = await self._word_reversals(change, ended, grade)
+            receipt = await self._desk.ledger.submit(*said, attests=True)
+            if receipt.reason == "ALREADY_REVERSED":
+                return Taken(change.id, Outcome.KNOWN)
+            if not receipt.accepted:
+                return _refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
+            return Taken(change.id, Outcome.REVERSED)
+        lifted = await self._lift(registry, change, parts, grade)
+        if lifted is not None:
+            return lifted
+        return _refuse(change, Why.NOTHING_TO_REVERSE, f"{change.id}: none of these units has ended here")
+
+    async def _word_reversals(self, change: Change, ended: Sequence[Part], grade: str) -> list[op.Reverse]:
+        """One reversal for each event that ended some of the units."""
+        serials = change.serials
+        if serials is None:
+            raise TypeError("a reversal without units was noted before")
+        found: dict[tuple[int, int], list[op.Range]] = {}
+        for part in ended:
+            batch = await self._desk.ledger.batch(part.range.batch)
+            first = int(batch.base_number) + part.range.first
+            lots = await self._desk.ledger.find_lots(serials.space, first, first + part.range.units - 1)
+            for lot in lots.lots:
+                cause = lot.lot.cause
+                found.setdefault((cause.height, cause.ordinal), []).append(_cut(part.range, lot.lot.range))
+        return [
+            op.Reverse(
+                height=height,
+                ordinal=ordinal,
+                ranges=join_ranges(ranges),
+                reason=f"{change.id}: taken back by the registry"[:_REASON_MAX],
+                evidence=self._word_evidence(change, grade),
+                effective=_when(change.effective),
+            )
+            for (height, ordinal), ranges in sorted(found.items())
+        ]
+
+    async def _lift(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken | None:
+        """Lift what the very event restricted that is taken back now: the registry says what the ledger always said.
+
+        None: it restricts nothing, or some of the units are not live here. Everything else is lifted by people: news
+        that is read again must not undo what came after it.
+        """
+        if any(part.state not in LIVE_HERE for part in parts):
+            return None
+        lifted: list[Message] = []
+        for item in await self._desk.ledger.discrepancies():
+            common = [_cut(part.range, item.range) for part in parts if part.range.batch == item.range.batch]
+            common = [each for each in common if each.units]
+            if not common or not item.restricted or not await self._is_of(item, change.reference):
+                continue
+            name = f"discrepancy/{item.place.height}.{item.place.ordinal}"
+            reason = f"{change.id}: the registry took it back"[:_REASON_MAX]
+            lifted.append(op.Unrestrict(restriction=name, ranges=join_ranges(common), reason=reason))
+        if not lifted:
+            return None
+        ranges = join_ranges(part.range for part in parts)
+        said = self._word_attestations(registry, change, ranges, op.Observation.ACTIVE, grade)
+        receipt = await self._desk.ledger.submit(*said, *lifted, attests=True)
+        if not receipt.accepted:
+            return _refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
+        return Taken(change.id, Outcome.LIFTED)
+
+    async def _is_of(self, item: pb.DiscrepancyInfo, reference: str) -> bool:
+        """Whether the discrepancy came from an attestation of this reference: the one before it at its height."""
+        for ordinal in range(item.place.ordinal - 1, max(item.place.ordinal - _BACK_MAX, 0) - 1, -1):
+            try:
+                event = await self._desk.ledger.event_at(item.place.height, ordinal)
+            except NotOnLedger:
+                return False
+            if event.kind == "ATTESTED":
+                return bool(reference) and any(f.name == "reference" and f.value == reference for f in event.facts)
+        return False
+
+    async def _move_or_block(self, registry: str, change: Change, parts: Sequence[Part]) -> Taken:
+        """Units that left our account there, or were blocked there, without our asking: nobody may sell them here."""
+        stopped: list[op.Range] = []
+        for part in parts:
+            if part.state not in LIVE_HERE or part.account.startswith("unassigned@"):
+                continue
+            there = (await self._desk.ledger.account(part.account)).link.registry_account
+            moved = change.kind is ChangeKind.TRANSFERRED and change.to_account != there
+            if moved or (change.kind is ChangeKind.BLOCKED and part.state == "FREE"):
+                stopped.append(part.range)
+        if not stopped:
+            return Taken(change.id, Outcome.KNOWN if change.kind is ChangeKind.BLOCKED else Outcome.NOTED)
+        name = hashlib.sha256(f"{registry}|{change.id}".encode()).hexdigest()[:32]
+        what = f"moved to {change.to_account}" if change.kind is ChangeKind.TRANSFERRED else "blocked"
+        said = op.Restrict(
+            restriction=f"inbound/{name}",
+            ranges=join_ranges(stopped),
+            reason=f"{change.id}: {what} at {registry}"[:_REASON_MAX],
+        )
+        receipt = await self._desk.ledger.submit(said, attests=True)
+        if not receipt.accepted:
+            return _refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
+        return Taken(change.id, Outcome.CONTRADICTED)
+
+
+def _refuse(change: Change, why: Why, detail: str) -> Taken:
+    return Taken(change.id, Outcome.REFUSED, Refusal(why, detail))
+
+
+def _find_named_twice(changes: Sequence[Change]) -> dict[str, str]:
+    """Events of one kind and one reference that share units, by id, each with the one it shares them with."""
+    found: dict[str, str] = {}
+    groups: dict[tuple[str, str], list[Change]] = {}
+    for change in changes:
+        if change.serials is not None and change.reference:
+            groups.setdefault((change.kind, change.reference), []).append(change)
+    for group in groups.values():
+        for one, other in combinations(group, 2):
+            if one.serials and other.serials and one.id != other.id and one.serials.overlaps(other.serials):
+                found |= {one.id: other.id, other.id: one.id}
+    return found
+
+
+def _cut(item: op.Range, other: op.Range) -> op.Range:
+    """What two ranges of one batch have in common; no units: nothing."""
+    low = max(item.first, other.first)
+    high = min(item.first + item.units, other.first + other.units)
+    return op.Range(batch=item.batch, first=low, units=max(high - low, 0))
+
+
+def _when(moment: Moment | None) -> op.When | None:
+    if moment is None:
+        return None
+    return op.When(ms=moment.ms, precision=op.When.INSTANT if moment.exact else op.When.DATE)
