@@ -16,5 +16,9 @@ def test_the_story_is_true() -> None:
     assert done.returncode == 0, done.stderr
     assert "rules hold (version 1)" in done.stdout
     assert "NOT intact" in done.stdout
+    assert "4 of 4 validators answer, 3 decide: 1 more may stop" in done.stdout
+    assert "showed two ordering logs" in done.stdout
+    assert "DIVERGED" in done.stdout
+    assert "gave two different VOTEs" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert set(Path(tempfile.gettempdir()).glob("keeling-demo-*")) <= before

@@ -7,7 +7,6 @@ With the folder's own vote key it votes for two different blocks at one height, 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -55,18 +54,12 @@ def main(folder: Path, peer: str) -> None:
 
 
 def _say(channel: grpc.Channel, messages: list[peers_pb2.PeerMessage]) -> None:
-    """Say everything, then listen until the peer has said something after it."""
-    said = iter(messages)
-
-    def speak() -> Iterator[peers_pb2.PeerMessage]:
-        yield from said
-
-    call = peers_pb2_grpc.PeersStub(channel).Exchange(speak(), timeout=WAIT_S)
+    """Say everything, hang up, and listen until the peer has noticed."""
     try:
-        for _ in call:
+        for _ in peers_pb2_grpc.PeersStub(channel).Exchange(iter(messages), timeout=WAIT_S):
             pass
     except grpc.RpcError as error:
-        if error.code() not in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
             raise
 
 
