@@ -27,7 +27,7 @@ def describe_health(replica: Replica, now_ms: int) -> Report:
     health, names = outlook.health, replica.roster.by_vote_key
     missing = tuple(names.get(key, key.hex()[:16]) for key in health.missing)
     if health.stopped is not None:
-        return Report(f"observing: {health.stopped.value}", True, missing)
+        return Report(f"observing, {health.stopped.name}: {health.stopped.value}", True, missing)
     if not outlook.is_validator:
         behind = replica.following.behind
         return Report(f"observing, {behind} blocks behind" if behind else "observing", True, ())

@@ -13,6 +13,7 @@ from keeling.v1 import operator_pb2 as pb
 from keeling.v1 import operator_pb2_grpc as rpc
 from network.trust import NotTrusted, Trust, peer_identity
 from node.errors import abort
+from node.finality.events import log_name
 from node.operate import OperatorError, backup_running
 from node.replica import Replica
 from node.store.rocks import RocksStore
@@ -44,8 +45,14 @@ class OperatorService(rpc.OperatorServicer):
         outlook = self._replica.chain.outlook
         if not outlook.is_validator or outlook.health.stopped is not None:
             await abort(context, code_pb2.FAILED_PRECONDITION, "NOT_A_VALIDATOR", "this node does not vote")
-        await self._replica.reseed(request.log or None)
-        return pb.ReseedResponse(epoch=outlook.log.epoch)
+        epoch = outlook.log.epoch
+        if request.HasField("leaving") and request.leaving != epoch:
+            return pb.ReseedResponse(epoch=epoch, reported=False)
+        policy = outlook.in_force.reign.policy.hash
+        if request.host and request.host not in [validator.name for validator in outlook.policy.validators]:
+            await abort(context, code_pb2.INVALID_ARGUMENT, "NOT_A_VALIDATOR", f"{request.host!r} is no validator")
+        await self._replica.reseed(f"{log_name(policy, epoch + 1)}@{request.host}" if request.host else None)
+        return pb.ReseedResponse(epoch=epoch, reported=True)
 
     async def _check_caller(self, context: Any) -> None:
         """End the call of anybody but the node's own operator."""

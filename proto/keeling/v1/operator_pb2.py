@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19keeling/v1/operator.proto\x12\nkeeling.v1\"\"\n\rBackupRequest\x12\x11\n\tdirectory\x18\x01 \x01(\t\" \n\x0e\x42\x61\x63kupResponse\x12\x0e\n\x06height\x18\x01 \x01(\x04\"\x1c\n\rReseedRequest\x12\x0b\n\x03log\x18\x01 \x01(\t\"\x1f\n\x0eReseedResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x32\x8c\x01\n\x08Operator\x12?\n\x06\x42\x61\x63kup\x12\x19.keeling.v1.BackupRequest\x1a\x1a.keeling.v1.BackupResponse\x12?\n\x06Reseed\x12\x19.keeling.v1.ReseedRequest\x1a\x1a.keeling.v1.ReseedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19keeling/v1/operator.proto\x12\nkeeling.v1\"\"\n\rBackupRequest\x12\x11\n\tdirectory\x18\x01 \x01(\t\" \n\x0e\x42\x61\x63kupResponse\x12\x0e\n\x06height\x18\x01 \x01(\x04\"?\n\rReseedRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x14\n\x07leaving\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\n\n\x08_leaving\"1\n\x0eReseedResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x10\n\x08reported\x18\x02 \x01(\x08\x32\x8c\x01\n\x08Operator\x12?\n\x06\x42\x61\x63kup\x12\x19.keeling.v1.BackupRequest\x1a\x1a.keeling.v1.BackupResponse\x12?\n\x06Reseed\x12\x19.keeling.v1.ReseedRequest\x1a\x1a.keeling.v1.ReseedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BACKUPRESPONSE']._serialized_start=77
   _globals['_BACKUPRESPONSE']._serialized_end=109
   _globals['_RESEEDREQUEST']._serialized_start=111
-  _globals['_RESEEDREQUEST']._serialized_end=139
-  _globals['_RESEEDRESPONSE']._serialized_start=141
-  _globals['_RESEEDRESPONSE']._serialized_end=172
-  _globals['_OPERATOR']._serialized_start=175
-  _globals['_OPERATOR']._serialized_end=315
+  _globals['_RESEEDREQUEST']._serialized_end=174
+  _globals['_RESEEDRESPONSE']._serialized_start=176
+  _globals['_RESEEDRESPONSE']._serialized_end=225
+  _globals['_OPERATOR']._serialized_start=228
+  _globals['_OPERATOR']._serialized_end=368
 # @@protoc_insertion_point(module_scope)

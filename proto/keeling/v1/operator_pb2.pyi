@@ -60,19 +60,25 @@ Global___BackupResponse: _TypeAlias = BackupResponse  # noqa: Y015
 class ReseedRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    LOG_FIELD_NUMBER: _builtins.int
-    log: _builtins.str
-    """the name of the new log; empty: the one that everybody would choose"""
+    HOST_FIELD_NUMBER: _builtins.int
+    LEAVING_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    """the validator to host the new log, where validators do; empty: whose turn it is"""
+    leaving: _builtins.int
+    """only if this epoch is in force: so that asking many nodes opens one epoch, not two"""
     def __init__(
         self,
         *,
-        log: _builtins.str = ...,
+        host: _builtins.str = ...,
+        leaving: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_leaving", b"_leaving", "leaving", b"leaving"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["log", b"log"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_leaving", b"_leaving", "host", b"host", "leaving", b"leaving"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__leaving: _TypeAlias = _typing.Literal["leaving"]  # noqa: Y015
+    _WhichOneofArgType__leaving: _TypeAlias = _typing.Literal["_leaving", b"_leaving"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leaving) -> _WhichOneofReturnType__leaving | None: ...
 
 Global___ReseedRequest: _TypeAlias = ReseedRequest  # noqa: Y015
 
@@ -81,16 +87,20 @@ class ReseedResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EPOCH_FIELD_NUMBER: _builtins.int
+    REPORTED_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
-    """in force when the report was given"""
+    """in force when this was asked"""
+    reported: _builtins.bool
+    """false: another epoch than `leaving` was in force, and nothing was done"""
     def __init__(
         self,
         *,
         epoch: _builtins.int = ...,
+        reported: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "reported", b"reported"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

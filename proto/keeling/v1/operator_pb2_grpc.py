@@ -60,7 +60,7 @@ class OperatorServicer:
     def Reseed(self, request, context):
         """Report for a new epoch: leave the ordering log in use for a new, empty one, also to move it to another host. Opens
         once a quorum of validators reports, which a third of them makes the others do. May be repeated.
-        FAILED_PRECONDITION: this node does not vote.
+        FAILED_PRECONDITION: this node does not vote. INVALID_ARGUMENT: the host is no validator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class OperatorStub:
     Reseed: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ReseedRequest, _operator_pb2.ReseedResponse]
     """Report for a new epoch: leave the ordering log in use for a new, empty one, also to move it to another host. Opens
     once a quorum of validators reports, which a third of them makes the others do. May be repeated.
-    FAILED_PRECONDITION: this node does not vote.
+    FAILED_PRECONDITION: this node does not vote. INVALID_ARGUMENT: the host is no validator.
     """
 
 @_typing.type_check_only
@@ -51,7 +51,7 @@ class OperatorAsyncStub(OperatorStub):
     Reseed: _aio.UnaryUnaryMultiCallable[_operator_pb2.ReseedRequest, _operator_pb2.ReseedResponse]  # type: ignore[assignment]
     """Report for a new epoch: leave the ordering log in use for a new, empty one, also to move it to another host. Opens
     once a quorum of validators reports, which a third of them makes the others do. May be repeated.
-    FAILED_PRECONDITION: this node does not vote.
+    FAILED_PRECONDITION: this node does not vote. INVALID_ARGUMENT: the host is no validator.
     """
 
 class OperatorServicer(metaclass=_abc_1.ABCMeta):
@@ -73,7 +73,7 @@ class OperatorServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operator_pb2.ReseedResponse, _abc.Awaitable[_operator_pb2.ReseedResponse]]:
         """Report for a new epoch: leave the ordering log in use for a new, empty one, also to move it to another host. Opens
         once a quorum of validators reports, which a third of them makes the others do. May be repeated.
-        FAILED_PRECONDITION: this node does not vote.
+        FAILED_PRECONDITION: this node does not vote. INVALID_ARGUMENT: the host is no validator.
         """
 
 def add_OperatorServicer_to_server(servicer: OperatorServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
