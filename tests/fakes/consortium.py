@@ -91,7 +91,8 @@ class Consortium:
         founders = [Founder(name, name, ("registry", "group"), (self.people[name].grant(),)) for name in names]
         policy = format_policy(Policy(ORIGIN, tuple(policy_validator(name) for name in self.validators)))
         entries = [Validator(name, public_of(name, "entry")) for name in self.validators]
-        self.genesis = parse_genesis(format_genesis(ORIGIN, START_MS, policy, founders, entries, [PROGRAMME]))
+        self.genesis_file = format_genesis(ORIGIN, START_MS, policy, founders, entries, [PROGRAMME])
+        self.genesis = parse_genesis(self.genesis_file)
         self.world = World({name: ["group"] for name in names})
         self.world.genesis = self.genesis
         self.loop = VirtualLoop()
