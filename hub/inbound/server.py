@@ -55,9 +55,7 @@ class Inbound:
             return self._answer(Refusal(Why.UNKNOWN_REGISTRY, f"no registry {registry[:80]!r} is connected"))
         body = await read_body(request, BODY_BYTES_MAX)
         if isinstance(body, Refusal):
-            response = self._answer(body)
-            response.force_close()
-            return response
+            return await _hang_up(request, self._answer(body))
         headers = {name.lower(): value for name, value in request.headers.items()}
         url = f"{self._base_url}{request.raw_path}" if self._base_url else str(request.url)
         found = await self.take(registry, SignedRequest(request.method, url, headers), body)
@@ -97,6 +95,16 @@ class Inbound:
             "detail": refusal.detail,
         }
         return web.json_response(problem, status=status, content_type="application/problem+json")
+
+
+async def _hang_up(request: web.Request, response: web.Response) -> web.Response:
+    """Answer, and read nothing more of what the sender still has to say."""
+    response.force_close()
+    await response.prepare(request)
+    await response.write_eof()
+    if request.transport is not None:
+        request.transport.close()
+    return response
 
 
 async def take_document(
