@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from adapters import cadt, gold_standard, national_62, puro, uk_ets, unfccc, verra
+from adapters import cadt, gold_standard, icm, irec, national_62, puro, uk_ets, unfccc, verra
 from adapters.contract import Adapter, Driver, Settings, System
 
 SYSTEMS: Final[Mapping[str, System]] = {
@@ -14,11 +14,13 @@ SYSTEMS: Final[Mapping[str, System]] = {
     for system in (
         cadt.SYSTEM,
         gold_standard.SYSTEM,
+        irec.SYSTEM,
         puro.SYSTEM,
         verra.SYSTEM,
         uk_ets.SYSTEM,
         unfccc.SYSTEM,
         national_62.SYSTEM,
+        icm.SYSTEM,
     )
 }  # fmt: skip
 """By the registry's key, as in `Link.registry` on the ledger."""

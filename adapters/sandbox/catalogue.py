@@ -8,6 +8,8 @@ from typing import Final
 from adapters.sandbox.cadt import CadtSandbox
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.gold_standard import GoldStandardSandbox
+from adapters.sandbox.icm import IcmSandbox
+from adapters.sandbox.irec import IrecSandbox
 from adapters.sandbox.national_62 import NationalSandbox
 from adapters.sandbox.puro import PuroSandbox
 from adapters.sandbox.server import Sandbox
@@ -58,13 +60,27 @@ def _gold_standard(clock: SandboxClock) -> Sandbox:
     return sandbox
 
 
+def _icm(clock: SandboxClock) -> Sandbox:
+    sandbox = IcmSandbox(clock)
+    sandbox.fill()
+    return sandbox
+
+
+def _irec(clock: SandboxClock) -> Sandbox:
+    sandbox = IrecSandbox(clock)
+    sandbox.fill()
+    return sandbox
+
+
 SANDBOXES: Final[Mapping[str, Callable[[SandboxClock], Sandbox]]] = {
     "cadt": _cadt,
     "gold_standard": _gold_standard,
+    "irec": _irec,
     "puro": _puro,
     "verra": _verra,
     "uk_ets": _uk_ets,
     "unfccc": _unfccc,
     "national_62": _national_62,
+    "icm": _icm,
 }
 """What makes a sandbox with units in it, on a given clock."""

@@ -13,6 +13,7 @@ from keeling.serials.apx import ACR, ART, CAR, NAR, TIGR
 from keeling.serials.article6 import A64ER, ITMO, ITMO_UNDP
 from keeling.serials.community import BIOCARBON, PLAN_VIVO, SOCIAL_CARBON
 from keeling.serials.gold_standard import GOLD_STANDARD, GS_CER_PAIR
+from keeling.serials.india import ICM_CCC
 from keeling.serials.irec import IREC_REDEX
 from keeling.serials.isometric import ISOMETRIC
 from keeling.serials.labelled import CERCARBONO, OPAQUE, REGEN_BATCH, LabelScheme
@@ -45,6 +46,7 @@ _ALL: Final[tuple[Scheme, ...]] = (
     ITMO_UNDP,
     A64ER,
     UKA,
+    ICM_CCC,
     OPAQUE,
 )
 

@@ -71,8 +71,10 @@ def test_any_numbers_print_and_read_back(
     row: dict[str, Any], first: int, size: int, pad: int, data: st.DataObject
 ) -> None:
     fixed_digits = {"biocarbon": 7, "puro_short_v1": 30}.get(row["scheme"], 0)
-    bound = {"biocarbon": 10**7 - 1, "puro_short_v1": 10**30 - 1, "a64er": 10**15 - 1}.get(row["scheme"], 10**31)
-    strict = row["scheme"] in ("itmo", "itmo_undp", "a64er")
+    bound = {"biocarbon": 10**7 - 1, "puro_short_v1": 10**30 - 1, "a64er": 10**15 - 1, "icm_ccc": 10**15 - 1}.get(
+        row["scheme"], 10**31
+    )
+    strict = row["scheme"] in ("itmo", "itmo_undp", "a64er", "icm_ccc")
     first = min(max(first, 1), bound)
     width = fixed_digits or (0 if strict else pad)
     serials = read(row)._replace(first=first, last=min(first + size, bound), width=width)
