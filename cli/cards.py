@@ -8,11 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.exits import misused
+from cli.exits import ExitCode, Failed, misused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cli.session import Session
+    from keeling.v1 import ledger_pb2 as pb
     from keeling.v1 import operations_pb2 as op
     from network.folders import NodeIdentity
 
@@ -59,3 +61,34 @@ def operator_grant(identity: NodeIdentity) -> op.KeyGrant:
     from network.keys import Role
 
     return op.KeyGrant(key=identity.keys[Role.SUBMISSION], person="operator-1", purposes=int(FOUNDER_PURPOSES))
+
+
+def find_member(session: Session, participant: str) -> pb.Member:
+    """What the ledger has of a participant's node."""
+    from keeling.v1 import ledger_pb2 as pb
+
+    found = session.ask(session.ledger.GetGovernance, pb.GetGovernanceRequest())
+    for member in found.members:
+        if member.participant == participant:
+            return member
+    advice = "see: keeling network members"
+    raise Failed(ExitCode.NOT_FOUND, f"the ledger knows no node of {participant}", reason="NOT_FOUND", advice=advice)
+
+
+def changed_keys(identity: NodeIdentity, member: pb.Member) -> op.NodeKeys | None:
+    """Those of the four keys that the ledger does not have, the others empty; None where it has all."""
+    from keeling.v1 import operations_pb2 as op
+
+    wanted = node_keys(identity)
+    if not member.HasField("node"):
+        return wanted
+    roles = [field.name for field in op.NodeKeys.DESCRIPTOR.fields]
+    new = {role: getattr(wanted, role) for role in roles if getattr(wanted, role) != getattr(member.node, role)}
+    return op.NodeKeys(**new) if new else None
+
+
+def changed_contact(identity: NodeIdentity, member: pb.Member, only: bool = False) -> op.Contact | None:
+    """Address and TLS key of the card, beside the keys good until now (without them: `only`); None: nothing is new."""
+    wanted = contact(identity, () if only else member.tls_keys)
+    same = (wanted.address, list(wanted.tls_keys)) == (member.address, list(member.tls_keys))
+    return None if same else wanted

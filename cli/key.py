@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.command import reads, works, writes
-from cli.exits import ExitCode, Failed
+from cli.exits import ExitCode, Failed, misused
 from cli.keys import describe_purposes, grant_of
 from cli.output import Answer, Grid
 from cli.session import Session
@@ -81,6 +81,38 @@ def add_key(
     grant = grant_of(file, person, purposes)
     operation = op.RotateKey(retire=parse_key(retire) if retire else b"", add=grant)
     return Change([operation], lambda _: [f"key {grant.key.hex()} may {', '.join(describe_purposes(grant.purposes))}"])
+
+
+@writes(app, "node")
+def node_keys(
+    session: Session,
+    card: Annotated[Path, typer.Argument(metavar="CARD", help="The card that shows your node's new keys.")],
+    only_tls: Annotated[
+        bool, typer.Option("--drop-old-tls", help="Only the card's TLS key stays good; without, the old one stays too.")
+    ] = False,
+) -> Change:
+    """Put keys and address of your own node on the ledger, as its card shows them. Needs an administrator's key.
+
+    Keys that the ledger has already stay as they are. A TLS key is replaced in three steps: add the new one, have the
+    node use it, drop the old one.
+
+    \b
+    Example:
+      keeling node rekey acme --part tls
+      keeling key node acme/card-next.json
+      keeling node rekey acme --use
+      keeling key node acme/card.json --drop-old-tls
+    """
+    from cli import cards
+    from keeling.v1 import operations_pb2 as op
+
+    identity = cards.read_card(card, session.profile.participant, session.profile.origin)
+    member = cards.find_member(session, identity.participant)
+    node = cards.changed_keys(identity, member) if member.HasField("node") else None
+    contact = cards.changed_contact(identity, member, only_tls)
+    if node is None and contact is None:
+        raise misused(f"the ledger has the keys of {card} already", "make new ones: keeling node rekey FOLDER")
+    return Change([op.RotateKey(node=node, contact=contact)], lambda _: [f"the ledger has the keys of {card}"])
 
 
 @reads(app, "list")

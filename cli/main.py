@@ -28,10 +28,12 @@ from cli import (
     log,
     lot,
     marks,
+    motion,
     network,
     news,
     node,
     participant,
+    policy,
     project,
     proposal,
     record,
@@ -76,7 +78,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (genesis, status, available, issue, transfer, endings, marks, news, imports, events):
+    for module in (genesis, status, available, issue, transfer, endings, marks, news, imports, events, policy):
         app.add_typer(module.app)
     app.add_typer(hold.ending)
     groups = {
@@ -84,6 +86,7 @@ def build_app() -> typer.Typer:
         "network": network,
         "account": claims,
         "participant": participant,
+        "motion": motion,
         "key": key,
         "record": record,
     }

@@ -12,6 +12,7 @@ from cli.command import works
 from cli.exits import ExitCode, Failed, misused
 from cli.network_watch import app as watch_app
 from cli.output import Answer, Grid
+from cli.policy import members_app
 
 if TYPE_CHECKING:
     from network.founding import Founded
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="Describe, found, run and watch a network of nodes.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(watch_app)
+app.add_typer(members_app)
 
 _FILE = Annotated[Path, typer.Argument(metavar="NETWORK.TOML", help="The network file.")]
 FIRST_PORT = 7461
@@ -126,7 +128,7 @@ def found(
 ) -> Answer:
     """Make the genesis file of a network whose organisations have all given their cards.
 
-    Give it to every operator: keeling node join FOLDER --genesis genesis
+    Give it to every operator; keeling node join puts it into a prepared node.
 
     \b
     Example:

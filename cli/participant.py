@@ -1,4 +1,4 @@
-"""`keeling participant`: who is a member of the network, and admitting more."""
+"""`keeling participant`: who is a member of the network; admitting, suspending and replacing by the electorate."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.command import reads, writes
+from cli.command import reads, works, writes
+from cli.exits import misused
 from cli.keys import describe_purposes, grant_of
+from cli.motion import AS_MOTION, BECAUSE, DURING, LONG_ENOUGH, Put, decide
 from cli.output import Answer, Grid, facts_of
 from cli.session import Session
 from cli.writing import Change
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from keeling.v1 import ledger_pb2 as pb
 
 app = typer.Typer(help="Organisations that are members of the network.", no_args_is_help=True)
+
+PARTICIPANT = Annotated[str, typer.Argument(metavar="PARTICIPANT", help="Its id.")]
 
 
 @writes(app, "admit")
@@ -29,21 +33,128 @@ def admit(
         typer.Option("--role", help="registry, authority, exchange, group, bank, verifier, auditor; may be repeated."),
     ],
     key: Annotated[
-        list[Path], typer.Option("--key", metavar="KEYFILE", help="Its first keys (only public parts are read).")
-    ],
+        list[Path] | None,
+        typer.Option("--key", metavar="KEYFILE", help="Its first keys (only public parts are read)."),
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option("--card", metavar="CARD", help="The card of its node, which keeling node prepare made."),
+    ] = None,
+    validator: Annotated[
+        bool, typer.Option("--validator", help="Its node becomes a validator, by itself, once it has caught up.")
+    ] = False,
+    motion: AS_MOTION = "",
+    because: BECAUSE = "",
+    during: DURING = LONG_ENOUGH,
 ) -> Change:
-    """Admit a participant with its first keys; it manages all others itself. Needs the electorate's approval.
+    """Admit a participant with its first keys; it manages all others itself. The electorate decides.
+
+    With --card its node may connect, and its operator's key is its first. Compare the card's digest with its operator
+    over another channel: keeling participant card CARD.
 
     \b
     Example:
       keeling key new kenya-ops.key --participant kenya --person ops
       keeling participant admit kenya --name "Kenya" --role authority --key kenya-ops.key
+      keeling participant admit acme --name "Acme" --role group --card acme.json --validator \\
+          --motion admit-acme --because "decided at the meeting of 3 May"
+    """
+    from cli import cards
+    from keeling.v1 import operations_pb2 as op
+
+    grants = [grant_of(path, None, None) for path in key or ()]
+    operation = op.Admit(participant=participant, name=name, roles=role, keys=grants, validator=validator)
+    if card is not None:
+        identity = cards.read_card(card, participant, session.profile.origin)
+        operation.keys.insert(0, cards.operator_grant(identity))
+        operation.contact.CopyFrom(cards.contact(identity))
+        if validator:
+            operation.node.CopyFrom(cards.node_keys(identity))
+    elif validator:
+        raise misused("a validator has a node", "give its card with --card")
+    elif not grants:
+        raise misused("a participant comes with a key", "give --key, or --card")
+    told = f"{participant} is admitted" + (", and becomes a validator once its node is ready" if validator else "")
+    return decide(session, Put(motion, because, during), [operation], told)
+
+
+@writes(app, "suspend")
+def suspend(
+    session: Session,
+    participant: PARTICIPANT,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why. Everybody reads it, for ever.")],
+    lift: Annotated[bool, typer.Option("--lift", help="End a suspension instead.")] = False,
+    motion: AS_MOTION = "",
+    during: DURING = LONG_ENOUGH,
+) -> Change:
+    """Suspend a participant: it hands in nothing, approves nothing, and its validator leaves. The electorate decides.
+
+    Once it is lifted, a node that validated says by itself that it is ready again.
+
+    \b
+    Example:
+      keeling participant suspend acme --reason "signed two histories" --motion suspend-acme
     """
     from keeling.v1 import operations_pb2 as op
 
-    grants = [grant_of(path, None, None) for path in key]
-    operation = op.Admit(participant=participant, name=name, roles=role, keys=grants)
-    return Change([operation], lambda _: [f"{participant} is admitted"])
+    operation = op.Suspend(participant=participant, reason=reason, lift=lift)
+    told = f"{participant} is {'no longer ' if lift else ''}suspended"
+    return decide(session, Put(motion, reason, during), [operation], told)
+
+
+@writes(app, "replace")
+def replace(
+    session: Session,
+    participant: PARTICIPANT,
+    card: Annotated[Path, typer.Option("--card", metavar="CARD", help="The card that shows the new keys of its node.")],
+    people: Annotated[
+        bool, typer.Option("--people", help="Also all keys of its people end; the card's operator begins anew.")
+    ] = False,
+    motion: AS_MOTION = "",
+    because: BECAUSE = "",
+    during: DURING = LONG_ENOUGH,
+) -> Change:
+    """Give a participant that cannot act itself other keys, as a card of its node shows them. The electorate decides.
+
+    Keys of the card that the ledger has already stay as they are.
+
+    \b
+    Example:
+      keeling node rekey acme --part vote                                  (at acme)
+      keeling participant replace acme --card card-next.json --motion acme-vote --because "journal lost"
+    """
+    from cli import cards
+    from keeling.v1 import operations_pb2 as op
+
+    identity = cards.read_card(card, participant, session.profile.origin)
+    member = cards.find_member(session, participant)
+    node, contact = cards.changed_keys(identity, member), cards.changed_contact(identity, member)
+    keys = [cards.operator_grant(identity)] if people else []
+    if node is None and contact is None and not keys:
+        raise misused(f"the ledger has the keys of {card} already", "make new ones: keeling node rekey FOLDER")
+    operation = op.Replace(participant=participant, keys=keys, node=node, contact=contact)
+    return decide(session, Put(motion, because, during), [operation], f"{participant} has the keys of {card}")
+
+
+@works(app, "card")
+def card(
+    file: Annotated[Path, typer.Argument(metavar="CARD", help="The card of a node.")],
+) -> Answer:
+    """Show what a card says, and its digest: compare it with the node's operator over another channel.
+
+    \b
+    Example:
+      keeling participant card acme.json
+    """
+    from cli import cards
+    from network.cards import compute_card_digest
+
+    identity = cards.read_card(file)
+    digest = compute_card_digest(file.expanduser().read_bytes())
+    keys = {role.value: public.hex() for role, public in identity.keys.items()}
+    facts = {"origin": identity.origin, "participant": identity.participant, "address": identity.address}
+    rows = [*facts.items(), *keys.items(), ("digest", digest)]
+    return Answer(facts | {"keys": keys, "digest": digest}, [Grid(("", ""), rows)])
 
 
 @reads(app, "list")

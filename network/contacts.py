@@ -15,8 +15,9 @@ from network.names import parse_address
 
 
 def contact_of(identity: NodeIdentity) -> Contact:
-    """Where a node is reached, as the ledger keeps it. One that listens on every interface does not say where."""
-    address = "" if parse_address(identity.address).host in EVERY_INTERFACE else identity.address
+    """Where a node is reached, as the ledger keeps it. One that listens anywhere does not say."""
+    host, port = parse_address(identity.address)
+    address = "" if host in EVERY_INTERFACE or not port else identity.address
     return Contact(address, (identity.tls.public_key,))
 
 

@@ -100,6 +100,12 @@ class LedgerService(rpc.LedgerServicer):
     async def ListRecords(self, request: pb.ListRequest, context: Context) -> pb.ListRecordsResponse:
         return await self._read(reads.list_records, request, context)
 
+    async def GetGovernance(self, request: pb.GetGovernanceRequest, context: Context) -> pb.Governance:
+        return await self._read(reads.get_governance, request, context)
+
+    async def ListMotions(self, request: pb.ListRequest, context: Context) -> pb.ListMotionsResponse:
+        return await self._read(reads.list_motions, request, context)
+
     async def GetAccount(self, request: pb.GetAccountRequest, context: Context) -> pb.Account:
         return await self._read(reads.get_account, request, context)
 

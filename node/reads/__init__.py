@@ -9,6 +9,7 @@ from node.reads.article6 import get_authorization, get_party_years, list_authori
 from node.reads.availability import get_availability
 from node.reads.batches import get_batch, list_batches
 from node.reads.find import find_lots
+from node.reads.governance import get_governance, list_motions
 from node.reads.holds import get_hold, list_holds
 from node.reads.lots import list_lots
 from node.reads.members import list_participants, list_records
@@ -22,6 +23,7 @@ __all__ = [
     "get_authorization",
     "get_availability",
     "get_batch",
+    "get_governance",
     "get_hold",
     "get_party_years",
     "get_transaction",
@@ -31,6 +33,7 @@ __all__ = [
     "list_discrepancies",
     "list_holds",
     "list_lots",
+    "list_motions",
     "list_participants",
     "list_proposals",
     "list_records",

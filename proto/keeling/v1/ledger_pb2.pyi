@@ -636,6 +636,202 @@ class ListParticipantsResponse(_message.Message):
 Global___ListParticipantsResponse: _TypeAlias = ListParticipantsResponse  # noqa: Y015
 
 @_typing.final
+class GetGovernanceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGovernanceRequest: _TypeAlias = GetGovernanceRequest  # noqa: Y015
+
+@_typing.final
+class Member(_message.Message):
+    """A participant with a node on the ledger. What a node observes with needs no keys but that of its TLS."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTICIPANT_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    SINCE_HEIGHT_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    TLS_KEYS_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    participant: _builtins.str
+    standing: _builtins.str
+    """"observer", "candidate", "validator", "left" """
+    since_height: _builtins.int
+    """of the standing or of the newest key; 0: genesis"""
+    suspended: _builtins.bool
+    address: _builtins.str
+    """empty: it is not reached, it reaches others"""
+    @_builtins.property
+    def tls_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """DER SubjectPublicKeyInfo"""
+
+    @_builtins.property
+    def node(self) -> _operations_pb2.NodeKeys:
+        """missing for an observer"""
+
+    def __init__(
+        self,
+        *,
+        participant: _builtins.str = ...,
+        standing: _builtins.str = ...,
+        since_height: _builtins.int = ...,
+        suspended: _builtins.bool = ...,
+        address: _builtins.str = ...,
+        tls_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        node: _operations_pb2.NodeKeys | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "node", b"node", "participant", b"participant", "since_height", b"since_height", "standing", b"standing", "suspended", b"suspended", "tls_keys", b"tls_keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Member: _TypeAlias = Member  # noqa: Y015
+
+@_typing.final
+class Governance(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    VALIDATORS_FIELD_NUMBER: _builtins.int
+    QUORUM_FIELD_NUMBER: _builtins.int
+    POLICY_HASH_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    NEXT_RULES_FIELD_NUMBER: _builtins.int
+    NEXT_RULES_HEIGHT_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    validators: _builtins.int
+    quorum: _builtins.int
+    policy_hash: _builtins.bytes
+    """of the policy that certifies the next block: Log.GetPolicy gives and proves it"""
+    rules: _builtins.int
+    next_rules: _builtins.int
+    """0: none is decided"""
+    next_rules_height: _builtins.int
+    height: _builtins.int
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]:
+        """validators in force first, in the order of the policy, then by participant"""
+
+    def __init__(
+        self,
+        *,
+        members: _abc.Iterable[Global___Member] | None = ...,
+        validators: _builtins.int = ...,
+        quorum: _builtins.int = ...,
+        policy_hash: _builtins.bytes = ...,
+        rules: _builtins.int = ...,
+        next_rules: _builtins.int = ...,
+        next_rules_height: _builtins.int = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "members", b"members", "next_rules", b"next_rules", "next_rules_height", b"next_rules_height", "policy_hash", b"policy_hash", "quorum", b"quorum", "rules", b"rules", "validators", b"validators"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Governance: _TypeAlias = Governance  # noqa: Y015
+
+@_typing.final
+class MotionInfo(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOTION_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    OPENED_FIELD_NUMBER: _builtins.int
+    APPROVALS_FIELD_NUMBER: _builtins.int
+    NEED_FIELD_NUMBER: _builtins.int
+    HAVE_FIELD_NUMBER: _builtins.int
+    DECIDED_HEIGHT_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    TRANSACTION_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    motion: _builtins.str
+    by: _builtins.str
+    because: _builtins.str
+    until_ms: _builtins.int
+    need: _builtins.int
+    """votes of validators in force now"""
+    have: _builtins.int
+    """votes that count now; of a decided motion, as it was decided"""
+    decided_height: _builtins.int
+    """0: not decided"""
+    digest: _builtins.bytes
+    """SHA-256 of the transaction that was proposed"""
+    transaction: _builtins.bytes
+    """its bytes, until it is decided"""
+    status: _builtins.str
+    """"open", "decided", "expired" """
+    @_builtins.property
+    def opened(self) -> Global___Place: ...
+    @_builtins.property
+    def approvals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """participants, in the order of their votes"""
+
+    def __init__(
+        self,
+        *,
+        motion: _builtins.str = ...,
+        by: _builtins.str = ...,
+        because: _builtins.str = ...,
+        until_ms: _builtins.int = ...,
+        opened: Global___Place | None = ...,
+        approvals: _abc.Iterable[_builtins.str] | None = ...,
+        need: _builtins.int = ...,
+        have: _builtins.int = ...,
+        decided_height: _builtins.int = ...,
+        digest: _builtins.bytes = ...,
+        transaction: _builtins.bytes = ...,
+        status: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["opened", b"opened"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "because", b"because", "by", b"by", "decided_height", b"decided_height", "digest", b"digest", "have", b"have", "motion", b"motion", "need", b"need", "opened", b"opened", "status", b"status", "transaction", b"transaction", "until_ms", b"until_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MotionInfo: _TypeAlias = MotionInfo  # noqa: Y015
+
+@_typing.final
+class ListMotionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    height: _builtins.int
+    @_builtins.property
+    def motions(self) -> _containers.RepeatedCompositeFieldContainer[Global___MotionInfo]: ...
+    def __init__(
+        self,
+        *,
+        motions: _abc.Iterable[Global___MotionInfo] | None = ...,
+        next_page_token: _builtins.str = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "motions", b"motions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMotionsResponse: _TypeAlias = ListMotionsResponse  # noqa: Y015
+
+@_typing.final
 class ListRecordsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

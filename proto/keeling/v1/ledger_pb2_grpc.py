@@ -64,6 +64,16 @@ class LedgerStub:
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_ledger__pb2.ListRecordsResponse.FromString,
                 _registered_method=True)
+        self.GetGovernance = channel.unary_unary(
+                '/keeling.v1.Ledger/GetGovernance',
+                request_serializer=keeling_dot_v1_dot_ledger__pb2.GetGovernanceRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_ledger__pb2.Governance.FromString,
+                _registered_method=True)
+        self.ListMotions = channel.unary_unary(
+                '/keeling.v1.Ledger/ListMotions',
+                request_serializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_ledger__pb2.ListMotionsResponse.FromString,
+                _registered_method=True)
         self.GetAccount = channel.unary_unary(
                 '/keeling.v1.Ledger/GetAccount',
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.GetAccountRequest.SerializeToString,
@@ -185,6 +195,20 @@ class LedgerServicer:
 
     def ListRecords(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGovernance(self, request, context):
+        """Who runs a node: candidates, validators in force and those that left, with keys and addresses; and the rules.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMotions(self, request, context):
+        """What is or was put to the vote, by name; with open_only what can still be voted on by ledger time.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -329,6 +353,16 @@ def add_LedgerServicer_to_server(servicer, server):
                     servicer.ListRecords,
                     request_deserializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_ledger__pb2.ListRecordsResponse.SerializeToString,
+            ),
+            'GetGovernance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGovernance,
+                    request_deserializer=keeling_dot_v1_dot_ledger__pb2.GetGovernanceRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_ledger__pb2.Governance.SerializeToString,
+            ),
+            'ListMotions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMotions,
+                    request_deserializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_ledger__pb2.ListMotionsResponse.SerializeToString,
             ),
             'GetAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAccount,
@@ -568,6 +602,60 @@ class Ledger:
             '/keeling.v1.Ledger/ListRecords',
             keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
             keeling_dot_v1_dot_ledger__pb2.ListRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGovernance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Ledger/GetGovernance',
+            keeling_dot_v1_dot_ledger__pb2.GetGovernanceRequest.SerializeToString,
+            keeling_dot_v1_dot_ledger__pb2.Governance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMotions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Ledger/ListMotions',
+            keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
+            keeling_dot_v1_dot_ledger__pb2.ListMotionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

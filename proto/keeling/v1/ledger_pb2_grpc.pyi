@@ -60,6 +60,10 @@ class LedgerStub:
     """Who this node is, how far it is, what it allows, and why finality stands still if it does."""
     ListParticipants: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListParticipantsResponse]
     ListRecords: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListRecordsResponse]
+    GetGovernance: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetGovernanceRequest, _ledger_pb2.Governance]
+    """Who runs a node: candidates, validators in force and those that left, with keys and addresses; and the rules."""
+    ListMotions: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListMotionsResponse]
+    """What is or was put to the vote, by name; with open_only what can still be voted on by ledger time."""
     GetAccount: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetAccountRequest, _ledger_pb2.Account]
     """NOT_FOUND where the thing named does not exist, for this and all calls below."""
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListAccountsResponse]
@@ -118,6 +122,10 @@ class LedgerAsyncStub(LedgerStub):
     """Who this node is, how far it is, what it allows, and why finality stands still if it does."""
     ListParticipants: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListParticipantsResponse]  # type: ignore[assignment]
     ListRecords: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListRecordsResponse]  # type: ignore[assignment]
+    GetGovernance: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetGovernanceRequest, _ledger_pb2.Governance]  # type: ignore[assignment]
+    """Who runs a node: candidates, validators in force and those that left, with keys and addresses; and the rules."""
+    ListMotions: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListMotionsResponse]  # type: ignore[assignment]
+    """What is or was put to the vote, by name; with open_only what can still be voted on by ledger time."""
     GetAccount: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetAccountRequest, _ledger_pb2.Account]  # type: ignore[assignment]
     """NOT_FOUND where the thing named does not exist, for this and all calls below."""
     ListAccounts: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListAccountsResponse]  # type: ignore[assignment]
@@ -209,6 +217,22 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.ListRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.ListRecordsResponse, _abc.Awaitable[_ledger_pb2.ListRecordsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetGovernance(
+        self,
+        request: _ledger_pb2.GetGovernanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.Governance, _abc.Awaitable[_ledger_pb2.Governance]]:
+        """Who runs a node: candidates, validators in force and those that left, with keys and addresses; and the rules."""
+
+    @_abc_1.abstractmethod
+    def ListMotions(
+        self,
+        request: _ledger_pb2.ListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.ListMotionsResponse, _abc.Awaitable[_ledger_pb2.ListMotionsResponse]]:
+        """What is or was put to the vote, by name; with open_only what can still be voted on by ledger time."""
 
     @_abc_1.abstractmethod
     def GetAccount(
