@@ -78,6 +78,45 @@ def verify(
     return _tell_verdict(verdict, replayed)
 
 
+@works(audit_app, "certificate")
+def certificate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A certificate, as a page or as JSON.")],
+    genesis: _GENESIS,
+) -> Answer:
+    """Did these units end as the certificate says, and was any of it withdrawn?
+
+    Needs no node, only the certificate and your own copy of the genesis file. A copy cannot know what happened after it
+    was made: ask for a new one to see whether the registry has taken anything back since.
+
+    \b
+    Example:
+      keeling audit certificate retirement.html --genesis genesis
+    """
+    from keeling.certificate import CertificateError, check_certificate
+    from keeling.certificate_page import read_page
+
+    trusted, data = _read(genesis), _read(file)
+    try:
+        found = read_page(data)
+        standing = check_certificate(found, trusted)
+    except CertificateError as error:
+        facts = {"holds": False, "failure": str(error)}
+        return Answer(facts, ["does NOT hold"], ExitCode.VERIFICATION_FAILED, f"verification failed: {error}")
+    facts = {
+        "holds": True,
+        **standing._asdict(),
+        "registry": found.registry,
+        "reference": found.reference,
+        "grade": found.grade,
+    }
+    facts["serials"] = [lot.serials for lot in found.lots]
+    lines = [f"holds, and is {standing.status} at height {standing.height} of {standing.origin}"]
+    lines += [f"{standing.units:,} units {found.ended} at {found.registry} as {found.reference}, grade {found.grade}"]
+    lines += [f"withdrawn: {standing.withdrawn_units:,} units"] if standing.withdrawn_units else []
+    lines += ["serials and the registry's name are as its issuer states them; all else was found in the proof"]
+    return Answer(facts, lines)
+
+
 @works(audit_app, "state")
 def state(
     folder: Annotated[

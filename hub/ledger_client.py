@@ -233,6 +233,17 @@ class LedgerClient:
         except grpc.aio.AioRpcError as error:
             raise _explain(error) from error
 
+    async def events_of(self, account: str, after: tuple[int, int]) -> AsyncIterator[pb.Event]:
+        """Events about an account after a place, up to now; raises `LedgerError` when the stream breaks."""
+        request = pb.WatchRequest(account=account, until_now=True)
+        request.after.height, request.after.ordinal = after
+        try:
+            async for page in self._stub.Watch(request):
+                for event in page.events:
+                    yield event
+        except grpc.aio.AioRpcError as error:
+            raise _explain(error) from error
+
     async def event_at(self, height: int, ordinal: int) -> pb.Event:
         """One event by its place; raises `NotOnLedger`."""
         place = (height, ordinal)

@@ -130,11 +130,11 @@ class Selection(NamedTuple):
 
     def __str__(self) -> str:
         account = "all accounts" if self.account is None else f"account {self.account}"
-        start = "the beginning" if self.from_ms is None else _format_time(self.from_ms)
-        return f"{account} from {start} until {'the end' if self.until_ms is None else _format_time(self.until_ms)}"
+        start = "the beginning" if self.from_ms is None else format_time(self.from_ms)
+        return f"{account} from {start} until {'the end' if self.until_ms is None else format_time(self.until_ms)}"
 
 
-def _format_time(ms: int) -> str:
+def format_time(ms: int) -> str:
     """A moment in UTC, for any number of milliseconds since 1970: years of 400 are counted from a first of March."""
     days, rest = divmod(ms, 86_400_000)
     era, day = divmod(days + 719_468, 146_097)

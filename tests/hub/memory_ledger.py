@@ -6,7 +6,7 @@ never comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from google.protobuf.message import Message
@@ -81,6 +81,10 @@ class MemoryLedger:
 
     async def registry_policy(self, registry: str) -> op.RegistryPolicy:
         return next(record.registry for record in self.world.records if record.id == f"registry:{registry}")
+
+    async def events_of(self, account: str, after: tuple[int, int]) -> AsyncIterator[pb.Event]:
+        for event in read_events(self.world.store, after, account, most=100_000).events:
+            yield event
 
     async def event_at(self, height: int, ordinal: int) -> pb.Event:
         before = (height, ordinal - 1) if ordinal else (height - 1, 0)

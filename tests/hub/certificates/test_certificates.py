@@ -1,0 +1,225 @@
+"""Certificates from a ledger: they hold, they say what was withdrawn, and nothing in them can be changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from adapters.contract import Change, ChangeKind
+from cli.audit import audit_app
+from hub.certificates.gather import gather_certificates
+from hub.inbound.intake import Desk, Intake
+from keeling.certificate import (
+    Certificate,
+    CertificateError,
+    Withdrawal,
+    check_certificate,
+    format_certificate,
+    parse_certificate,
+)
+from keeling.certificate_page import format_page, read_page
+from keeling.serials import parse
+from node.export import export_cut
+from tests.fakes.recorded_world import story as recorded_story
+from tests.hub.dispatch.stage import DAY_MS, SERIAL, Stage, play
+
+SERIALS = SERIAL.replace("1-10000", "1-100")
+
+
+class WorldProver:
+    """Proofs from a world's store, as a node makes them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    async def cut(self, account: str, from_ms: int, until_ms: int) -> bytes:
+        world = self._stage.world
+        height = world.tip.height
+        return b"".join(export_cut(world.store, world.genesis, account, from_ms, until_ms, height))
+
+
+async def gather(stage: Stage, hold: bytes) -> list[Certificate]:
+    return await gather_certificates(stage.ledger, WorldProver(stage), stage.world.genesis.network, hold)
+
+
+async def retire(stage: Stage, units: int = 100) -> bytes:
+    hold = stage.place(units=units, first=1)
+    await stage.settle(stage.hub(), hold)
+    return hold
+
+
+async def take_back(stage: Stage, first: int, last: int, name: str = "back") -> None:
+    stage.later(2 * DAY_MS)
+    intake = Intake(Desk(stage.ledger, {"puro": stage.adapter}, stage.hub(), stage.keep))
+    serials = parse(SERIAL)._replace(first=first, last=last)
+    await intake.take("puro", [Change(name, ChangeKind.REVERSED, 1, serials, reference="undo-1")], "B")
+
+
+def test_a_retirement_has_a_certificate_that_holds() -> None:
+    async def story(stage: Stage) -> None:
+        hold = stage.place(units=100, first=1)
+        assert await gather(stage, hold) == []
+        await stage.settle(stage.hub(), hold)
+        (found,) = await gather(stage, hold)
+        standing = check_certificate(found, stage.world.genesis_bytes)
+        assert (standing.status, standing.units, standing.withdrawn_units) == ("standing", 100, 0)
+        assert (found.registry, found.grade, found.ended, found.units) == ("puro", "B", "RETIRED", 100)
+        assert found.reference in stage.sandbox.desk.orders
+        assert [lot.serials for lot in found.lots] == [SERIALS]
+        assert parse_certificate(format_certificate(found)) == found
+        assert read_page(format_page(found).encode()) == found
+        assert SERIALS in format_page(found)
+
+    play(story)
+
+
+@pytest.mark.parametrize(("last", "status"), [(40, "partly withdrawn"), (100, "withdrawn")])
+def test_a_certificate_after_a_reversal_says_so(last: int, status: str) -> None:
+    async def story(stage: Stage) -> None:
+        hold = await retire(stage)
+        (before,) = await gather(stage, hold)
+        await take_back(stage, 1, last)
+        (after,) = await gather(stage, hold)
+        standing = check_certificate(after, stage.world.genesis_bytes)
+        assert (standing.status, standing.withdrawn_units) == (status, last)
+        assert standing.height > check_certificate(before, stage.world.genesis_bytes).height
+        assert status in format_page(after)
+        assert (after.event, after.lots) == (before.event, before.lots), "what was certified stays as it was"
+        hidden = after._replace(withdrawals=before.withdrawals, proofs=after.proofs)
+        with pytest.raises(CertificateError, match="withdrawal"):
+            check_certificate(hidden, stage.world.genesis_bytes)
+
+    play(story)
+
+
+def test_two_reversals_of_one_retirement_are_both_told() -> None:
+    async def story(stage: Stage) -> None:
+        hold = await retire(stage)
+        await take_back(stage, 1, 10, "one")
+        await take_back(stage, 91, 100, "two")
+        (found,) = await gather(stage, hold)
+        assert check_certificate(found, stage.world.genesis_bytes).withdrawn_units == 20
+        doubled = found._replace(withdrawals=(*found.withdrawals, found.withdrawals[0]))
+        with pytest.raises(CertificateError, match="twice"):
+            check_certificate(doubled, stage.world.genesis_bytes)
+
+    play(story)
+
+
+def _more_units(found: Certificate) -> Certificate:
+    return found._replace(lots=(found.lots[0]._replace(units=101),))
+
+
+CHANGES: dict[str, Callable[[Certificate], Certificate]] = {
+    "more units": _more_units,
+    "other units": lambda c: c._replace(lots=(c.lots[0]._replace(first=2),)),
+    "another reference": lambda c: c._replace(reference="mine"),
+    "a better grade": lambda c: c._replace(grade="A"),
+    "another beneficiary": lambda c: c._replace(beneficiary="00"),
+    "another hold": lambda c: c._replace(hold="00" * 16),
+    "another way to end": lambda c: c._replace(ended="CANCELLED"),
+    "no way to end": lambda c: c._replace(ended="TRANSFERRED"),
+    "another account": lambda c: c._replace(account="bob"),
+    "another time": lambda c: c._replace(recorded="2020-01-01T00:00:00.000Z"),
+    "another effective day": lambda c: c._replace(effective="2020-01-01"),
+    "another height": lambda c: c._replace(event="1.0"),
+    "another network": lambda c: c._replace(network="00" * 32),
+    "no proof": lambda c: c._replace(proofs=()),
+    "half a proof": lambda c: c._replace(proofs=(c.proofs[0][:-40],)),
+    "an invented withdrawal": lambda c: c._replace(withdrawals=(Withdrawal("9.9", "", "", "", c.lots),)),
+}
+
+
+def is_refused(found: Certificate, genesis: bytes) -> bool:
+    try:
+        check_certificate(found, genesis)
+    except CertificateError:
+        return True
+    return False
+
+
+def test_nothing_that_is_proved_can_be_changed() -> None:
+    async def story(stage: Stage) -> None:
+        (found,) = await gather(stage, await retire(stage))
+        for name, change in CHANGES.items():
+            assert is_refused(change(found), stage.world.genesis_bytes), name
+        with pytest.raises(CertificateError, match="proof 1"):
+            check_certificate(found, recorded_story().genesis_bytes)
+        page = format_page(found)
+        for shown in (">100 t", "standing</span>", SERIALS, "puro</dd>"):
+            assert shown in page
+            with pytest.raises(CertificateError):
+                read_page(page.replace(shown, "x" + shown, 1).encode())
+
+    play(story)
+
+
+def test_words_from_outside_cannot_leave_their_place_in_the_page() -> None:
+    async def story(stage: Stage) -> None:
+        (found,) = await gather(stage, await retire(stage))
+        nasty = found._replace(reference="</script><script>alert(1)</script>&amp;\\u003c")
+        page = format_page(nasty)
+        assert page.count("<script") == 1
+        assert read_page(page.encode()) == nasty
+
+    play(story)
+
+
+def _edit(document: bytes, **changed: Any) -> bytes:
+    text = json.dumps(json.loads(document) | changed, sort_keys=True, ensure_ascii=False, indent=1)
+    return text.replace("<", "\\u003c").encode() + b"\n"
+
+
+def test_documents_have_one_spelling() -> None:
+    async def story(stage: Stage) -> None:
+        (found,) = await gather(stage, await retire(stage))
+        document = format_certificate(found)
+        assert _edit(document) == document
+        bad = [b"", b"{}", b"[1]", b"null", document[:-1], document + b" ", b"\xff", b"<html></html>"]
+        bad += [_edit(document, **each) for each in ({"status": "withdrawn"}, {"units": "7"}, {"more": 1}, {"lots": 3})]
+        for each in bad:
+            with pytest.raises(CertificateError):
+                read_page(each)
+
+    play(story)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_anything_else_is_refused_and_nothing_crashes(data: bytes) -> None:
+    for each in (data, b"{" + data, b'{"format":"keeling/certificate/v1",' + data):
+        with pytest.raises(CertificateError):
+            read_page(each)
+
+
+def test_the_command_tells_what_holds(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        hold = await retire(stage)
+        (tmp_path / "genesis").write_bytes(stage.world.genesis_bytes)
+        (before,) = await gather(stage, hold)
+        await take_back(stage, 1, 40)
+        (after,) = await gather(stage, hold)
+        (tmp_path / "before.html").write_text(format_page(before))
+        (tmp_path / "after.json").write_bytes(format_certificate(after))
+        (tmp_path / "bad.html").write_text(format_page(before).replace("100 t", "900 t"))
+
+    play(story)
+
+    def run(name: str, *more: str) -> Any:
+        return CliRunner().invoke(
+            audit_app, ["certificate", str(tmp_path / name), "--genesis", str(tmp_path / "genesis"), *more]
+        )
+
+    done = run("before.html")
+    assert (done.exit_code, "is standing at height" in done.stdout) == (0, True)
+    told = json.loads(run("after.json", "--json").stdout)
+    assert (told["status"], told["withdrawn_units"], told["serials"]) == ("partly withdrawn", 40, [SERIALS])
+    done = run("bad.html")
+    assert done.exit_code == 4
+    assert "does NOT hold" in done.stdout
