@@ -65,6 +65,7 @@ class Node:
         self.life = 0
         self.clock_off_ms = 0
         self.is_restored = False
+        self.seen = 0
         self.replica: Replica | None = None
         self._store: SimulatedDisk | None = None
 
@@ -100,10 +101,17 @@ class Node:
             self.replica = replica
             run.network.up(self.name, replica)
             while replica.failure is None:
+                self._look(replica.height)
                 await asyncio.sleep(0.2)
         except Exception as error:  # noqa: BLE001 - whatever stops a node, it is started again
             run.stops.append((run.loop.time(), self.name, error))
         self._later_die(self.life)
+
+    def _look(self, height: int) -> None:
+        """A reader never sees the ledger go back, over restarts either."""
+        if height < self.seen:
+            self.run.broken.append(f"{self.name} showed height {self.seen}, and {height} after it")
+        self.seen = height
 
     async def _run_in_thread(self, work: Callable[[], T]) -> T:
         await asyncio.sleep(self.run.random.uniform(0.0001, 0.001))
@@ -114,6 +122,7 @@ class Node:
     def restore(self, backup: MemoryStore) -> None:
         """The machine is lost; another one starts from a backup of it."""
         self.is_restored = True
+        self.seen = 0
         self.disk = backup
         self.die()
 

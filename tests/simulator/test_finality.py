@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulator.finality_run import Run, Violation, Weather
 
-SEEDS_PER_TEST = 20
+SEEDS_PER_TEST = 50
 CALM = Weather(loss=0, duplicates=0, delay_ms=5, crashes=0, lies=0, liar=False, set_changes=0)
 
 
@@ -21,13 +21,13 @@ def play_seeds(first: int, seeds: int) -> None:
             raise Violation(f"seed {seed}: {violation}") from violation
 
 
-@pytest.mark.parametrize("first", range(0, 240, SEEDS_PER_TEST))
+@pytest.mark.parametrize("first", range(0, 2_000, SEEDS_PER_TEST))
 def test_seeds(first: int) -> None:
     play_seeds(first, SEEDS_PER_TEST)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("first", range(1_000, 21_000, 500))
+@pytest.mark.parametrize("first", range(10_000, 30_000, 500))
 def test_many_seeds(first: int) -> None:
     play_seeds(first, 500)
 
