@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from adapters import cadt, gold_standard, icm, irec, national_62, puro, uk_ets, unfccc, verra
+from adapters import cadt, gold_standard, icm, irec, isometric, national_62, puro, uk_ets, unfccc, verra
 from adapters.contract import Adapter, Driver, Settings, System
 
 SYSTEMS: Final[Mapping[str, System]] = {
@@ -15,6 +15,7 @@ SYSTEMS: Final[Mapping[str, System]] = {
         cadt.SYSTEM,
         gold_standard.SYSTEM,
         irec.SYSTEM,
+        isometric.SYSTEM,
         puro.SYSTEM,
         verra.SYSTEM,
         uk_ets.SYSTEM,

@@ -10,6 +10,7 @@ from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.gold_standard import GoldStandardSandbox
 from adapters.sandbox.icm import IcmSandbox
 from adapters.sandbox.irec import IrecSandbox
+from adapters.sandbox.isometric import IsometricSandbox
 from adapters.sandbox.national_62 import NationalSandbox
 from adapters.sandbox.puro import PuroSandbox
 from adapters.sandbox.server import Sandbox
@@ -72,10 +73,17 @@ def _irec(clock: SandboxClock) -> Sandbox:
     return sandbox
 
 
+def _isometric(clock: SandboxClock) -> Sandbox:
+    sandbox = IsometricSandbox(clock)
+    sandbox.fill()
+    return sandbox
+
+
 SANDBOXES: Final[Mapping[str, Callable[[SandboxClock], Sandbox]]] = {
     "cadt": _cadt,
     "gold_standard": _gold_standard,
     "irec": _irec,
+    "isometric": _isometric,
     "puro": _puro,
     "verra": _verra,
     "uk_ets": _uk_ets,
