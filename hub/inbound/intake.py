@@ -36,6 +36,7 @@ _STATUSES: Final = {
     ChangeKind.CONVERTED: op.Observation.CONVERTED,
     ChangeKind.PENDING: op.Observation.PENDING,
 }
+_WORDS: Final = (ChangeKind.PROPOSED, ChangeKind.NOTICE)
 _ENDS: Final = (ChangeKind.RETIRED, ChangeKind.CANCELLED, ChangeKind.USED, ChangeKind.ENDED)
 _STATES: Final = {
     op.Observation.ACTIVE: LIVE_HERE,
@@ -139,7 +140,7 @@ class Intake:
     async def _take(self, registry: str, change: Change, grade: str) -> Taken:
         if await self._desk.dispatch.hear(registry, change):
             return Taken(change.id, Outcome.DISPATCHED)
-        if change.serials is None or change.kind in (ChangeKind.PROPOSED, ChangeKind.NOTICE):
+        if change.serials is None or change.kind in _WORDS:
             return Taken(change.id, Outcome.NOTED)
         stated = change.details.get("units", "")
         if stated and stated != str(change.serials.units):
@@ -322,11 +323,14 @@ def _refuse(change: Change, why: Why, detail: str) -> Taken:
 
 
 def _find_named_twice(changes: Sequence[Change]) -> dict[str, str]:
-    """Events of one kind and one reference that share units, by id, each with the one it shares them with."""
+    """Events of one kind and one reference that share units, by id, each with the one it shares them with.
+
+    Of what is no event of the units themselves (two Parties' words on one transfer), any number may name them.
+    """
     found: dict[str, str] = {}
     groups: dict[tuple[str, str], list[Change]] = {}
     for change in changes:
-        if change.serials is not None and change.reference:
+        if change.serials is not None and change.reference and change.kind not in _WORDS:
             groups.setdefault((change.kind, change.reference), []).append(change)
     for group in groups.values():
         for one, other in combinations(group, 2):
