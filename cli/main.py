@@ -22,6 +22,7 @@ from cli import (
     events,
     genesis,
     hold,
+    hub,
     imports,
     issue,
     key,
@@ -84,6 +85,7 @@ def build_app() -> typer.Typer:
     groups = {
         "node": node,
         "network": network,
+        "hub": hub,
         "account": claims,
         "participant": participant,
         "motion": motion,

@@ -1,0 +1,232 @@
+"""`keeling hub`: the outside registries: which there are, links to them, running a hub and asking one.
+
+Sandboxes are in `hub_sandbox`, the story and the chaos in `hub_rehearsal`; what a hub does, in `hub.service`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cli.account import Control, link_account
+from cli.choices import EVIDENCE, GRADE, REFERENCE, Grade
+from cli.command import works, writes
+from cli.exits import ExitCode, Failed, misused
+from cli.hub_rehearsal import app as rehearsal_app
+from cli.hub_sandbox import app as sandbox_app
+from cli.output import Answer, Grid
+from cli.quantities import format_time, format_units
+from cli.session import Session
+from cli.writing import Change
+
+if TYPE_CHECKING:
+    from adapters.contract import System
+
+app = typer.Typer(help="Carry between the ledger and outside registries.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(rehearsal_app)
+
+ASK_S: Final = 120.0
+_CONFIG = Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's file.")]
+
+
+@works(app, "registries")
+def registries() -> Answer:
+    """List outside systems: how each can be reached, and how much of that is known and how much assumed.
+
+    file: real formats of today; sandbox: a stand-in of ours; live: refused until credentials and address are given.
+
+    \b
+    Example:
+      keeling hub registries
+    """
+    from adapters.registry import FILE_ADAPTERS
+    from adapters.systems import SYSTEMS
+    from cli.hub_sandbox import find_sandboxes
+
+    running = find_sandboxes().get("sandboxes", {})
+    names = sorted({*SYSTEMS, *FILE_ADAPTERS})
+    rows = []
+    facts = []
+    for name in names:
+        system = SYSTEMS.get(name)
+        drivers = describe_drivers(system, name in FILE_ADAPTERS)
+        rows.append((name, system.title if system else name, " / ".join(drivers.values()), running.get(name, "")))
+        basis = [item._asdict() for item in system.basis] if system else []
+        facts.append({"registry": name, "drivers": drivers, "basis": basis, "sandbox": running.get(name)})
+    return Answer({"registries": facts}, [Grid(("registry", "", "drivers", "sandbox at"), rows)])
+
+
+def describe_drivers(system: System | None, has_files: bool) -> dict[str, str]:
+    """The drivers that honestly exist, each with its mark."""
+    from adapters.contract import Driver
+
+    found = {"file": "file (real format)"} if has_files else {}
+    for driver in system.drivers if system is not None else ():
+        if driver is Driver.SANDBOX and system is not None:
+            found["sandbox"] = f"sandbox ({system.marks})"
+        elif driver is Driver.LIVE and system is not None:
+            needed = ", ".join(["base_url", *system.secrets])
+            found["live"] = f"live (refused until given: {needed})"
+    return found
+
+
+@writes(app, "link")
+def link(
+    session: Session,
+    registry: Annotated[str, typer.Argument(metavar="REGISTRY", help="Its key, such as verra.")],
+    registry_account: Annotated[str, typer.Argument(metavar="NUMBER", help="The account's number there.")],
+    account: Annotated[str, typer.Option("--account", help="The account here.")],
+    control: Annotated[Control, typer.Option("--control", help="Who can move the units there.")],
+    hub: Annotated[str | None, typer.Option("--hub", help="Who carries; default: you.")] = None,
+    claim: Annotated[
+        list[str] | None, typer.Option("--claim", metavar="SERIALS", help="Units there; may be repeated.")
+    ] = None,
+    evidence: EVIDENCE = None,
+    grade: GRADE = Grade.C,
+    reference: REFERENCE = "",
+) -> Change:
+    """Tie an account to one at a registry: `keeling account link` by the registry's side.
+
+    With --control owner the seller could still move units there until the registry confirms, and offers say so.
+
+    \b
+    Example:
+      keeling hub link verra 8294 --account acme/verra --control owner
+      keeling hub link puro f4826423-21b9-4ee0-905d-311e758ee750 --account acme/puro --control custody
+    """
+    change = link_account(
+        session,
+        account,
+        registry,
+        registry_account,
+        control,
+        hub,
+        claim,
+        None,
+        evidence,
+        grade,
+        reference,
+    )
+    tell = change.tell
+    if control is not Control.OWNER or tell is None:
+        return change
+    warning = f"until {registry} confirms, the seller could still move it there"
+    return change._replace(tell=lambda result: [*tell(result), warning])
+
+
+@works(app, "run")
+def run(
+    file: Annotated[Path, typer.Argument(metavar="GROUP.TOML", help="The hub's file.")],
+) -> None:
+    """Run a hub until it is told to stop. It keeps no truth: its folder may be deleted at any time.
+
+    \b
+    Example:
+      keeling hub run group.toml
+    """
+    import asyncio
+
+    from adapters.systems import CannotOpenError
+    from hub.service.config import load_config
+    from hub.service.process import serve
+
+    config = load_config(file)
+    try:
+        asyncio.run(serve(config, lambda address: typer.echo(f"serving {config.participant} at {address}")))
+    except CannotOpenError as error:
+        raise Failed(ExitCode.USAGE, str(error), reason="CANNOT_OPEN") from error
+
+
+@works(app, "backlog")
+def backlog(config: _CONFIG = Path("group.toml")) -> Answer:
+    """Show what a running hub has not finished: age, when it is expected, why it waits, and what needs a person.
+
+    \b
+    Example:
+      keeling hub backlog --config group.toml
+    """
+    found = json.loads(_call(config, "GET", "/v1/backlog", "viewer"))
+    rows = [
+        (
+            line["hold"],
+            line["registry"],
+            format_units(line["units"]),
+            line["phase"],
+            format_time(line["since_ms"]) if line["since_ms"] else "",
+            format_time(line["expected_ms"]) if line["expected_ms"] else "",
+            line["alert"] or line["why"],
+            " ".join(word for word in ("late", "at_risk") if line[word]).replace(
+                "at_risk", "unconfirmed at 31 December?"
+            ),
+        )
+        for line in found["backlog"]
+    ]
+    columns = ("hold", "registry", ">units", "", "since", "expected", "why", "")
+    return Answer(found, [Grid(columns, rows, "nothing is under way")])
+
+
+@works(app, "reconcile")
+def reconcile(
+    registry: Annotated[str, typer.Argument(metavar="REGISTRY", help="Which registry.")],
+    config: _CONFIG = Path("group.toml"),
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the differences there too.")] = None,
+) -> Answer:
+    """Have a running hub compare a registry with the ledger now. Exit code 4 for an alarm or a break.
+
+    \b
+    Example:
+      keeling hub reconcile verra
+      keeling hub reconcile verra --csv differences.csv --json
+    """
+    found = json.loads(_call(config, "POST", f"/v1/reconciliations/{registry}", "operator"))
+    if csv is not None:
+        csv.write_text(found["csv"], "utf-8")
+    found.pop("csv")
+    rows = [(s["class"], s["action"], s["units"], str(s["lines"]), s["oldest"]) for s in found["sums"]]
+    grid = Grid(("class", "action", ">units", ">lines", "oldest"), rows, "nothing was compared")
+    anchored = found["anchored"]
+    record = f"on record at height {anchored}" if anchored.isdecimal() else anchored
+    broken = bool(found["alarm"]) or int(found["broken_units"]) > 0
+    lines = [f"{registry} ({found['driver']}), as of {found['as_of']}", found["alarm"], grid, record]
+    return Answer(found, lines, ExitCode.VERIFICATION_FAILED if broken else ExitCode.DONE)
+
+
+def _call(file: Path, method: str, path: str, role: str) -> str:
+    """Ask the hub of a file, with the token of its first caller that may."""
+    import urllib.error
+    import urllib.request
+
+    from hub.service.config import ROLES, load_config
+    from hub.service.secrets import read_secret
+
+    config = load_config(file)
+    callers = [each for each in config.callers if ROLES.index(each.role) >= ROLES.index(role)]
+    if not callers:
+        raise misused(f"{file} names no caller that is {role}", f'add a [[callers]] with role = "{role}"')
+    headers = {"Authorization": f"Bearer {read_secret(callers[0].token)}"}
+    request = urllib.request.Request(f"http://{config.listen}{path}", method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=ASK_S) as answer:
+            text: str = answer.read().decode()
+            return text
+    except urllib.error.HTTPError as error:
+        raise _explain(error.read(), error.code) from error
+    except OSError as error:
+        raise Failed(
+            ExitCode.UNREACHABLE, f"no hub answers at {config.listen}", advice=f"keeling hub run {file}"
+        ) from error
+
+
+def _explain(body: bytes, status: int) -> Failed:
+    codes: dict[int, ExitCode] = {401: ExitCode.NOT_PERMITTED, 403: ExitCode.NOT_PERMITTED, 404: ExitCode.NOT_FOUND}
+    codes |= {503: ExitCode.UNREACHABLE, 504: ExitCode.OUTCOME_UNKNOWN}
+    try:
+        said: Any = json.loads(body)
+        text, name = str(said["detail"]), str(said["title"])
+    except (ValueError, KeyError, TypeError):
+        text, name = f"the hub answered {status}", ""
+    return Failed(codes.get(status, ExitCode.REFUSED), text, reason=name)

@@ -1,0 +1,121 @@
+"""What callers send and are told, as JSON: read strictly, written in one way. Pure."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hub.dispatch.memory import Pending
+from hub.service.problems import Problem
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+
+_PURPOSES: Final = {
+    "retire": op.Hold.FOR_RETIREMENT,
+    "cancel": op.Hold.FOR_CANCELLATION,
+    "transfer": op.Hold.FOR_TRANSFER,
+}
+UNITS_MAX: Final = 2**63 - 1
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Positions(_Strict):
+    """A range of a batch."""
+
+    batch: str = Field(min_length=1, max_length=256)
+    first: int = Field(ge=0, le=UNITS_MAX)
+    units: int = Field(ge=1, le=UNITS_MAX)
+
+
+class HoldBody(_Strict):
+    """`POST /v1/holds`: units of a linked account that were sold; the hold is the instruction to the registry."""
+
+    account: str = Field(min_length=1, max_length=256)
+    units: int | None = Field(default=None, ge=1, le=UNITS_MAX)
+    positions: list[Positions] = Field(default=[], max_length=100)
+    purpose: Literal["retire", "cancel", "transfer"]
+    expires_ms: int = Field(ge=1, le=UNITS_MAX)
+    buyer: str = Field(default="", max_length=256)
+    to_account: str = Field(default="", max_length=256)
+    mandate: str = Field(default="", max_length=256)
+    beneficiary: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> HoldBody:
+        if (self.units is None) == (not self.positions):
+            raise ValueError("either units or positions say what is held")
+        return self
+
+
+def read_hold(raw: bytes, number: bytes) -> op.Hold:
+    """The operation that a body asks for; raises `Problem`."""
+    try:
+        body = HoldBody.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise Problem(400, "bad-body", f"{where}: {first['msg']}") from error
+    ranges = [op.Range(batch=each.batch, first=each.first, units=each.units) for each in body.positions]
+    selection = op.Selection(ranges=ranges) if ranges else op.Selection(units=body.units or 0)
+    return op.Hold(
+        hold=number,
+        account=body.account,
+        selection=selection,
+        purpose=_PURPOSES[body.purpose],
+        expires_ms=body.expires_ms,
+        buyer=body.buyer,
+        to_account=body.to_account,
+        mandate=body.mandate,
+        beneficiary=bytes.fromhex(body.beneficiary),
+    )
+
+
+def read_key(text: str) -> bytes:
+    """An Idempotency-Key: a UUIDv7, bare or as a quoted string (RFC 8941). It becomes the id of hold and transaction.
+
+    So the ledger itself does what the same key asks once, for every hub and after every restart. Raises `Problem`.
+    """
+    bare = text.strip()
+    if len(bare) > 1 and bare[0] == bare[-1] == '"':
+        bare = bare[1:-1]
+    try:
+        found = uuid.UUID(bare)
+    except ValueError:
+        found = uuid.UUID(int=0)
+    if found.version != 7:
+        detail = "send an Idempotency-Key header with a fresh UUIDv7, and the same one again for the same request"
+        raise Problem(400, "no-idempotency-key", detail)
+    return found.bytes
+
+
+def tell_message(message: Message) -> dict[str, Any]:
+    """A message of the ledger as JSON: bytes in hex, whole numbers as text."""
+    found: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_BYTES and not field.is_repeated:
+            found[field.name] = value.hex()
+    return found
+
+
+def tell_pending(lines: Sequence[Pending]) -> list[dict[str, Any]]:
+    """The backlog."""
+    return [{**line._asdict(), "hold": line.hold.hex()} for line in lines]
+
+
+def tell_hold(hold: pb.HoldInfo) -> dict[str, Any]:
+    """A hold, with what a buyer is told of it."""
+    return {**tell_message(hold), "told": describe_hold(hold)}
+
+
+def describe_hold(hold: pb.HoldInfo) -> str:
+    """In one line, for a buyer."""
+    waits = {"OPEN": "held; not yet with the registry", "INSTRUCTED": "instructed; the registry has not confirmed it"}
+    return waits.get(hold.phase, f"{hold.phase.lower()}: {hold.captured} done, {hold.released} released")

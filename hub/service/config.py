@@ -1,0 +1,161 @@
+"""The configuration of a hub: `group.toml`, read once at start; every mistake is refused with its line and key.
+
+Credentials are no settings: the file says where they are, and `hub.service.secrets` reads them there at every call.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from adapters.contract import Driver
+from adapters.systems import SYSTEMS
+from network.config import Listen, ParticipantId
+from network.settings import Section, build_model, parse_toml, read_text
+
+ROLES: Final = ("viewer", "trader", "operator")
+"""What a caller may do, each all that the one before may: look; place holds; reconcile."""
+Role = Literal["viewer", "trader", "operator"]
+
+
+def _check_system(text: str) -> str:
+    if text not in SYSTEMS:
+        raise ValueError(f"{text!r} is no system; there are {', '.join(sorted(SYSTEMS))}")
+    return text
+
+
+def _check_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", text):
+        raise ValueError(f"{text!r} is no name: lower case letters, digits, _ . -")
+    return text
+
+
+def _check_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", text):
+        raise ValueError(f"{text!r} is no http or https address without a password in it")
+    return text.rstrip("/")
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+SystemName = Annotated[str, AfterValidator(_check_system)]
+Url = Annotated[str, AfterValidator(_check_url)]
+
+
+class LedgerSection(Section):
+    """How the hub reaches the ledger, and who signs for it there."""
+
+    profile: str = ""
+    """The profile of the `keeling` command that names the node; empty: the default one."""
+    address: str = ""
+    """The node's address, where it is another than the profile's."""
+    approvers: tuple[Path, ...] = ()
+    """Key files that approve and attest besides the profile's own key, relative to this file."""
+
+
+class RegistrySection(Section):
+    """One registry the hub speaks with."""
+
+    name: Name
+    """Its key on the ledger (`Link.registry`)."""
+    system: SystemName | None = None
+    """Which adapter; the name if left out."""
+    driver: Driver = Driver.SANDBOX
+    """sandbox, or live: https and all credentials are needed."""
+    url: Url
+    """Where its interface is."""
+    accounts: tuple[str, ...] = ()
+    """The registry accounts that are ours."""
+    secrets: Path | None = None
+    """A folder with one file for each credential, read at every call; else the environment (docs/hub.md)."""
+    timeout_ms: Annotated[int, Field(ge=100, le=120_000)] = 20_000
+    """The longest that a call may take."""
+    poll_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 60_000
+    """How often its list of events is read; 0: never, only what it pushes."""
+    drop_folder: Path | None = None
+    """Where its signed files are put, if it sends such."""
+    inbound_keys: tuple[str, ...] = ()
+    """Names of the credentials whose keys sign what it pushes."""
+
+    @model_validator(mode="after")
+    def _check_known(self) -> RegistrySection:
+        if self.system is None:
+            _check_system(self.name)
+        return self
+
+    @property
+    def adapter(self) -> str:
+        """The adapter's key in `SYSTEMS`."""
+        return self.system or self.name
+
+
+class CallerSection(Section):
+    """Somebody who may call the hub."""
+
+    name: Name
+    """Who it is; stands in the log."""
+    role: Role
+    """viewer, trader or operator."""
+    token: Path
+    """The file with the caller's bearer token, read at every call; at least 16 characters."""
+
+
+class HubConfig(Section):
+    """The whole file. Made by `load_config`; paths are absolute."""
+
+    participant: ParticipantId
+    """For whom the hub acts on the ledger: `Link.hub`."""
+    listen: Listen = "127.0.0.1:7480"
+    """Where HTTP is served. Loopback, or behind a proxy that ends TLS."""
+    public_url: str = ""
+    """How senders of signed requests call it, behind a proxy."""
+    folder: Path = Path("hub")
+    """Cursors. May be deleted at any time: everything is read again."""
+    evidence: Path = Path("evidence")
+    """The shelf of what registries said, by its SHA-256. Keep it: nothing needs it to go on, auditors do."""
+    ledger: LedgerSection = LedgerSection()
+    registries: tuple[RegistrySection, ...] = ()
+    callers: tuple[CallerSection, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_together(self) -> HubConfig:
+        if not self.registries:
+            raise ValueError("no registry: add a [[registries]]")
+        for what, names in (
+            ("registries", [each.name for each in self.registries]),
+            ("callers", [each.name for each in self.callers]),
+        ):
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice:
+                raise ValueError(f"two {what} are called {twice}")
+        return self
+
+
+def load_config(path: Path) -> HubConfig:
+    """Read a hub's file; paths come back absolute. Raises `ConfigError` with every problem."""
+    text = read_text(path, "write one (docs/hub.md)")
+    return place_paths(parse_config(text, str(path)), path.absolute().parent)
+
+
+def parse_config(text: str, name: str = "group.toml") -> HubConfig:
+    """The configuration in `text`, paths as written; raise `ConfigError` that calls the file `name`."""
+    return build_model(HubConfig, parse_toml(text, name), text, name, {})
+
+
+def place_paths(config: HubConfig, root: Path) -> HubConfig:
+    """The same with all paths below `root`."""
+    ledger = config.ledger.model_copy(update={"approvers": tuple(root / each for each in config.ledger.approvers)})
+    registries = tuple(
+        each.model_copy(
+            update={
+                "secrets": None if each.secrets is None else root / each.secrets,
+                "drop_folder": None if each.drop_folder is None else root / each.drop_folder,
+            }
+        )
+        for each in config.registries
+    )
+    callers = tuple(each.model_copy(update={"token": root / each.token}) for each in config.callers)
+    places = {"folder": root / config.folder, "evidence": root / config.evidence}
+    return config.model_copy(update={**places, "ledger": ledger, "registries": registries, "callers": callers})

@@ -1,0 +1,90 @@
+"""What a running hub is made of, put together from its configuration: ledger client, adapters, dispatcher, intake.
+
+What runs and what is served is in `running` and `web`. Nothing is asked of anybody here.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from adapters.contract import Adapter, Settings, System
+from adapters.systems import SYSTEMS, open_system
+from hub.dispatch.run import Dispatcher
+from hub.dispatch.seat import Seat, describe_buyer
+from hub.evidence import EvidenceShelf
+from hub.inbound.intake import Desk, Intake
+from hub.inbound.keys import InboundKey, parse_key
+from hub.ledger_client import LedgerClient
+from hub.reconcile.report import Run, tell_run, write_csv
+from hub.reconcile.run import Bench, Reconciler
+from hub.service.config import HubConfig, RegistrySection
+from hub.service.figures import HubFigures
+from hub.service.secrets import open_secrets
+
+
+def clock_ms() -> int:
+    """The machine's clock, milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Parts:
+    """Everything of one hub. `close` lets go of the lines to registries."""
+
+    def __init__(self, config: HubConfig, ledger: LedgerClient, now_ms: Callable[[], int] = clock_ms) -> None:
+        """Raises `CannotOpenError` where a registry cannot be opened as configured."""
+        self.config: Final = config
+        self.ledger: Final = ledger
+        self.now_ms: Final = now_ms
+        self._sections = {each.name: each for each in config.registries}
+        self._secrets = {each.name: open_secrets(each.name, each.secrets) for each in config.registries}
+        self.systems: Final[dict[str, tuple[System, Adapter]]] = {
+            each.name: (SYSTEMS[each.adapter], self._open(each)) for each in config.registries
+        }
+        adapters = {name: adapter for name, (_, adapter) in self.systems.items()}
+        shelf = EvidenceShelf(config.evidence)
+        chance = random.SystemRandom()
+        seat = Seat(
+            participant=config.participant,
+            ledger=ledger,
+            adapters=adapters,
+            keep=shelf.put,
+            now_ms=now_ms,
+            jitter=lambda: chance.randrange(1001),
+            details=describe_buyer,
+            timeout_ms=max(each.timeout_ms for each in config.registries),
+        )
+        self.dispatcher: Final = Dispatcher(seat)
+        self.intake: Final = Intake(Desk(ledger, adapters, self.dispatcher, shelf.put))
+        self.figures: Final = HubFigures(self.dispatcher, now_ms, lambda: self.intake.figures)
+        self._reconciler = Reconciler(Bench(ledger, adapters, self.dispatcher, shelf.put, now_ms))
+        self._runs: dict[str, Run] = {}
+
+    def _open(self, section: RegistrySection) -> Adapter:
+        settings = Settings(section.url, self._secrets[section.name], section.accounts, section.timeout_ms)
+        return open_system(section.adapter, section.driver, settings)
+
+    async def reconcile(self, registry: str) -> dict[str, Any]:
+        """Compare now; what the last run of this process saw gives the ages."""
+        run = await self._reconciler.reconcile(registry, self._runs.get(registry))
+        self._runs[registry] = run
+        told = {"anchored": run.anchored, "broken_units": str(run.broken_units), "csv": write_csv(run)}
+        return {**tell_run(run), **told}
+
+    def find_keys(self, registry: str) -> list[InboundKey]:
+        """The keys that sign what a registry pushes, read now. Raises `KeyTextError` for what is none."""
+        section = self._sections.get(registry)
+        names = section.inbound_keys if section is not None else ()
+        texts = [(name, self._secrets[registry](name)) for name in names]
+        return [parse_key(name, text) for name, text in texts if text]
+
+    def cursor_path(self, registry: str) -> Path:
+        """Where polling of a registry remembers how far it is."""
+        return self.config.folder / "cursors" / registry
+
+    async def close(self) -> None:
+        for _, adapter in self.systems.values():
+            await adapter.close()

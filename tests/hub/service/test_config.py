@@ -1,0 +1,66 @@
+"""`group.toml`: every mistake is named with its line; paths are the file's; secrets are read at every call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.service.config import load_config, parse_config
+from hub.service.secrets import name_variable, open_secrets
+from network.settings import ConfigError
+from tests.cli.command_line import Keeling
+
+GOOD = """participant = "hub"
+[[registries]]
+name = "puro"
+url = "http://127.0.0.1:7490"
+secrets = "secrets/puro"
+[[callers]]
+name = "desk"
+role = "trader"
+token = "secrets/desk"
+"""
+MISTAKES = [
+    ('secrets = "secrets/puro"', 'secrts = "secrets/puro"', r"line 5: unknown key .*secrts: did you mean secrets"),
+    ('name = "puro"', 'name = "pruo"', r"line 2: registries.0: 'pruo' is no system; there are .*puro"),
+    ('url = "http://127.0.0.1:7490"', 'url = "ftp://x"', r"line 4: registries.0.url: 'ftp://x' is no http"),
+    ('role = "trader"', 'role = "king"', r"line 8: callers.0.role: .*'viewer', 'trader' or 'operator'"),
+    ('participant = "hub"', "", r"participant is missing"),
+    ('name = "desk"', 'name = "De sk"', r"line 7: callers.0.name: 'De sk' is no name"),
+]
+
+
+@pytest.mark.parametrize(("good", "bad", "told"), MISTAKES)
+def test_every_mistake_is_named_with_its_line(good: str, bad: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        parse_config(GOOD.replace(good, bad))
+
+
+def test_a_typo_ends_the_command_with_the_line_and_code_2(tmp_path: Path) -> None:
+    file = tmp_path / "group.toml"
+    file.write_text(GOOD.replace("secrets = ", "secrts = "))
+    ended = Keeling(tmp_path)("hub", "run", file)
+    assert ended.code == 2
+    assert f"{file} line 5: unknown key registries.0.secrts: did you mean secrets?" in ended.err
+
+
+def test_paths_are_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "group.toml").write_text(GOOD)
+    config = load_config(tmp_path / "group.toml")
+    assert (config.folder, config.evidence) == (tmp_path / "hub", tmp_path / "evidence")
+    assert (config.registries[0].secrets, config.registries[0].adapter) == (tmp_path / "secrets/puro", "puro")
+    assert config.callers[0].token == tmp_path / "secrets/desk"
+
+
+def test_secrets_are_read_at_every_call_and_from_nowhere_else(tmp_path: Path) -> None:
+    secret = open_secrets("puro", tmp_path, {})
+    assert secret("key-id") == ""
+    (tmp_path / "key-id").write_text("first\n")
+    assert secret("key-id") == "first"
+    (tmp_path / "key-id").write_text("second\n")
+    assert secret("key-id") == "second"
+    (tmp_path.parent / "outside").write_text("no")
+    assert secret("../outside") == ""
+    assert name_variable("uk_ets", "key-id") == "KEELING_SECRET_UK_ETS_KEY_ID"
+    assert open_secrets("puro", None, {"KEELING_SECRET_PURO_KEY_ID": "e"})("key-id") == "e"
