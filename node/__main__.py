@@ -29,6 +29,7 @@ from network.keys import KeyFileError, read_passphrase
 from network.rehearsal import RehearsalClock, check_rehearsal
 from network.settings import ConfigError
 from node.arriving import join_from_peers
+from node.core.governance.versions import UnknownRules
 from node.joining import JoinFailed
 from node.ledger import ChainError
 from node.operate import OperatorError, backup_folder, may_run, prune_folder, rebuild_folder, take_new_keys
@@ -52,6 +53,7 @@ REFUSALS = (
     OperatorError,
     OrderingError,
     StoreError,
+    UnknownRules,
     OSError,
 )
 

@@ -95,6 +95,8 @@ class Adopting(Settling):
             work.misled = str(error)
             return
         self._drop(work)
+        if self._find_upgrade():
+            return
         entry = self._admit(block.entry)
         layer = None
         if entry is not None:
@@ -161,6 +163,8 @@ class Adopting(Settling):
             return f"what is shown for height {height} is not its certificate"
         if self.overlay.layers[len(work.final) :]:
             self._drop(work)
+        if upgrade := self._find_upgrade():
+            return upgrade
         entry = self._admit(record.entry)
         place = Place(header.epoch, header.position)
         layer = None if entry is None else self._execute(work, entry, record.entry, place, check)

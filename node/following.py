@@ -100,6 +100,8 @@ class Following:
             self._pulse.beat()
 
     async def _wait_reason(self) -> None:
+        while self._chain.outlook.upgrade:
+            await self._pulse.next()  # nobody has anything for this release
         while self._chain.outlook.is_validator:
             height = self._chain.outlook.height
             if not self._is_asked and not self.behind:

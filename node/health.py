@@ -26,6 +26,8 @@ def describe_health(replica: Replica, now_ms: int) -> Report:
     outlook = replica.chain.outlook
     health, names = outlook.health, replica.roster.by_vote_key
     missing = tuple(names.get(key, key.hex()[:16]) for key in health.missing)
+    if outlook.upgrade:
+        return Report(f"upgrade: {outlook.upgrade}", False, missing)
     if health.stopped is not None:
         return Report(f"observing, {health.stopped.name}: {health.stopped.value}", True, missing)
     if not outlook.is_validator:

@@ -153,6 +153,9 @@ class LedgerService(rpc.LedgerServicer):
     async def _admit(self, request: pb.SubmitRequest, context: Context) -> list[Admitted]:
         if not request.submissions:
             await abort_refused(context, Refusal(Reason.MALFORMED, "the call carries no submission"))
+        upgrade = self._replica.chain.outlook.upgrade
+        if upgrade:
+            await abort(context, code_pb2.UNAVAILABLE, "NODE_OBSERVES", upgrade)
         try:
             state = State(StateReader(self._store))
             network = self._replica.chain.genesis.network

@@ -79,6 +79,8 @@ class Outlook(NamedTuple):
     health: Health
     in_force: InForce
     policy: Policy
+    upgrade: str
+    """Why nothing more can be executed before a later release is installed; empty while this one will do."""
 
 
 class Work:

@@ -139,6 +139,8 @@ class Replica:
         """
         self._check_running()
         outlook = self.chain.outlook
+        if outlook.upgrade:
+            raise Observing(f"this node observes and orders nothing: {outlook.upgrade}")
         if outlook.health.stopped is not None:
             raise Observing(f"this node observes and orders nothing: {outlook.health.stopped.value}")
         if not self._may_author:

@@ -24,6 +24,7 @@ from keeling.votes import CERTIFICATE, EVIDENCE, SIGNED_VOTE, SignedVote
 from node.archive import height_key, put_block
 from node.checkpoints import Checkpoints
 from node.core.block import Place
+from node.core.governance.versions import find_unknown_rules
 from node.core.state import State
 from node.finality import events as ev
 from node.finality.health import compute_health
@@ -125,20 +126,29 @@ class Settling:
             may_read=self._may_read(),
             is_full=self.overlay.is_full,
             is_validator=self._vote_key in self.finality.reign.policy.vote_keys,
-            wanted=None if self._has_diverged() else self.finality.wanted(),
+            wanted=None if self._is_stuck() else self.finality.wanted(),
             final_place=Place(0, 0) if header is None else Place(header.epoch, header.position),
             health=compute_health(self.finality),
             in_force=self._in_force,
             policy=self._policy,
+            upgrade=self._find_upgrade(),
         )
 
     def _has_diverged(self) -> bool:
         """Whether this state is wrong, so that nothing more may be built on it."""
         return self.finality.pen.stopped is ev.Reason.DIVERGED
 
+    def _find_upgrade(self) -> str:
+        """Why the block upon the overlay's head needs a later release; empty where it does not."""
+        return find_unknown_rules(self.overlay.state, self.overlay.head.height + 1)
+
+    def _is_stuck(self) -> bool:
+        """Whether nothing may be executed, whatever it is: it is no fault of any entry."""
+        return self._has_diverged() or bool(self._find_upgrade())
+
     def _may_read(self) -> bool:
         """Whether the next entry of the log may be executed."""
-        return not (self._blocked or self._has_diverged() or self.overlay.is_full or self._awaits_start())
+        return not (self._blocked or self._is_stuck() or self.overlay.is_full or self._awaits_start())
 
     def _awaits_start(self) -> bool:
         """Whether the block this epoch begins with must be executed before its log is read."""

@@ -49,18 +49,28 @@ def apply_activate(tx: Context, op: ActivateVersion) -> None:
     tx.emit(EventKind.VERSION_DECIDED, str(op.version), facts={"height": op.height or "withdrawn"})
 
 
+def find_unknown_rules(state: State, height: int) -> str:
+    """Why this release cannot execute the block at `height`, the next upon `state`; empty where it can."""
+    schedule = read_schedule(state)
+    due = schedule.next_version and height >= schedule.next_height
+    version = schedule.next_version if due else schedule.version
+    if version in block.RULES_KNOWN:
+        return ""
+    known = ", ".join(map(str, block.RULES_KNOWN))
+    return f"rules version {version} is in force, this release knows {known}: install a later one"
+
+
 def start_rules(sweep: Context) -> int:
     """The version that the block of `sweep` is executed by; what was decided for its height comes into force.
 
     Raises `UnknownRules` where this release cannot execute it.
     """
+    unknown = find_unknown_rules(sweep.state, sweep.height)
+    if unknown:
+        raise UnknownRules(unknown)
     schedule = read_schedule(sweep.state)
     if schedule.next_version and sweep.height >= schedule.next_height:
         schedule = RuleSchedule(schedule.next_version, 0, 0)
         sweep.state.put(t.SCHEDULE, schedule)
         sweep.emit(EventKind.VERSION_ACTIVATED, str(schedule.version))
-    if schedule.version not in block.RULES_KNOWN:
-        known = ", ".join(map(str, block.RULES_KNOWN))
-        text = f"rules version {schedule.version} is in force, this release knows {known}: install a later one"
-        raise UnknownRules(text)
     return schedule.version
