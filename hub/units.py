@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from hub.ledger_client import LedgerRefusal, NotOnLedger
-from keeling.serials import Grain, SerialError, SerialRange, find_scheme
+from keeling.serials import Grain, SerialError, SerialFault, SerialRange, find_scheme
+from keeling.serials.scheme import Scheme
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 
@@ -40,13 +41,23 @@ def read_numbering(batch: pb.Batch) -> Numbering:
     name, _, version = batch.scheme.partition("/")
     try:
         scheme = find_scheme(name, int(version) if version.isdecimal() else None)
-        form = scheme.parse(batch.serial_form) if batch.serial_form else None
+        form = _parse_form(scheme, batch) if batch.serial_form else None
     except SerialError as error:
         raise Unnameable(f"batch {batch.batch}: {error}") from error
     if form is None:
         grain = Grain[batch.grain] if batch.grain in Grain.__members__ else Grain.OPAQUE
         form = SerialRange(scheme.name, scheme.version, batch.space, 0, 0, grain, f"{batch.space}#", "-")
     return Numbering(batch.batch, batch.space, int(batch.base_number), form._replace(space=batch.space))
+
+
+def _parse_form(scheme: Scheme, batch: pb.Batch) -> SerialRange:
+    """Where a serial is read only beside its quantity (Isometric), that is the batch's extent."""
+    try:
+        return scheme.parse(batch.serial_form)
+    except SerialError as error:
+        if error.fault is not SerialFault.RANGE_ELSEWHERE:
+            raise
+    return scheme.parse(batch.serial_form, int(batch.last_number) - int(batch.first_number) + 1)
 
 
 class Names:
