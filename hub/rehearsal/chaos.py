@@ -37,6 +37,9 @@ CRASH_PERMILLE: Final = 150
 """By round and hub."""
 CRASH_WITHIN_S: Final = 0.4
 _STEPS_MS: Final = (1_000, 5_000, 20_000, 60_000, 10 * 60_000, HOUR_MS, 4 * HOUR_MS)
+PATIENCE: Final = 40
+"""Rounds without an instruction ended, after which people ask a desk."""
+_ENDED: Final = ("CAPTURED", "RELEASED")
 CALM_AFTER: Final = 150
 """Rounds without an instruction ended, after which the weather ends."""
 
@@ -132,6 +135,8 @@ class Storm:
             if quiet == CALM_AFTER:
                 for counter in self._counters:
                     counter.sandbox.faults.clear()
+            if quiet % PATIENCE == PATIENCE - 1:
+                await self._ask_desks([task for task in self._given if task.number in live])
             waiting = await self._give(waiting, max(AT_ONCE_LEAST, len(tasks) // 12) - len(live))
             await self._round()
         watching.cancel()
@@ -140,7 +145,7 @@ class Storm:
             if hub is not None:
                 self._backlog |= {line.hold.hex(): line.alert or line.why for line in hub.dispatcher.backlog()}
                 await hub.close()
-        await self._ask_desks()
+        await self._ask_desks(self._given)
 
     async def conclude(self, seconds: float) -> Chaos:
         """Ask ledger and books."""
@@ -168,28 +173,34 @@ class Storm:
             days=(self._world.clock.now_ms() - self._began_ms) // DAY_MS,
             seconds=seconds,
             event_to_ledger_ms=self.took_ms,
-            backlog=self._backlog,
+            backlog={each.hold: self._backlog.get(each.hold, "") for each in fates if each.phase not in _ENDED},
             by_hand=self._by_hand,
             discrepancies=len(await ledger.discrepancies()),
         )
 
-    async def _ask_desks(self) -> None:
-        """What a registry declined where nobody can read it is closed by people who asked it, with its word."""
-        for task in self._given:
+    async def _ask_desks(self, tasks: Sequence[Task]) -> None:
+        """What a registry did in part, and declined the rest where nobody can read it, is closed by people.
+
+        They ask the desk and put its word on the ledger. A hold of which nothing was done is none of theirs: a hub may
+        be about to send it again.
+        """
+        for task in tasks:
             found = await self._world.ledgers["hub"].hold(task.number)
             held = sum(item.units for item in found.ranges)
             ours = [each for each in task.counter.sandbox.desk.orders.values() if each.key == task.number.hex()]
             if found.phase != "INSTRUCTED" or not ours or any(each.waiting_units for each in ours):
                 continue
             order = ours[-1]
-            if order.refused_units != held:
+            if not found.captured or order.refused_units != held:
                 continue
             said = format_json({"reference": order.reference, "declined": held})
             evidence = op.Evidence(digest=self._keep(said), grade="B", reference=order.reference)
             words = "declined; said by the registry's desk when it was asked"
             release = op.Release(hold=task.number, units=held, reason=words, evidence=evidence)
             await self._world.must("hub", release, attests=True)
-            self._by_hand[task.number.hex()] = self._backlog.pop(task.number.hex(), "")
+            self._by_hand[task.number.hex()] = self._backlog.pop(
+                task.number.hex(), "the registry has it and has not decided"
+            )
 
     async def _give(self, waiting: list[Task], places: int) -> list[Task]:
         """Place holds as far as there is room; a link that is suspended takes none now. Returns the rest."""
