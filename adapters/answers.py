@@ -162,9 +162,12 @@ def read_instant(printed: Any, name: str) -> int:
     try:
         at = datetime.fromisoformat(printed)
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-        return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+        found = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     except (ValueError, TypeError, OverflowError) as error:
         raise ShapeError(f"{name}: {str(printed)[:40]!r} is no instant") from error
+    if found < 0:
+        raise ShapeError(f"{name}: {str(printed)[:40]!r} is no instant of a registry's")
+    return found
 
 
 def keep(row: Mapping[str, Any], names: Iterable[str]) -> bytes:

@@ -1,0 +1,105 @@
+"""Whose order a registry's record is, and what it means, where our key stands in a note."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.answers import SKEW_MS, Record, ShapeError, Stage, judge, read_instant, read_key, recognise
+from adapters.capabilities import Action
+from adapters.contract import Instruction, Question, Refused, Report
+from keeling.serials import parse
+
+LOT = parse("GS1-1-KE-GS99001-16-2024-50001-1-100")
+OTHER = parse("GS1-1-KE-GS99001-16-2024-50001-101-200")
+SENT = 1_774_000_000_000
+ASKED = Instruction("a" * 32, Action.RETIRE, "1", (LOT,))
+QUESTION = Question(ASKED, ("r1",), SENT)
+MADE = Record("r1", Stage.DONE, 100, (LOT,), 0, "", "a" * 32, "1", SENT, SENT, b"{}")
+NAMELESS = MADE._replace(reference="r2", key="")
+
+
+@pytest.mark.parametrize(
+    ("records", "references", "found"),
+    [
+        ([MADE], (), "r1"),
+        ([MADE._replace(key="b")], ("r1",), None),
+        ([MADE._replace(key="")], ("r1",), "r1"),
+        ([NAMELESS], (), "doubt"),
+        ([NAMELESS._replace(done=(OTHER,))], (), None),
+        ([NAMELESS._replace(recorded_ms=SENT - SKEW_MS - 1)], (), None),
+        ([NAMELESS, MADE], (), "r1"),
+        ([MADE, MADE._replace(reference="r3")], (), "doubt"),
+        ([MADE, MADE._replace(reference="r3")], ("r3",), "r3"),
+        ([], ("r1",), None),
+    ],
+)
+def test_whose_it_is(records: list[Record], references: tuple[str, ...], found: str | None) -> None:
+    question = QUESTION._replace(references=references)
+    if found == "doubt":
+        with pytest.raises(ShapeError):
+            recognise(records, question)
+        return
+    record = recognise(records, question)
+    assert (record and record.reference) == found
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, (100, 0, 0)),
+        ({"stage": Stage.WAITING, "done": ()}, (0, 100, 0)),
+        ({"stage": Stage.PARTLY, "done": (LOT.part(1, 90),)}, (90, 10, 0)),
+        ({"done": (LOT.part(1, 90),), "refused_units": 10}, (90, 0, 10)),
+        ({"stage": Stage.REFUSED, "done": ()}, Refused),
+        ({"units": 99}, ShapeError),
+        ({"key": "b"}, ShapeError),
+        ({"done": (LOT.part(1, 90),)}, ShapeError),
+        ({"refused_units": 1}, ShapeError),
+        ({"stage": Stage.WAITING}, ShapeError),
+    ],
+)
+def test_what_it_means(changed: dict[str, object], expected: object) -> None:
+    record = MADE._replace(**changed)  # type: ignore[arg-type]
+    if expected is ShapeError:
+        with pytest.raises(ShapeError):
+            judge(record, ASKED)
+        return
+    answer = judge(record, ASKED)
+    if expected is Refused:
+        assert isinstance(answer, Refused)
+        assert answer.final
+        return
+    assert isinstance(answer, Report)
+    assert (answer.done_units, answer.pending_units, answer.refused_units) == expected
+
+
+def test_what_was_undone_says_so() -> None:
+    answer = judge(MADE._replace(stage=Stage.UNDONE), ASKED)
+    assert isinstance(answer, Report)
+    assert answer.undone
+
+
+@pytest.mark.parametrize(
+    ("note", "key"), [("RE100 [abc-1]", "abc-1"), ("[a b]", ""), ("abc", ""), (None, ""), (["[a]"], ""), ("[é]", "")]
+)
+def test_the_key_in_a_note(note: object, key: str) -> None:
+    assert read_key(note) == key
+
+
+@pytest.mark.parametrize(
+    ("printed", "ms"),
+    [
+        ("1970-01-01T00:00:01.500999", 1_500),
+        ("1970-01-01T00:00:01Z", 1_000),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("0001-01-01T00:00:00+23:59", None),
+        ("tomorrow", None),
+        (5, None),
+    ],
+)
+def test_an_instant_is_read_or_refused(printed: object, ms: int | None) -> None:
+    if ms is not None:
+        assert read_instant(printed, "at") == ms
+        return
+    with pytest.raises(ShapeError, match="is no instant"):
+        read_instant(printed, "at")
