@@ -21,6 +21,7 @@ from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import ledger_pb2_grpc as rpc
 from node import reads
 from node.archive import height_key
+from node.core.governance.versions import find_unknown_decided
 from node.core.limits import ID_WINDOW_MS, LOTS_MAX, OPERATIONS_MAX
 from node.core.refusal import Refusal
 from node.core.state import State
@@ -224,7 +225,7 @@ class LedgerService(rpc.LedgerServicer):
         health = describe_health(self._replica, self._clock_ms())
         upkeep = self._upkeep
         return pb.Status(
-            warnings=[] if upkeep is None else upkeep.find_warnings(),
+            warnings=[*([] if upkeep is None else upkeep.find_warnings()), *self._warn_of_rules()],
             certificate_ends_ms=0 if upkeep is None else int(upkeep.certificate_ends.timestamp()) * 1_000,
             origin=outlook.policy.origin,
             network=chain.genesis.network,
@@ -254,6 +255,10 @@ class LedgerService(rpc.LedgerServicer):
                 page_max=PAGE_MAX,
             ),
         )
+
+    def _warn_of_rules(self) -> list[str]:
+        decided = find_unknown_decided(State(StateReader(self._store)))
+        return [decided] if decided else []
 
     async def Watch(self, request: pb.WatchRequest, context: Context) -> None:  # type: ignore[override]
         after = (request.after.height, request.after.ordinal) if request.HasField("after") else None

@@ -60,6 +60,14 @@ def find_unknown_rules(state: State, height: int) -> str:
     return f"rules version {version} is in force, this release knows {known}: install a later one"
 
 
+def find_unknown_decided(state: State) -> str:
+    """What to do before the height of a version that was decided and that this release lacks; empty otherwise."""
+    schedule = read_schedule(state)
+    if not schedule.next_version or schedule.next_version in block.RULES_KNOWN:
+        return ""
+    return f"rules version {schedule.next_version} begins at height {schedule.next_height}: install its release before"
+
+
 def start_rules(sweep: Context) -> int:
     """The version that the block of `sweep` is executed by; what was decided for its height comes into force.
 

@@ -8,7 +8,7 @@ from keeling import block as block_module
 from keeling.events import EventKind
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
-from node.core.governance.versions import UnknownRules, read_schedule
+from node.core.governance.versions import UnknownRules, find_unknown_decided, read_schedule
 from tests.fakes.electorate import Electorate
 
 FOUR = ("v1", "v2", "v3", "v4")
@@ -35,6 +35,13 @@ def test_a_release_without_it_executes_nothing_more() -> None:
         with pytest.raises(UnknownRules, match="rules version 2 is in force, this release knows 1"):
             world.block()
         world.state.rollback(0)
+
+
+def test_a_release_without_it_is_warned_before_its_height() -> None:
+    world = Electorate(FOUR)
+    assert find_unknown_decided(world.state) == ""
+    world.must("v1", op.ActivateVersion(version=2, height=9), approvals=QUORUM)
+    assert find_unknown_decided(world.state) == "rules version 2 begins at height 9: install its release before"
 
 
 def test_a_decided_version_can_be_withdrawn_before_its_height() -> None:
