@@ -38,7 +38,7 @@ from node.reads.serials import serials_of
 from node.reads.view import ReadState
 from node.reads.watch import read_events
 from node.replica import Replica
-from node.store.contract import Family, Reads, Store
+from node.store.contract import Family, Reads, Store, StoreError
 from node.upkeep import Upkeep
 from node.verify import Verifier
 
@@ -165,6 +165,9 @@ class LedgerService(rpc.LedgerServicer):
             check_answers(admitted, answers)
         except TurnedAway as away:
             await abort_refused(context, away.refusal)
+        except StoreError:  # the writer met it as well, says so in the log, and stops the node
+            text = "this node cannot use its store and is about to stop; nothing was ordered, hand in at another"
+            await abort(context, code_pb2.UNAVAILABLE, "NODE_FAILED", text)
         return admitted
 
     async def Submit(self, request: pb.SubmitRequest, context: Context) -> pb.SubmitResponse:

@@ -22,9 +22,9 @@ from keeling.verify import verify_bundle
 from network.config import load_config
 from network.folders import NodeFolder
 from network.transport import Destination, open_aio_channel
-from node.ledger import ChainError
+from node.ledger import ChainError, StateReader
 from node.server import Node
-from node.store.contract import StoreLocked
+from node.store.contract import StoreFailed, StoreLocked
 from tests.fakes.clients import Client
 from tests.fakes.real_node import make_folder
 from tests.fakes.world import Person
@@ -162,6 +162,24 @@ def test_the_door_turns_away_with_a_stable_reason(folder: tuple[NodeFolder, Dest
         status = await client.ledger.GetStatus(pb.GetStatusRequest())
         assert status.height == height, "nothing of a turned-away call was ordered"
         assert (await client.submit_one("alice", raw)).reason == 0, "a forged one pins no id"
+
+    with_node(folder, scenario)
+
+
+def test_a_node_whose_store_failed_sends_clients_to_another(
+    folder: tuple[NodeFolder, Destination], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the failed write and the node's end: nothing of the machine is shown, and another node may be asked."""
+
+    async def scenario(client: Client) -> None:
+        monkeypatch.setattr(StateReader, "get", fail)
+        with pytest.raises(grpc.aio.AioRpcError, match="hand in at another") as caught:
+            await client.submit_one("alice", client.transaction("alice", give(1)))
+        assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.UNAVAILABLE, "NODE_FAILED")
+        monkeypatch.undo()
+
+    def fail(reader: StateReader, key: bytes) -> bytes | None:
+        raise StoreFailed(f"/data/store: no space for {key.hex()}")
 
     with_node(folder, scenario)
 
