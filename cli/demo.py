@@ -30,6 +30,7 @@ import keeling.v1.log_pb2_grpc
 import network.transport
 from adapters import registry
 from cli import demo_network, importing
+from cli.demo_hub import tell_ghost
 from cli.main import main as run_keeling
 
 LOADED: Final = (grpc_status, nacl, rich, keeling, network, registry, importing)
@@ -313,10 +314,17 @@ def tell_four(folder: Path) -> None:
             stage.run("network", "down", demo_network.FILE, show=False)
 
 
+def tell_hub(_folder: Path) -> None:
+    """The ledger and registries that are a day behind. Last: nothing is forked after its calls."""
+    _title("What it is for: a unit is sold, and its registry hears of it a day later")
+    if not tell_ghost():
+        raise StoryBroken("ledger and registry disagreed")
+
+
 def main(arguments: Sequence[str] = ()) -> int:
     """Tell the stories; 0 when every command ended as told."""
     began = time.monotonic()
-    for tell in (tell_one, tell_four):
+    for tell in (tell_one, tell_four, tell_hub):
         with tempfile.TemporaryDirectory(prefix="keeling-demo-") as name:
             try:
                 tell(Path(name))

@@ -15,7 +15,7 @@ def tell_ghost() -> bool:
     from hub.rehearsal.ghost import tell_story
 
     print("$ keeling hub simulate ghost")
-    with tempfile.TemporaryDirectory(prefix="keeling-ghost-") as folder:
+    with tempfile.TemporaryDirectory(prefix="keeling-demo-") as folder:
         story = asyncio.run(tell_story(Path(folder)))
     for moment in story.moments:
         print(f"    +{moment.at_ms // 3_600_000:>2}:{moment.at_ms // 60_000 % 60:02d} h  {moment.happened}")

@@ -20,5 +20,6 @@ def test_the_story_is_true() -> None:
     assert "showed two ordering logs" in done.stdout
     assert "DIVERGED" in done.stdout
     assert "gave two different VOTEs" in done.stdout
+    assert "keeling: 0 units that ledger and registry disagree on, at any moment" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert set(Path(tempfile.gettempdir()).glob("keeling-demo-*")) <= before
