@@ -12,11 +12,21 @@ from typing import Final
 from adapters.countries import ALPHA3
 from adapters.exports import Batch, Period, RowFault, RowRefused
 from adapters.fields import batch_key, read_host, read_serial_day, read_serials, read_units, read_year
-from keeling.serials import Grain, SerialError, SerialRange, detect_scheme
+from keeling.serials import Grain, SerialError, SerialRange, detect_scheme, find_scheme, print_range
 from keeling.serials.labelled import LabelScheme
 
 _PROGRAMMES: Final = {"verra": "VCS", "gold_standard": "GS", "gs_cer_pair": "CDM"}
 """Programme by scheme, where it is not the scheme's name in capitals."""
+_SET_ASIDE: Final = {
+    "cercarbono": (
+        ("buffer", "BFC", "the buffer"),
+        ("buffer", "BFI", "the buffer"),
+        ("buffer_end", "BF", "the buffer"),
+    ),
+    "biocarbon": (("verification", "R", "the reserve"),),
+    "plan_vivo": (("unit", "fPVC", "future units"),),
+}
+"""Segments, by scheme, that say units are no credits to be used: name, text, and what it stands for."""
 
 
 def read_any_unit(serial: str, quantity: str, first: str, last: str, year: str) -> tuple[SerialRange, Batch]:
@@ -40,6 +50,16 @@ def read_any_unit(serial: str, quantity: str, first: str, last: str, year: str) 
         if stated.strip() and stated.strip().lstrip("0") != str(own).lstrip("0"):
             raise RowRefused(RowFault.CONTRADICTION, f"{name} unit is {stated[:40]!r} but the serial's is {own}")
     return serials, _batch(serials, scheme.segments(text), year)
+
+
+def check_active(serials: SerialRange) -> None:
+    """Refuse units as active whose serial says that they are in a reserve, or are planned and not achieved yet."""
+    if serials.scheme not in _SET_ASIDE:
+        return
+    named = find_scheme(serials.scheme).segments(print_range(serials))
+    for name, word, meaning in _SET_ASIDE[serials.scheme]:
+        if named.get(name) == word:
+            raise RowRefused(RowFault.CONTRADICTION, f"status is active but {word} in the serial stands for {meaning}")
 
 
 def _batch(serials: SerialRange, named: Mapping[str, str], year: str) -> Batch:

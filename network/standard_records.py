@@ -34,6 +34,8 @@ class StandardProgramme(NamedTuple):
     grain: str
     since: str
     source: str
+    retirable: bool = True
+    """False for what is planned and not achieved."""
 
 
 REGISTRIES: Final = (
@@ -51,6 +53,15 @@ PROGRAMMES: Final = (
     StandardProgramme("VCS", "verra", "verra", "T_CO2E", "2006-03-28", "Verra, VCS Program Guide"),
     StandardProgramme(
         "GS", "gold_standard", "gold_standard", "T_CO2E", "2006-01-01", "Gold Standard for the Global Goals"
+    ),
+    StandardProgramme(
+        "GS-PER",
+        "gold_standard",
+        "gold_standard",
+        "T_CO2E",
+        "2006-01-01",
+        "Gold Standard for the Global Goals: planned emission reductions, tradable and not retirable",
+        retirable=False,
     ),
     StandardProgramme("CDM", "gold_standard", "gs_cer_pair", "T_CO2E", "2005-02-16", "Kyoto Protocol, Article 12"),
     StandardProgramme("ACR", "acr", "acr", "T_CO2E", "1996-01-01", "The ACR Standard"),
@@ -96,7 +107,7 @@ def _programme(programme: StandardProgramme) -> op.SetRecord:
         grain=programme.grain,
         scheme=programme.scheme,
         transfer_rule=op.Programme.FREE,
-        retirable=True,
+        retirable=programme.retirable,
     )
     since = _since(programme.since)
     return op.SetRecord(

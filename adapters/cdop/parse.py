@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from adapters.any_registry import read_any_unit
+from adapters.any_registry import check_active, read_any_unit
 from adapters.cdop.layout import UNITS
 from adapters.delimited import Binding, plain
 from adapters.documents import DocumentAdapter, RecordShapeError, text_of
@@ -45,6 +45,8 @@ def _units(at: Binding) -> RowReader:
             cells[at.at("last")],
             cells[at.at("vintage")][:4],
         )
+        if status is UnitStatus.ACTIVE:
+            check_active(serials)
         return UnitRow(
             source,
             serials,

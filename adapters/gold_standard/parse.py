@@ -2,6 +2,7 @@
 
 Cancelled rows have no date. A note that the units were transferred to another registry makes the row a proposal that
 the tonne lives on there; a person decides. Retirement can be undone for a time, which only a later file shows.
+Planned reductions (PER) are of a programme of their own, whose units are never retired.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _STATUS: Final = {
     "canceled": UnitStatus.CANCELLED,
     "cancelled": UnitStatus.CANCELLED,
 }
+_PLANNED: Final = "per"
 _MOVED: Final = re.compile(r"transferred to (?:the )?(.{3,80}?registry)\b", re.IGNORECASE)
 
 
@@ -70,7 +72,13 @@ def _reader(at: Binding) -> RowReader:
             source,
             serials,
             status,
-            _batch(around_numbers(serials), cells[project_at], cells[vintage_at], cells[issued_at]),
+            _batch(
+                around_numbers(serials),
+                cells[project_at],
+                cells[vintage_at],
+                cells[issued_at],
+                plain(cells[product_at]),
+            ),
             effective,
             merge_labels(
                 (
@@ -94,11 +102,11 @@ def _product_labels(text: str) -> tuple[Label, ...]:
     product = plain(text)
     if not product:
         return ()
-    return (*flagged(PRODUCT + product), *(flagged(EX_ANTE) if product == "per" else ()))
+    return (*flagged(PRODUCT + product), *(flagged(EX_ANTE) if product == _PLANNED else ()))
 
 
 @lru_cache(maxsize=1 << 14)
-def _batch(serial: str, project_text: str, vintage_text: str, issued: str) -> Batch:
+def _batch(serial: str, project_text: str, vintage_text: str, issued: str, product: str) -> Batch:
     """Return the batch from a serial of it and from the columns, which must agree."""
     project, vintage = read_project(project_text, "GS"), read_year(vintage_text)
     if not serial.startswith("GS"):
@@ -113,7 +121,8 @@ def _batch(serial: str, project_text: str, vintage_text: str, issued: str) -> Ba
             RowFault.CONTRADICTION, f"vintage is {vintage.first.year} but the serial's is {named['vintage']}"
         )
     key = batch_key(_OWN.parse(serial), named, vintage.first.year)
-    return Batch(key, "GS", project, vintage, read_host(named["country"]), _DATES.effective(issued))
+    programme = "GS-PER" if product == _PLANNED else "GS"
+    return Batch(key, programme, project, vintage, read_host(named["country"]), _DATES.effective(issued))
 
 
 ADAPTER: Final = TableAdapter(
