@@ -1,16 +1,18 @@
 """Reading JSON files: a list of records, each made flat, then read like the rows of a table.
 
-Numbers stay the text they were, so none becomes a float. What a field means is in the folders of the formats.
+Numbers stay the text they were, so none becomes a float. How a long list is read piece by piece is in `json_stream`,
+what a field means in the folders of the formats.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Any, Final, NoReturn
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 from adapters.delimited import Binding, Cells
 from adapters.exports import FileError, FileFault, ParsedFile, Raw, Record, open_raw
+from adapters.json_stream import stream_records
 from adapters.overlaps import RangeBook
 from adapters.tabular import Sheet, TableAdapter, read_records
 
@@ -41,16 +43,17 @@ class DocumentAdapter:
         """Read a JSON list, a page with a list under "data", or one record; raise `FileError` for anything else."""
         with open_raw(raw) as stream:
             head = stream.read(_HEAD_BYTES)
-            if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"[", b"{"):
-                return self._table.parse(raw, file_name=file_name)
-            records = _load(head + stream.read(), file_name)
+        if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"[", b"{"):
+            return self._table.parse(raw, file_name=file_name)
+        for _ in _read(raw, file_name):
+            pass  # what is no JSON is said before the first record, wherever in the file it stands
 
         def open_rows(seen: RangeBook) -> Iterator[Record]:
-            return read_records(self.name, self._sheet, self._binding, self._rows(records), seen)
+            return read_records(self.name, self._sheet, self._binding, self._rows(_read(raw, file_name)), seen)
 
         return ParsedFile(self.name, self._sheet.layout.kind, file_name, "utf-8", (), open_rows)
 
-    def _rows(self, records: list[Any]) -> Iterator[Cells]:
+    def _rows(self, records: Iterable[Any]) -> Iterator[Cells]:
         row = 0
         for record in records:
             try:
@@ -69,9 +72,10 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _load(raw: bytes, file_name: str) -> list[Any]:
+def _read(raw: Raw, file_name: str) -> Iterator[Any]:
     try:
-        document = json.loads(raw.decode("utf-8-sig"), parse_float=str, parse_int=str, parse_constant=_refuse_constant)
+        with open_raw(raw) as stream:
+            yield from stream_records(stream)
     except (ValueError, RecursionError) as error:
         reason = "too deeply nested" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise FileError(
@@ -81,10 +85,3 @@ def _load(raw: bytes, file_name: str) -> list[Any]:
             expected="a JSON list of records in UTF-8",
             action="export or download it again",
         ) from error
-    if isinstance(document, dict) and isinstance(document.get("data"), list):
-        document = document["data"]
-    return document if isinstance(document, list) else [document]
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
