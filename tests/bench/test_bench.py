@@ -48,7 +48,7 @@ def test_a_run_gives_every_figure_and_leaves_nothing_running(tmp_path: Path, mon
     before = children()
     with (tmp_path / "progress").open("w") as progress:
         sections = run(tmp_path, TINY, Console(file=progress))
-    assert children() == before
+    assert children() <= before
     figures = {figure.name: figure for section in sections for figure in section.figures}
     assert all(figure.value > 0 for figure in figures.values() if not figure.name.startswith("processor time"))
     single = figures["final transactions, one signature each"]
@@ -73,7 +73,7 @@ def test_the_peer_keeps_its_sums_and_stops() -> None:
         found = peer.measure_peer(Path(folder) / "peer", TINY)
     assert found.together > 0
     assert found.single > 0
-    assert children() == before
+    assert children() <= before
 
 
 def test_a_load_of_refusals_is_no_measurement(tmp_path: Path) -> None:
