@@ -11,7 +11,7 @@ import difflib
 import io
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import lru_cache
 from typing import BinaryIO, Final, NamedTuple
 
@@ -27,6 +27,12 @@ _LINE_BYTES_MAX: Final = 1 << 24
 
 _REMEMBERED_CHARACTERS_MAX: Final = 120
 """Headings repeat from file to file, but a file's cells may be long: only short texts are remembered."""
+
+_COMPARED_MAX: Final = 200
+"""Headings of a file in which the name of a missing column is looked for; no registry has half as many."""
+
+_RESEMBLES: Final = 0.5
+"""Share of the characters that two headings must have in common to be taken for one that was renamed."""
 
 _CONTAINERS: Final = (
     (b"PK\x03\x04", "a zip container such as an .xlsx workbook"),
@@ -163,14 +169,38 @@ def bind(layout: Layout, header: Sequence[str]) -> tuple[Binding | None, list[Co
     return Binding(layout, len(header), indexes, tuple(notes)), []
 
 
+def lacks_columns(layout: Layout, headings: Set[str]) -> bool:
+    """Return whether one of the layout's required columns is not among headings made `plain`."""
+    return any(column.required and headings.isdisjoint(plain_headings(column)) for column in layout.columns)
+
+
 def nearest_heading(column: Column, header: Sequence[str]) -> str | None:
     """Return the heading of the file that most resembles a missing column, or None if none does."""
-    known = {plain(heading): heading for heading in header}
+    known = {
+        plain(heading): heading for heading in header[:_COMPARED_MAX] if len(heading) <= _REMEMBERED_CHARACTERS_MAX
+    }
     for heading in plain_headings(column):
-        close = difflib.get_close_matches(heading, known, n=1, cutoff=0.5)
-        if close:
-            return known[close[0]]
+        nearest = _nearest(heading, known)
+        if nearest is not None:
+            return known[nearest]
     return None
+
+
+def _nearest(heading: str, known: Iterable[str]) -> str | None:
+    """Return the text most like a heading. The dear comparison is made only while a cheap bound promises better."""
+    matcher, bounds = difflib.SequenceMatcher(b=heading), []
+    for other in known:
+        matcher.set_seq1(other)
+        if matcher.real_quick_ratio() > _RESEMBLES:
+            bounds.append((matcher.quick_ratio(), other))
+    nearest, closest = None, _RESEMBLES
+    for bound, other in sorted(bounds, reverse=True):
+        if bound <= closest:
+            break
+        matcher.set_seq1(other)
+        if (ratio := matcher.ratio()) > closest:
+            nearest, closest = other, ratio
+    return nearest
 
 
 def read_rows(table: Table, binding: Binding) -> Iterator[Cells]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Final, NamedTuple
 
 from adapters.delimited import (
@@ -17,6 +17,7 @@ from adapters.delimited import (
     Layout,
     Table,
     bind,
+    lacks_columns,
     nearest_heading,
     open_table,
     plain,
@@ -101,8 +102,9 @@ class TableAdapter:
 
     def kind_of(self, header: Sequence[str]) -> str | None:
         """Return which of the registry's files has this header, or None."""
-        complete = [sheet for sheet in self.sheets if not bind(sheet.layout, header)[1]]
-        best = max(complete, key=lambda sheet: known_columns(sheet, header), default=None)
+        headings = frozenset(map(plain, header))
+        complete = [sheet for sheet in self.sheets if not lacks_columns(sheet.layout, headings)]
+        best = max(complete, key=lambda sheet: known_columns(sheet, headings), default=None)
         return best.layout.kind if best else None
 
 
@@ -166,7 +168,8 @@ def _choose(adapter: TableAdapter, table: Table, file_name: str) -> tuple[Sheet,
     retirements know.
     """
     found = [(sheet, *bind(sheet.layout, table.header)) for sheet in adapter.sheets]
-    sheet, binding, missing = max(found, key=lambda each: (known_columns(each[0], table.header), not each[2]))
+    headings = frozenset(map(plain, table.header))
+    sheet, binding, missing = max(found, key=lambda each: (known_columns(each[0], headings), not each[2]))
     if binding is not None:
         return sheet, binding
     if 2 * len(missing) > sum(column.required for column in sheet.layout.columns):
@@ -181,9 +184,8 @@ def _choose(adapter: TableAdapter, table: Table, file_name: str) -> tuple[Sheet,
     raise _header_error(sheet, missing, table.header, adapter.name, file_name)
 
 
-def known_columns(sheet: Sheet, header: Sequence[str]) -> int:
-    """Return how many columns of the sheet, required or not, a header has."""
-    headings = {plain(heading) for heading in header}
+def known_columns(sheet: Sheet, headings: Set[str]) -> int:
+    """Return how many columns of the sheet, required or not, are among headings made `plain`."""
     return sum(not headings.isdisjoint(plain_headings(column)) for column in sheet.layout.columns)
 
 

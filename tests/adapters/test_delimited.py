@@ -1,8 +1,14 @@
+"""Bytes as registries export them to rows of cells: other forms of file, headers that drift, quotes that break."""
+
+from __future__ import annotations
+
+import difflib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.delimited import Column, Layout, bind, open_table, read_rows
+from adapters.delimited import Column, Layout, bind, nearest_heading, open_table, read_rows
 from adapters.exports import FileError, FileFault
 
 LAYOUT = Layout(
@@ -72,6 +78,22 @@ def test_drift_is_said() -> None:
     binding, _ = bind(LAYOUT, ["Serial", "Units", "Colour", "Unnamed: 3", ""])
     assert binding is not None
     assert binding.notes == ("column 'Units' read as 'Quantity'", "columns not used: 'Colour'")
+
+
+@given(st.lists(st.text("abc d", min_size=1, max_size=8), max_size=8))
+def test_the_nearest_heading_is_the_one_most_alike(header: list[str]) -> None:
+    ratios = [difflib.SequenceMatcher(a=" ".join(heading.split()), b="abcd").ratio() for heading in header]
+    nearest = nearest_heading(Column("serial", ("abcd",)), header)
+    if nearest is None:
+        assert max(ratios, default=0) <= 0.5
+    else:
+        assert ratios[header.index(nearest)] == max(ratios) > 0.5
+
+
+def test_a_renamed_heading_is_not_looked_for_without_end() -> None:
+    wide = [f"Column {number}" for number in range(300)]
+    assert nearest_heading(LAYOUT.columns[0], ["Serials", *wide]) == "Serials"
+    assert nearest_heading(LAYOUT.columns[0], [*wide, "Serials"]) is None
 
 
 @pytest.mark.parametrize(
