@@ -50,6 +50,8 @@ class Books(NamedTuple):
     live_units: int
     as_of_ms: int
     pages: int
+    unread: tuple[str, ...] = ()
+    """Rows that contradict themselves, one line each: what units they are about is not known."""
 
 
 class Snapshots(Protocol):
@@ -71,6 +73,7 @@ class Lister(Protocol):
 async def read_books(adapter: Snapshots, names: Mapping[str, str]) -> Books | Alarm:
     """All pages of a registry's list. `names`: our accounts here, by the registry's name of each."""
     rows: Sides = {}
+    unread: list[str] = []
     units = live = pages = 0
     stated: int | None = None
     as_of: int | None = None
@@ -85,6 +88,7 @@ async def read_books(adapter: Snapshots, names: Mapping[str, str]) -> Books | Al
             units += row.serials.units
             live += row.serials.units if row.state.value in LIVE_THERE else 0
             rows.setdefault(row.serials.space, []).append(_convert_holding(row, names))
+        unread += answer.unread
         as_of = answer.as_of_ms if as_of is None else min(as_of, answer.as_of_ms)
         stated = answer.stated_units if answer.stated_units is not None else stated
         page = answer.next_page
@@ -93,9 +97,10 @@ async def read_books(adapter: Snapshots, names: Mapping[str, str]) -> Books | Al
         if page in seen or pages >= PAGES_MAX:
             return Alarm(AlarmKind.ENDLESS, f"page {page!r} came twice, or more than {PAGES_MAX} pages")
         seen.add(page)
-    if stated is not None and stated != units:
+    # Rows that could not be read are in the total and not in the count.
+    if stated is not None and (stated < units if unread else stated != units):
         return Alarm(AlarmKind.TOTAL_DISAGREES, f"the registry says {stated} units in all and lists {units}")
-    return Books(rows, units, live, as_of or 0, pages)
+    return Books(rows, units, live, as_of or 0, pages, tuple(unread))
 
 
 def _convert_holding(row: Holding, names: Mapping[str, str]) -> Row:
@@ -166,5 +171,6 @@ def check_size(books: Books, lots: Lots, before: Baseline | None) -> Alarm | Non
     instructed = sum(r.last - r.first + 1 for rows in lots.rows.values() for r in rows if r.state == "INSTRUCTED")
     lost = expected - instructed - shown
     if lost * 1000 > max(expected, 1) * SHRINK_PERMILLE and lost > 0:
-        return Alarm(AlarmKind.SHRANK, f"the registry lists {shown} units now; {had}")
+        left_out = f", and {len(books.unread)} rows that cannot be read" if books.unread else ""
+        return Alarm(AlarmKind.SHRANK, f"the registry lists {shown} units now{left_out}; {had}")
     return None

@@ -24,6 +24,8 @@ class Kind(StrEnum):
     """The registry shows units in our account that no account of ours has here."""
     MISSING_THERE = "missing there"
     """The ledger has live units in a linked account whose registry does not show them."""
+    UNREAD = "unread"
+    """Like missing there, but rows of the registry's list could not be read, and these units may be in them."""
     STATE = "state"
     QUANTITY = "quantity"
     """The registry's row has more units than are known here of it."""

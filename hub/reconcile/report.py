@@ -64,6 +64,10 @@ class Run(NamedTuple):
     lines: tuple[Line, ...] = ()
     anchored: str = ""
     """The height at which the run went on record, or why it did not."""
+    unread: tuple[str, ...] = ()
+    """The registry's rows that contradict themselves. They are compared with nothing, and their units missing nowhere."""
+    believed: str = ""
+    """The alarm that was set aside because a person said that the list really is so much shorter."""
 
     @property
     def broken_units(self) -> int:
@@ -135,7 +139,9 @@ def tell_run(run: Run) -> dict[str, Any]:
         "at": format_instant(run.at_ms),
         "as_of": format_instant(run.as_of_ms),
         "alarm": run.alarm,
+        "believed": run.believed,
         "registry_units": str(run.there_units),
+        "unread": list(run.unread),
         "sums": [_tell_sum(each) for each in sum_up(run)],
         "differences": [tell_line(run, line) for line in run.lines],
     }
@@ -182,9 +188,13 @@ def draw_table(run: Run, most: int = 40) -> list[str]:
     head = f"{run.registry} ({run.driver}, grade {run.grade}) as of {format_instant(run.as_of_ms)}"
     if run.alarm:
         return [head, f"ALARM {run.alarm}", "nothing was compared and nothing changed"]
+    warnings = [f"BELIEVED because a person said so: {run.believed}"] if run.believed else []
+    warnings += [f"not read, because it contradicts itself: {row}" for row in run.unread[:most]]
+    if len(run.unread) > most:
+        warnings.append(f"... and {len(run.unread) - most:,} more rows that were not read")
     rows = [("class", "action", "units", "lines", "oldest")]
     rows += [(s.name, s.action, f"{s.units:,}", str(s.lines or ""), format_instant(s.oldest_ms)) for s in sum_up(run)]
-    drawn = [head, *_align(rows)]
+    drawn = [head, *warnings, *_align(rows)]
     ordered = sorted(
         run.lines, key=lambda line: (line.difference.since_ms, line.difference.space, line.difference.first)
     )

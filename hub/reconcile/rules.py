@@ -37,6 +37,7 @@ TABLE: Final = {
     Kind.LATE: _ASK_ALL,
     Kind.MISSING_HERE: _ASK_ALL,
     Kind.MISSING_THERE: _STOP,
+    Kind.UNREAD: _ASK_ALL,
     Kind.STATE: _STOP,
     Kind.QUANTITY: _ASK_ALL,
     Kind.OWNER: _STOP,

@@ -92,14 +92,17 @@ class Reconciler:
         lots = await read_lots(bench.ledger, registry)
         books = await read_books(adapter, lots.names)
         alarm: Alarm | None
+        baseline = None if before is None or before.alarm else Baseline(before.there_units, before.ended_here)
         if isinstance(books, Alarm):
             alarm = books
         else:
-            baseline = None if before is None or before.alarm else Baseline(before.there_units, before.ended_here)
             alarm = None if believe_shrunk else check_size(books, lots, baseline)
         if alarm is not None or isinstance(books, Alarm):
             return await self._record(self._open(registry, adapter, lots, None, alarm), act)
-        run = await self._compare(self._open(registry, adapter, lots, books, None), lots, books)
+        shrank = check_size(books, lots, baseline) if believe_shrunk else None
+        run = self._open(registry, adapter, lots, books, None)
+        run = run._replace(unread=books.unread, believed=shrank.detail if shrank is not None else "")
+        run = await self._compare(run, lots, books)
         run = run.carry_ages(before)
         if act:
             lines = [await self._act(run, line) for line in run.lines]
@@ -126,7 +129,7 @@ class Reconciler:
         if self._bench.adapters[run.registry].capabilities.serials is SerialChoice.REGISTRY:
             found = explain_other_serials(found)
         backlog = {each.hold.hex(): each for each in self._bench.dispatch.backlog()}
-        around = Surroundings(run.registry, books.as_of_ms, ours, backlog)
+        around = Surroundings(run.registry, books.as_of_ms, ours, backlog, bool(books.unread))
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def look(each: Difference) -> tuple[list[Looked], int]:
@@ -135,7 +138,7 @@ class Reconciler:
 
         looked = await asyncio.gather(*(look(each) for each in found[:LOOKS_MAX]))
         lines = [_make_line(each, run.grade) for part, _ in looked for each in part]
-        lines += [Line(each, Action.ASK, None, "not looked at again") for each in found[LOOKS_MAX:]]
+        lines += [Line(_doubt(each, books), Action.ASK, None, "not looked at again") for each in found[LOOKS_MAX:]]
         agreed = compared.agreed_units + sum(units for _, units in looked)
         return run._replace(
             agreed_units=agreed,
@@ -213,6 +216,11 @@ class Reconciler:
         except LedgerError as error:
             return run._replace(anchored=f"not on record: {error}"[:200])
         return run._replace(anchored=str(receipt.height) if receipt.accepted else f"not on record: {receipt.reason}")
+
+
+def _doubt(found: Difference, books: Books) -> Difference:
+    """What is missing from a list of which not all rows could be read is not known to be missing."""
+    return found._replace(kind=Kind.UNREAD) if found.kind is Kind.MISSING_THERE and books.unread else found
 
 
 def _make_line(looked: Looked, grade: str) -> Line:

@@ -46,6 +46,8 @@ class Surroundings(NamedTuple):
     ours: frozenset[str]
     backlog: Mapping[str, Pending]
     """Pending instructions, by hold in hex."""
+    unread: bool = False
+    """Some rows of the registry's list could not be read: what it does not show may be in them."""
 
 
 class _Part(NamedTuple):
@@ -98,6 +100,8 @@ def _tell(
         return None
     if kind is Kind.MISSING_HERE and found.kind is Kind.QUANTITY:
         kind = Kind.QUANTITY
+    if kind is Kind.MISSING_THERE and around.unread:
+        kind = Kind.UNREAD
     confirms = kind is Kind.IN_FLIGHT and found.confirms
     told = Difference(found.space, first, last, kind, there, here, confirms, found.why)
     if kind in (Kind.IN_FLIGHT, Kind.OVERLAP) or part is None:

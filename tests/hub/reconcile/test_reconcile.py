@@ -42,6 +42,7 @@ class Listing:
         self.trouble: Trouble | None = changed.get("trouble")
         self.as_of_ms = changed.get("as_of_ms", 0)
         self.page = int(changed.get("page", 2))
+        self.unread: tuple[str, ...] = changed.get("unread", ())
 
     @property
     def capabilities(self) -> Capabilities:
@@ -52,7 +53,7 @@ class Listing:
             return self.trouble
         at = int(page or 0)
         more = str(at + self.page) if at + self.page < len(self.rows) else ""
-        return Holdings(tuple(self.rows[at : at + self.page]), more, self.as_of_ms, self.stated)
+        return Holdings(tuple(self.rows[at : at + self.page]), more, self.as_of_ms, self.stated, self.unread)
 
 
 def shown(first: int, last: int, state: HoldingState = HoldingState.ACTIVE, account: str = ACCOUNTS[0]) -> Holding:
@@ -307,3 +308,40 @@ def test_a_broken_step_is_told_and_done_by_the_next_run(kind: Any, took_effect: 
 def test_the_serials_of_a_test_are_those_of_the_stage() -> None:
     assert isinstance(WHOLE, SerialRange)
     assert WHOLE.units == UNITS
+
+
+def test_rows_that_contradict_themselves_are_shown_and_their_units_are_not_called_missing() -> None:
+    async def story(stage: Stage) -> None:
+        odd = "row 7: 10 units, its serials are 12"
+        listing = Listing(shown(1, UNITS - 10), unread=(odd,), stated=UNITS)
+        run = await open_reconciler(stage, listing).reconcile("puro")
+        assert (run.alarm, run.unread) == ("", (odd,))
+        assert tell(run) == [("agreed", UNITS - 10, ""), ("unread", 10, "ask")]
+        assert all(each.kind is not Kind.MISSING_THERE for each in (line.difference for line in run.lines))
+        assert f"not read, because it contradicts itself: {odd}" in draw_table(run)
+        assert json.loads(encode_run(run))["unread"] == [odd]
+        assert stage.place(first=UNITS - 5, units=5), "nothing was restricted"
+        listing.unread = ()
+        listing.stated = UNITS - 10
+        certain = await open_reconciler(stage, listing).reconcile("puro", run)
+        assert tell(certain)[1][0] == "missing there"
+        listing.unread, listing.stated = (odd,), 5
+        assert "total disagrees" in (await open_reconciler(stage, listing).reconcile("puro")).alarm
+
+    play(story)
+
+
+def test_a_list_that_a_person_believes_is_compared_and_the_run_says_so() -> None:
+    async def story(stage: Stage) -> None:
+        listing = Listing(shown(1, UNITS // 2))
+        reconciler = open_reconciler(stage, listing)
+        alarmed = await reconciler.reconcile("puro")
+        assert "shrank" in alarmed.alarm
+        run = await reconciler.reconcile("puro", believe_shrunk=True)
+        assert (run.alarm, tell(run)[1]) == ("", ("missing there", UNITS - UNITS // 2, "restrict"))
+        assert f"the registry lists {UNITS // 2} units now" in run.believed
+        assert any(line.startswith("BELIEVED") for line in draw_table(run))
+        whole = await open_reconciler(stage, Listing(shown(1, UNITS))).reconcile("puro", believe_shrunk=True)
+        assert whole.believed == "", "there was nothing to set aside"
+
+    play(story)
