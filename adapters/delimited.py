@@ -175,7 +175,7 @@ def lacks_columns(layout: Layout, headings: Set[str]) -> bool:
 
 
 def nearest_heading(column: Column, header: Sequence[str]) -> str | None:
-    """Return the heading of the file that most resembles a missing column, or None if none does."""
+    """Return which of the headings (those of no other column) most resembles a missing one, or None if none does."""
     known = {
         plain(heading): heading for heading in header[:_COMPARED_MAX] if len(heading) <= _REMEMBERED_CHARACTERS_MAX
     }

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from adapters import acr, arb, art, cadt, car, cdop, cercarbono, gold_standard, isometric, verra
-from adapters.delimited import open_table
+from adapters.delimited import open_table, plain
 from adapters.exports import FileAdapter, FileError, FileFault, ParsedFile, Raw
 from adapters.tabular import TableAdapter
 
@@ -66,11 +66,11 @@ def parse_file(registry: str, raw: Raw, *, file_name: str) -> ParsedFile:
 def recognise_file(raw: Raw) -> tuple[str, str] | None:
     """Return (registry, kind of file) that a comma-separated file's header belongs to, or None."""
     try:
-        header = open_table(raw, file_name="").header
+        headings = frozenset(map(plain, open_table(raw, file_name="").header))
     except FileError:
         return None
     for adapter in FILE_ADAPTERS.values():
-        kind = adapter.kind_of(header) if isinstance(adapter, TableAdapter) else None
+        kind = adapter.kind_of(headings) if isinstance(adapter, TableAdapter) else None
         if kind is not None:
             return adapter.name, kind
     return None

@@ -100,9 +100,8 @@ class TableAdapter:
 
         return ParsedFile(self.name, sheet.layout.kind, file_name, table.encoding, notes, open_rows)
 
-    def kind_of(self, header: Sequence[str]) -> str | None:
-        """Return which of the registry's files has this header, or None."""
-        headings = frozenset(map(plain, header))
+    def kind_of(self, headings: Set[str]) -> str | None:
+        """Return which of the registry's files has these headings, made `plain`, or None."""
         complete = [sheet for sheet in self.sheets if not lacks_columns(sheet.layout, headings)]
         best = max(complete, key=lambda sheet: known_columns(sheet, headings), default=None)
         return best.layout.kind if best else None
@@ -167,9 +166,11 @@ def _choose(adapter: TableAdapter, table: Table, file_name: str) -> tuple[Sheet,
     A retirements file whose date column was renamed has all columns of an issuances file, but more that only
     retirements know.
     """
-    found = [(sheet, *bind(sheet.layout, table.header)) for sheet in adapter.sheets]
     headings = frozenset(map(plain, table.header))
-    sheet, binding, missing = max(found, key=lambda each: (known_columns(each[0], headings), not each[2]))
+    sheet = max(
+        adapter.sheets, key=lambda each: (known_columns(each, headings), not lacks_columns(each.layout, headings))
+    )
+    binding, missing = bind(sheet.layout, table.header)
     if binding is not None:
         return sheet, binding
     if 2 * len(missing) > sum(column.required for column in sheet.layout.columns):
@@ -192,9 +193,10 @@ def known_columns(sheet: Sheet, headings: Set[str]) -> int:
 def _header_error(
     sheet: Sheet, missing: list[Column], header: Sequence[str], registry: str, file_name: str
 ) -> FileError:
-    said = []
+    said, names = [], {name for column in sheet.layout.columns for name in plain_headings(column)}
+    others = [heading for heading in header if plain(heading) not in names]
     for column in missing:
-        near = nearest_heading(column, header)
+        near = nearest_heading(column, others)
         said.append(f"{column.headings[0]!r}" + (f" (nearest is {near!r})" if near else ""))
     return FileError(
         FileFault.HEADER,

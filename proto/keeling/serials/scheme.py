@@ -87,7 +87,8 @@ class Scheme:
 
     def near_miss(self, text: str) -> NearMiss:
         """Return how far the text follows this scheme, for an error that helps."""
-        for known in range(len(self.pieces) - 1, 0, -1):
+        begins = re.match(self.pieces[0].pattern, text, re.ASCII)
+        for known in range(len(self.pieces) - 1, 0, -1) if begins else ():
             found = re.match("".join(piece.pattern for piece in self.pieces[:known]), text, re.ASCII)
             if found is not None:
                 return NearMiss(self.name, found[0], self.pieces[known].words, 1000 * known // len(self.pieces))
