@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from cli.audit_succession import app as succession_app
+from cli.audit_succession import read_before
 from cli.command import works
 from cli.evidence import audit_app as evidence_app
 from cli.exits import ExitCode, Failed, misused
@@ -32,6 +34,7 @@ audit_app: Final = typer.Typer(
     help="Check a bundle or a node's state against the genesis file.", no_args_is_help=True, rich_markup_mode=None
 )
 audit_app.add_typer(evidence_app)
+audit_app.add_typer(succession_app)
 
 _GENESIS = Annotated[
     Path, typer.Option("--genesis", metavar="FILE", help="Your own copy of the genesis file: the root of all trust.")
@@ -47,6 +50,10 @@ def verify(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The file that keeling log export wrote.")],
     genesis: _GENESIS,
     replay: Annotated[bool, typer.Option("--replay", help="Also execute every entry again by the rules.")] = False,
+    before: Annotated[
+        Path | None,
+        typer.Option("--before", metavar="FOLDER", help="For --replay of a successor: the state that it took over."),
+    ] = None,
     jobs: _JOBS = None,
 ) -> Answer:
     """Is everything in the bundle final, and exactly what the validators signed?
@@ -74,7 +81,7 @@ def verify(
     workers = min(jobs or os.cpu_count() or 1, parts)
     with _progress("checking") as tell:
         verdict = verify_bundle(data, trusted, map if workers < 2 else _run_in_processes(workers), tell)
-    replayed = _replay(data, trusted) if replay and verdict.failure is None else None
+    replayed = _replay(data, trusted, before) if replay and verdict.failure is None else None
     return _tell_verdict(verdict, replayed)
 
 
@@ -108,12 +115,15 @@ def certificate(
         "registry": found.registry,
         "reference": found.reference,
         "grade": found.grade,
+        "driver": found.driver,
     }
     facts["serials"] = [lot.serials for lot in found.lots]
     lines = [f"holds, and is {standing.status} at height {standing.height} of {standing.origin}"]
     lines += [f"{standing.units:,} units {found.ended} at {found.registry} as {found.reference}, grade {found.grade}"]
     lines += [f"withdrawn: {standing.withdrawn_units:,} units"] if standing.withdrawn_units else []
-    lines += ["serials and the registry's name are as its issuer states them; all else was found in the proof"]
+    lines += ["sandbox: not a real registry"] if found.driver == "sandbox" else []
+    stated = "how it was reached, serials and the registry's name"
+    lines += [f"{stated} are as its issuer states them; all else was found in the proof"]
     return Answer(facts, lines)
 
 
@@ -143,8 +153,8 @@ def state(
 
     try:
         with open_read_only(folder) as reads, _progress("executing") as tell:
-            total = read_newest(reads)
-            audit = audit_state(reads, parse_genesis(trusted), lambda height: tell(height, total))
+            known, total = parse_genesis(trusted), read_newest(reads)
+            audit = audit_state(reads, known, lambda height: tell(height, total), read_before(known, folder))
     except (StoreError, ExportError) as error:
         raise Failed(ExitCode.NOT_FOUND, str(error)) from error
     return _tell_state(audit)
@@ -209,16 +219,16 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
 # -- re-execution
 
 
-def _replay(data: bytes | memoryview, trusted: bytes) -> Replayed:
+def _replay(data: bytes | memoryview, trusted: bytes, before: Path | None = None) -> Replayed:
     from keeling.bundle import parse_bundle
     from keeling.bundle_parts import read_whole_blocks
     from keeling.genesis import parse_genesis
     from node.replay import replay
 
-    bundle = parse_bundle(data)
-    total = bundle.manifest.height
+    bundle, known = parse_bundle(data), parse_genesis(trusted)
+    total, rows = bundle.manifest.height, read_before(known, before)
     with _progress("executing") as tell:
-        return replay(parse_genesis(trusted), read_whole_blocks(bundle), lambda height: tell(height, total))
+        return replay(known, read_whole_blocks(bundle), lambda height: tell(height, total), rows)
 
 
 # -- telling

@@ -135,8 +135,12 @@ def run(
     from hub.service.process import serve
 
     config = load_config(file)
+
+    def tell(http: str, grpc: str) -> None:
+        typer.echo(f"serving {config.participant} at {http}{f', gRPC at {grpc}' if grpc else ''}")
+
     try:
-        asyncio.run(serve(config, lambda address: typer.echo(f"serving {config.participant} at {address}")))
+        asyncio.run(serve(config, tell))
     except CannotOpenError as error:
         raise Failed(ExitCode.USAGE, str(error), reason="CANNOT_OPEN") from error
 
@@ -204,9 +208,9 @@ def _call(file: Path, method: str, path: str, role: str) -> str:
     from hub.service.secrets import read_secret
 
     config = load_config(file)
-    callers = [each for each in config.callers if ROLES.index(each.role) >= ROLES.index(role)]
-    if not callers:
-        raise misused(f"{file} names no caller that is {role}", f'add a [[callers]] with role = "{role}"')
+    callers = [each for each in config.callers if each.token and ROLES.index(each.role) >= ROLES.index(role)]
+    if not callers or callers[0].token is None:
+        raise misused(f"{file} names no caller that is {role}", f'add a [[callers]] with role = "{role}" and a token')
     headers = {"Authorization": f"Bearer {read_secret(callers[0].token)}"}
     request = urllib.request.Request(f"http://{config.listen}{path}", method=method, headers=headers)
     try:

@@ -126,9 +126,10 @@ class LedgerClient:
         self.participant: Final = participant
         self.call_s = CALL_S
         """One try of a call, in seconds."""
-        self._channel = channel
+        self.channel: Final = channel
+        self.network: Final = network
+        """Its id: SHA-256 of the genesis file."""
         self._stub: Any = LedgerStub(channel)
-        self._network = network
         self._signatory = signatory
         self._now_ms = now_ms
         self._patience_s = patience_s
@@ -164,11 +165,11 @@ class LedgerClient:
         message = transaction_pb2.Transaction(id=number, participant=self.participant)
         message.operations.extend(wrap_operation(each) for each in operations)
         raw = format_transaction(message)
-        said = approval_message(self._network, compute_transaction_digest(raw))
+        said = approval_message(self.network, compute_transaction_digest(raw))
         signers = self._signatory.approvers if attests else ()
         approvals = [(each.public_key, each.sign(said)) for each in signers]
         submitter = self._signatory.submitter
-        return format_submission(self._network, submitter.public_key, [(raw, approvals)], submitter.sign)
+        return format_submission(self.network, submitter.public_key, [(raw, approvals)], submitter.sign)
 
     # -- reading
 

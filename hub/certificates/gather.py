@@ -58,9 +58,12 @@ class LogProver:
             raise LedgerUnreachable(f"no proof: {error.details()}") from error
 
 
-async def gather_certificates(ledger: Ledger, prover: Prover, network: bytes, hold: bytes) -> list[Certificate]:
+async def gather_certificates(
+    ledger: Ledger, prover: Prover, network: bytes, hold: bytes, driver: str
+) -> list[Certificate]:
     """The certificates of a hold, in the order of its captures; none: nothing was captured yet.
 
+    `driver`: how the registry is reached by who makes them ("live", "sandbox", "file"; empty: it does not know).
     Raises `NotOnLedger` for a hold that does not exist, and other `LedgerError`s.
     """
     info = await ledger.hold(hold)
@@ -73,7 +76,9 @@ async def gather_certificates(ledger: Ledger, prover: Prover, network: bytes, ho
             reversals.setdefault(_fact(event, "reverses"), []).append(event)
     names = Names(ledger)
     return [
-        await _certify(ledger, names, prover, network, info, event, reversals.get(_place(event), []))
+        (await _certify(ledger, names, prover, network, info, event, reversals.get(_place(event), [])))._replace(
+            driver=driver
+        )
         for event in endings
     ]
 

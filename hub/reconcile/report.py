@@ -65,7 +65,7 @@ class Run(NamedTuple):
     anchored: str = ""
     """The height at which the run went on record, or why it did not."""
     unread: tuple[str, ...] = ()
-    """The registry's rows that contradict themselves. They are compared with nothing, and their units missing nowhere."""
+    """The registry's rows that contradict themselves: compared with nothing, their units missing nowhere."""
     believed: str = ""
     """The alarm that was set aside because a person said that the list really is so much shorter."""
 

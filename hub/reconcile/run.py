@@ -91,15 +91,12 @@ class Reconciler:
         bench, adapter = self._bench, self._bench.adapters[registry]
         lots = await read_lots(bench.ledger, registry)
         books = await read_books(adapter, lots.names)
-        alarm: Alarm | None
-        baseline = None if before is None or before.alarm else Baseline(before.there_units, before.ended_here)
         if isinstance(books, Alarm):
-            alarm = books
-        else:
-            alarm = None if believe_shrunk else check_size(books, lots, baseline)
-        if alarm is not None or isinstance(books, Alarm):
-            return await self._record(self._open(registry, adapter, lots, None, alarm), act)
-        shrank = check_size(books, lots, baseline) if believe_shrunk else None
+            return await self._record(self._open(registry, adapter, lots, None, books), act)
+        baseline = None if before is None or before.alarm else Baseline(before.there_units, before.ended_here)
+        shrank = check_size(books, lots, baseline)
+        if shrank is not None and not believe_shrunk:
+            return await self._record(self._open(registry, adapter, lots, None, shrank), act)
         run = self._open(registry, adapter, lots, books, None)
         run = run._replace(unread=books.unread, believed=shrank.detail if shrank is not None else "")
         run = await self._compare(run, lots, books)

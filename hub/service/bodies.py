@@ -11,7 +11,9 @@ from google.protobuf.message import Message
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hub.dispatch.memory import Pending
+from hub.reconcile.report import Run, name_run, tell_run, write_csv
 from hub.service.problems import Problem
+from keeling.certificate import Certificate
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 
@@ -113,6 +115,19 @@ def tell_pending(lines: Sequence[Pending]) -> list[dict[str, Any]]:
 def tell_hold(hold: pb.HoldInfo) -> dict[str, Any]:
     """A hold, with what a buyer is told of it."""
     return {**tell_message(hold), "told": describe_hold(hold)}
+
+
+def tell_certificate(found: Certificate) -> dict[str, Any]:
+    """A certificate in a few words; the document itself is asked for by its event."""
+    names = ("event", "status", "registry", "driver", "reference", "grade", "ended")
+    told = {name: getattr(found, name) for name in names}
+    return {**told, "units": str(found.units), "withdrawn_units": str(found.withdrawn_units)}
+
+
+def tell_whole_run(run: Run) -> dict[str, Any]:
+    """A reconciliation with everything in it, the same as CSV too."""
+    told = {"run": name_run(run), "anchored": run.anchored, "broken_units": str(run.broken_units)}
+    return {**tell_run(run), **told, "csv": write_csv(run)}
 
 
 def describe_hold(hold: pb.HoldInfo) -> str:

@@ -31,5 +31,5 @@ def check_caller(request: web.Request, callers: Sequence[CallerSection], needed:
 
 
 def _is_token_of(caller: CallerSection, token: str) -> bool:
-    expected = read_secret(caller.token)
+    expected = "" if caller.token is None else read_secret(caller.token)
     return len(expected) >= TOKEN_LEAST and hmac.compare_digest(expected.encode(), token.strip().encode())

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from adapters.contract import Driver
 from adapters.systems import SYSTEMS
-from network.config import Listen, ParticipantId
+from network.config import Listen, ListenOrNone, ParticipantId, TlsPublicKey
 from network.settings import Section, build_model, parse_toml, read_text
 
 ROLES: Final = ("viewer", "trader", "operator")
@@ -49,6 +49,8 @@ class LedgerSection(Section):
 
     profile: str = ""
     """The profile of the `keeling` command that names the node; empty: the default one."""
+    key: Path | None = None
+    """The key file that signs for `participant`, where it is another than the profile's."""
     address: str = ""
     """The node's address, where it is another than the profile's."""
     approvers: tuple[Path, ...] = ()
@@ -78,6 +80,10 @@ class RegistrySection(Section):
     """Where its signed files are put, if it sends such."""
     inbound_keys: tuple[str, ...] = ()
     """Names of the credentials whose keys sign what it pushes."""
+    recognise: bool = False
+    """Whether transfers that Parties announce there (Article 6) are recognised on the ledger in our name."""
+    reconcile_ms: Annotated[int, Field(ge=0, le=31 * 86_400_000)] = 21_600_000
+    """How often its books are compared with the ledger by themselves; 0: only when somebody asks."""
 
     @model_validator(mode="after")
     def _check_known(self) -> RegistrySection:
@@ -91,6 +97,15 @@ class RegistrySection(Section):
         return self.system or self.name
 
 
+class Article6Section(Section):
+    """The feed of our Article 6 events for other registries."""
+
+    code: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")]
+    """Our registry code; stands in every page of the feed."""
+    secrets: Path | None = None
+    """A folder with `feed-key`, our seed, and `reader:CODE` for each registry that reads; else the environment."""
+
+
 class CallerSection(Section):
     """Somebody who may call the hub."""
 
@@ -98,8 +113,18 @@ class CallerSection(Section):
     """Who it is; stands in the log."""
     role: Role
     """viewer, trader or operator."""
-    token: Path
-    """The file with the caller's bearer token, read at every call; at least 16 characters."""
+    token: Path | None = None
+    """The file with the caller's bearer token for HTTP, read at every call; at least 16 characters."""
+    tls_key: TlsPublicKey | Literal[""] = ""
+    """The caller's TLS public key in base64, for gRPC."""
+    participant: ParticipantId | Literal[""] = ""
+    """Whose name is in the caller's TLS certificate; empty: the hub's participant."""
+
+    @model_validator(mode="after")
+    def _check_reachable(self) -> CallerSection:
+        if self.token is None and not self.tls_key:
+            raise ValueError("a caller needs a token (for HTTP), a tls_key (for gRPC), or both")
+        return self
 
 
 class HubConfig(Section):
@@ -109,6 +134,8 @@ class HubConfig(Section):
     """For whom the hub acts on the ledger: `Link.hub`."""
     listen: Listen = "127.0.0.1:7480"
     """Where HTTP is served. Loopback, or behind a proxy that ends TLS."""
+    grpc_listen: ListenOrNone = ""
+    """Where gRPC is served, under mutual TLS with the profile's TLS key; empty: nowhere."""
     public_url: str = ""
     """How senders of signed requests call it, behind a proxy."""
     folder: Path = Path("hub")
@@ -116,6 +143,8 @@ class HubConfig(Section):
     evidence: Path = Path("evidence")
     """The shelf of what registries said, by its SHA-256. Keep it: nothing needs it to go on, auditors do."""
     ledger: LedgerSection = LedgerSection()
+    article6: Article6Section | None = None
+    """Left out: no feed is served."""
     registries: tuple[RegistrySection, ...] = ()
     callers: tuple[CallerSection, ...] = ()
 
@@ -130,6 +159,8 @@ class HubConfig(Section):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice:
                 raise ValueError(f"two {what} are called {twice}")
+        if self.grpc_listen and not any(each.tls_key for each in self.callers):
+            raise ValueError("grpc_listen is set and no [[callers]] has a tls_key, so that nobody could connect")
         return self
 
 
@@ -146,7 +177,9 @@ def parse_config(text: str, name: str = "group.toml") -> HubConfig:
 
 def place_paths(config: HubConfig, root: Path) -> HubConfig:
     """The same with all paths below `root`."""
-    ledger = config.ledger.model_copy(update={"approvers": tuple(root / each for each in config.ledger.approvers)})
+    key = None if config.ledger.key is None else root / config.ledger.key
+    approvers = tuple(root / each for each in config.ledger.approvers)
+    ledger = config.ledger.model_copy(update={"key": key, "approvers": approvers})
     registries = tuple(
         each.model_copy(
             update={
@@ -156,6 +189,11 @@ def place_paths(config: HubConfig, root: Path) -> HubConfig:
         )
         for each in config.registries
     )
-    callers = tuple(each.model_copy(update={"token": root / each.token}) for each in config.callers)
-    places = {"folder": root / config.folder, "evidence": root / config.evidence}
+    article6 = config.article6
+    if article6 is not None and article6.secrets is not None:
+        article6 = article6.model_copy(update={"secrets": root / article6.secrets})
+    callers = tuple(
+        each.model_copy(update={"token": None if each.token is None else root / each.token}) for each in config.callers
+    )
+    places = {"article6": article6, "folder": root / config.folder, "evidence": root / config.evidence}
     return config.model_copy(update={**places, "ledger": ledger, "registries": registries, "callers": callers})

@@ -10,15 +10,30 @@ from prometheus_client.registry import Collector
 
 from hub.dispatch.lines import LinkMemory
 from hub.dispatch.run import Dispatcher
+from hub.reconcile.classes import Kind
+from hub.reconcile.report import Run, sum_up
+from hub.service.article6 import Announcements
 
 
 class HubFigures(Collector):
     """A collector over one hub."""
 
     def __init__(
-        self, dispatcher: Dispatcher, now_ms: Callable[[], int], inbound: Callable[[], Mapping[str, int]]
+        self,
+        dispatcher: Dispatcher,
+        now_ms: Callable[[], int],
+        inbound: Mapping[str, int],
+        runs: Mapping[str, Run],
+        announced: Mapping[str, Announcements],
     ) -> None:
         self._dispatcher, self._now_ms, self._inbound = dispatcher, now_ms, inbound
+        self._runs, self._announced = runs, announced
+        self._ended: dict[tuple[str, str], int] = {}
+
+    def count_run(self, run: Run) -> None:
+        """A reconciliation ended."""
+        key = run.registry, judge_run(run)
+        self._ended[key] = self._ended.get(key, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
         told = self._dispatcher.figures
@@ -36,10 +51,54 @@ class HubFigures(Collector):
             answers.add_metric([kind], times)
         yield answers
         inbound = CounterMetricFamily("keeling_hub_inbound", "News by outcome, and refusals by name.", labels=["what"])
-        for what, times in sorted(self._inbound().items()):
+        for what, times in sorted(self._inbound.items()):
             inbound.add_metric([what], times)
         yield inbound
         yield from self._backlog()
+        yield from self._reconciliations()
+        yield from self._announcements()
+
+    def _announcements(self) -> Iterator[Metric]:
+        ended = CounterMetricFamily(
+            "keeling_hub_announcements", "Announced transfers by outcome.", labels=["registry", "outcome"]
+        )
+        waiting = GaugeMetricFamily(
+            "keeling_hub_announcements_waiting", "Announced, and not on the ledger yet.", labels=["registry"]
+        )
+        for registry, found in sorted(self._announced.items()):
+            waiting.add_metric([registry], len(found.waiting))
+            for outcome, times in sorted(found.figures.items()):
+                ended.add_metric([registry, outcome], times)
+        yield from (ended, waiting)
+
+    def _reconciliations(self) -> Iterator[Metric]:
+        ended = CounterMetricFamily(
+            "keeling_hub_reconciliations", "Runs by how they ended.", labels=["registry", "outcome"]
+        )
+        for (registry, outcome), times in sorted(self._ended.items()):
+            ended.add_metric([registry, outcome], times)
+        yield ended
+        at = GaugeMetricFamily("keeling_hub_reconciled_seconds", "When the newest run was made.", labels=["registry"])
+        alarm = GaugeMetricFamily("keeling_hub_reconciliation_alarm", "It compared nothing.", labels=["registry"])
+        unread = GaugeMetricFamily("keeling_hub_unread_rows", "Rows that contradict themselves.", labels=["registry"])
+        adrift = GaugeMetricFamily("keeling_hub_run_not_on_record", "It is not on the ledger.", labels=["registry"])
+        oldest = GaugeMetricFamily("keeling_hub_oldest_break_seconds", "Age of the oldest break.", labels=["registry"])
+        units = GaugeMetricFamily(
+            "keeling_hub_reconciled_units", "Units of the newest run by class.", labels=["registry", "class"]
+        )
+        for registry, run in sorted(self._runs.items()):
+            since = [x.difference.since_ms for x in run.lines if x.difference.kind is not Kind.IN_FLIGHT]
+            at.add_metric([registry], run.at_ms / 1000)
+            alarm.add_metric([registry], bool(run.alarm))
+            unread.add_metric([registry], len(run.unread))
+            adrift.add_metric([registry], not run.anchored.isdecimal())
+            oldest.add_metric([registry], (self._now_ms() - min(since)) / 1000 if since else 0)
+            found = dict.fromkeys(("agreed", *Kind), 0)
+            for row in sum_up(run):
+                found[row.name] = found.get(row.name, 0) + row.units
+            for name, number in found.items():
+                units.add_metric([registry, name], number)
+        yield from (at, alarm, unread, adrift, oldest, units)
 
     def _backlog(self) -> Iterator[Metric]:
         now, lines = self._now_ms(), self._dispatcher.backlog()
@@ -71,3 +130,10 @@ class HubFigures(Collector):
         registry = CollectorRegistry()
         registry.register(self)
         return generate_latest(registry)
+
+
+def judge_run(run: Run) -> str:
+    """How a run ended, in one word."""
+    if run.alarm:
+        return "alarm"
+    return "broken" if run.broken_units else "agreed"

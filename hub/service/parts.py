@@ -5,25 +5,30 @@ What runs and what is served is in `running` and `web`. Nothing is asked of anyb
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from adapters.contract import Adapter, Settings, System
 from adapters.systems import SYSTEMS, open_system
+from hub.adjustments.feed import Feed
+from hub.adjustments.recognition import Recogniser
 from hub.dispatch.run import Dispatcher
 from hub.dispatch.seat import Seat, describe_buyer
 from hub.evidence import EvidenceShelf
-from hub.inbound.intake import Desk, Intake
+from hub.inbound.intake import Desk
 from hub.inbound.keys import InboundKey, parse_key
 from hub.ledger_client import LedgerClient
-from hub.reconcile.report import Run, tell_run, write_csv
+from hub.reconcile.report import Run
 from hub.reconcile.run import Bench, Reconciler
+from hub.service.article6 import Announcements, AnnouncingIntake, make_locator
 from hub.service.config import HubConfig, RegistrySection
 from hub.service.figures import HubFigures
 from hub.service.secrets import open_secrets
+from hub.units import Names
 
 
 def clock_ms() -> int:
@@ -58,21 +63,39 @@ class Parts:
             timeout_ms=max(each.timeout_ms for each in config.registries),
         )
         self.dispatcher: Final = Dispatcher(seat)
-        self.intake: Final = Intake(Desk(ledger, adapters, self.dispatcher, shelf.put))
-        self.figures: Final = HubFigures(self.dispatcher, now_ms, lambda: self.intake.figures)
+        locate = make_locator(Names(ledger))
+        self.announced: Final = {
+            each.name: Announcements(
+                each.name,
+                Recogniser(ledger, locate, shelf.put, adapters[each.name].capabilities.grade),
+            )
+            for each in config.registries
+            if each.recognise
+        }
+        self.intake: Final = AnnouncingIntake(Desk(ledger, adapters, self.dispatcher, shelf.put), self.announced)
+        self.runs: Final[dict[str, Run]] = {}
+        """The newest reconciliation of each registry by this process."""
+        self.figures: Final = HubFigures(self.dispatcher, now_ms, self.intake.figures, self.runs, self.announced)
         self._reconciler = Reconciler(Bench(ledger, adapters, self.dispatcher, shelf.put, now_ms))
-        self._runs: dict[str, Run] = {}
+        self._comparing: dict[str, asyncio.Lock] = {}
 
     def _open(self, section: RegistrySection) -> Adapter:
         settings = Settings(section.url, self._secrets[section.name], section.accounts, section.timeout_ms)
         return open_system(section.adapter, section.driver, settings)
 
-    async def reconcile(self, registry: str) -> dict[str, Any]:
-        """Compare now; what the last run of this process saw gives the ages."""
-        run = await self._reconciler.reconcile(registry, self._runs.get(registry))
-        self._runs[registry] = run
-        told = {"anchored": run.anchored, "broken_units": str(run.broken_units), "csv": write_csv(run)}
-        return {**tell_run(run), **told}
+    def open_feed(self) -> Feed | None:
+        """The feed of our Article 6 events; None: none is configured."""
+        section = self.config.article6
+        return None if section is None else Feed(self.ledger, section.code, open_secrets("article6", section.secrets))
+
+    async def reconcile(self, registry: str, *, believe_shrunk: bool = False) -> Run:
+        """Compare now, one run of a registry after another; what the last one saw gives the ages."""
+        async with self._comparing.setdefault(registry, asyncio.Lock()):
+            before = self.runs.get(registry)
+            run = await self._reconciler.reconcile(registry, before, believe_shrunk=believe_shrunk)
+            self.runs[registry] = run
+            self.figures.count_run(run)
+            return run
 
     def find_keys(self, registry: str) -> list[InboundKey]:
         """The keys that sign what a registry pushes, read now. Raises `KeyTextError` for what is none."""

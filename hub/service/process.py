@@ -11,12 +11,15 @@ import structlog
 
 from hub.service.config import HubConfig
 from hub.service.parts import Parts
-from hub.service.running import Running, open_ledger
+from hub.service.running import Running, open_door, open_ledger
 from network.keys import read_passphrase
 
 
-async def serve(config: HubConfig, told: Callable[[str], None]) -> None:
-    """Run a hub; `told` hears where it serves. Raises what it cannot be started for, before the port opens."""
+async def serve(config: HubConfig, told: Callable[[str, str], None]) -> None:
+    """Run a hub; `told` hears where it serves HTTP and gRPC.
+
+    Raises what it cannot be started for, before a port opens.
+    """
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -28,11 +31,13 @@ async def serve(config: HubConfig, told: Callable[[str], None]) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with open_ledger(config, read_passphrase()) as ledger:
-        running = Running(Parts(config, ledger))
+    passphrase = read_passphrase()
+    door = open_door(config, passphrase)
+    async with open_ledger(config, passphrase) as ledger:
+        running = Running(Parts(config, ledger), door)
         try:
             await running.start()
-            told(running.address)
+            told(running.address, running.grpc_address)
             await stopping.wait()
         finally:
             await running.stop()

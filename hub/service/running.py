@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -20,16 +21,24 @@ from hub.inbound.drop_folder import DropFolder
 from hub.inbound.polling import CursorFile, Poller
 from hub.inbound.server import Inbound
 from hub.ledger_client import LedgerClient, LedgerError, Signatory
+from hub.reconcile.report import Run, name_run, sum_up
+from hub.service.calls import Calls
 from hub.service.config import HubConfig
+from hub.service.figures import judge_run
 from hub.service.parts import Parts
+from hub.service.rpc import Callers, Door, RpcServer
 from hub.service.web import Interface
 from network.keys import Role, load_key_file
 from network.names import parse_address
-from network.profiles import choose_profile, find_home, open_destination
-from network.transport import open_aio_channel
+from network.profiles import Profile, choose_profile, find_home, open_destination
+from network.transport import TlsFiles, open_aio_channel
 
 log = structlog.get_logger()
 DROP_EVERY_S: Final = 5.0
+WAITING_EVERY_S: Final = 15.0
+"""Announcements that came before their transfer are tried again this often."""
+FIRST_RECONCILED_MS: Final = 300_000
+"""The first reconciliation after a start comes no later than this."""
 STOP_S: Final = 10.0
 
 
@@ -37,7 +46,7 @@ STOP_S: Final = 10.0
 async def open_ledger(config: HubConfig, passphrase: str | None) -> AsyncIterator[LedgerClient]:
     """The client that the configuration names. Raises `ProfileError`, `KeyFileError`."""
     profile = choose_profile(find_home(), config.ledger.profile or None)
-    signer = load_key_file(profile.signing_key.expanduser(), role=Role.SUBMISSION, passphrase=passphrase)
+    signer = load_key_file(_find_key(config, profile), role=Role.SUBMISSION, passphrase=passphrase)
     others = tuple(load_key_file(each, role=Role.SUBMISSION, passphrase=passphrase) for each in config.ledger.approvers)
     network = hashlib.sha256(profile.genesis.expanduser().read_bytes()).digest()
     destination = open_destination(profile, passphrase)
@@ -47,11 +56,28 @@ async def open_ledger(config: HubConfig, passphrase: str | None) -> AsyncIterato
         yield LedgerClient(channel, network, config.participant, Signatory(signer, others or (signer,)))
 
 
+def _find_key(config: HubConfig, profile: Profile) -> Path:
+    return config.ledger.key or profile.signing_key.expanduser()
+
+
+def open_door(config: HubConfig, passphrase: str | None) -> Door | None:
+    """What gRPC is served with: the TLS files of the profile; None: it is not served. Raises `CertificateError`."""
+    if not config.grpc_listen:
+        return None
+    profile = choose_profile(find_home(), config.ledger.profile or None)
+    files = TlsFiles(profile.tls_key.expanduser(), profile.tls_certificate.expanduser(), passphrase)
+    return Door(files, profile.origin)
+
+
 class Running:
     """One hub, serving. `address` is where."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, door: Door | None = None) -> None:
+        """`door`: what gRPC is served with, where the configuration says that it is."""
         self._parts = parts
+        self._door = door
+        self._rpc: RpcServer | None = None
+        self.grpc_address = ""
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._polls: dict[str, asyncio.Event] = {}
@@ -65,12 +91,17 @@ class Running:
         inbound = Inbound(
             parts.intake, adapters, parts.find_keys, parts.now_ms, wake=self._wake_poll, base_url=config.public_url
         )
-        self._interface = Interface(parts, inbound)
+        calls, feed = Calls(parts), parts.open_feed()
+        self._interface = Interface(parts, calls, inbound, feed.routes() if feed is not None else ())
         self._runner = web.AppRunner(self._interface.build_app(), access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
         host, port = parse_address(config.listen)
         await web.TCPSite(self._runner, host, port).start()
         self.address = f"{host}:{self._runner.addresses[0][1]}"
+        if config.grpc_listen and self._door is not None:
+            callers = Callers(config.callers, config.participant, self._door.origin)
+            self._rpc = RpcServer(calls, callers, self._door)
+            self.grpc_address = await self._rpc.start(config.grpc_listen)
         self._begin("dispatch", lambda: parts.dispatcher.run(self._stop))
         self._begin("follow", lambda: follow(parts.ledger, parts.dispatcher.wake, self._stop))
         for section in config.registries:
@@ -81,7 +112,17 @@ class Running:
             if section.drop_folder is not None:
                 folder = DropFolder(section.drop_folder, section.name, adapter, parts.find_keys, parts.intake)
                 self._begin(f"drop folder {section.name}", self._make_watcher(section.name, folder))
-        log.info("serving", address=self.address, participant=config.participant, registries=sorted(adapters))
+            if section.recognise:
+                self._begin(f"announcements {section.name}", self._make_recogniser(section.name, adapter))
+            if section.reconcile_ms:
+                self._begin(f"reconcile {section.name}", self._make_reconciler(section.name, section.reconcile_ms))
+        log.info(
+            "serving",
+            address=self.address,
+            grpc=self.grpc_address,
+            participant=config.participant,
+            registries=sorted(adapters),
+        )
 
     async def stop(self) -> None:
         """End everything; what is under way is found again at the next start."""
@@ -89,6 +130,8 @@ class Running:
         if self._runner is not None:
             self._interface.ending.set()
             await self._runner.cleanup()
+        if self._rpc is not None:
+            await self._rpc.stop()
         done, late = await asyncio.wait(self._tasks, timeout=STOP_S) if self._tasks else (set(), set())
         for task in late:
             task.cancel()
@@ -139,6 +182,38 @@ class Running:
 
         return look
 
+    def _make_recogniser(self, registry: str, adapter: Adapter) -> Callable[[], Awaitable[None]]:
+        """Everything that was ever announced once, then whatever waited for its transfer, again and again."""
+        announced, read = self._parts.announced[registry], False
+
+        async def recognise() -> None:
+            nonlocal read
+            try:
+                read = read or await announced.read_all(adapter, lambda: self._parts.dispatcher.lines.turn(registry))
+                await announced.take_waiting()
+            except LedgerError as error:
+                log.warning("announcements wait for the ledger", registry=registry, error=str(error))
+            await self._rest(WAITING_EVERY_S)
+
+        return recognise
+
+    def _make_reconciler(self, registry: str, every_ms: int) -> Callable[[], Awaitable[None]]:
+        """Soon after the start, so that a hub that restarts often compares too; then as often as configured."""
+        due_ms = self._parts.now_ms() + min(every_ms, FIRST_RECONCILED_MS)
+
+        async def reconcile() -> None:
+            nonlocal due_ms
+            await self._rest(max(0, due_ms - self._parts.now_ms()) / 1000)
+            if self._stop.is_set():
+                return
+            due_ms = self._parts.now_ms() + every_ms
+            try:
+                tell_ended(await self._parts.reconcile(registry))
+            except LedgerError as error:
+                log.warning("reconciliation waits for the ledger", registry=registry, error=str(error))
+
+        return reconcile
+
     def _wake_poll(self, registry: str) -> None:
         if registry in self._polls:
             self._polls[registry].set()
@@ -148,6 +223,15 @@ class Running:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
+
+
+def tell_ended(run: Run) -> None:
+    """A reconciliation as a line of the log: a warning where somebody should look."""
+    outcome = judge_run(run)
+    tell = log.info if outcome == "agreed" and run.anchored.isdecimal() else log.warning
+    told = {each.name: each.units for each in sum_up(run)} if not run.alarm else {}
+    about = {"registry": run.registry, "outcome": outcome, "run": name_run(run), "record": run.anchored}
+    tell("reconciled", **about, alarm=run.alarm, unread=len(run.unread), units=told)
 
 
 class Paced:

@@ -1,13 +1,14 @@
-"""The hub over HTTP and JSON: what is under way, holds, reconciliation, news of the ledger. `openapi` lists it all.
+"""The hub over HTTP and JSON: what is under way, holds, reconciliation, news of the ledger. `routes` lists it all.
 
-Nothing is decided or kept here. Every write is a transaction whose id is the caller's Idempotency-Key.
+Nothing is decided or kept here: `calls` does what is asked. Every write is a transaction whose id is the caller's
+Idempotency-Key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -15,12 +16,26 @@ from aiohttp import web
 
 from hub.inbound.server import Inbound, read_body
 from hub.ledger_client import LedgerError
-from hub.service.bodies import read_hold, read_key, tell_hold, tell_message, tell_pending
+from hub.reconcile.report import name_run, tell_line
+from hub.service.bodies import (
+    read_hold,
+    read_key,
+    tell_certificate,
+    tell_hold,
+    tell_message,
+    tell_pending,
+    tell_whole_run,
+)
 from hub.service.callers import check_caller
+from hub.service.calls import Calls
 from hub.service.config import Role
-from hub.service.openapi import ROUTES, build_document
+from hub.service.openapi import build_document
+from hub.service.paging import Asked
 from hub.service.parts import Parts
 from hub.service.problems import Problem, answer_problems
+from hub.service.routes import ROUTES
+from keeling.certificate import format_certificate
+from keeling.certificate_page import format_page
 
 log = structlog.get_logger()
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -33,8 +48,11 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Interface:
     """The routes. For one event loop."""
 
-    def __init__(self, parts: Parts, inbound: Inbound) -> None:
+    def __init__(self, parts: Parts, calls: Calls, inbound: Inbound, more: Sequence[web.RouteDef] = ()) -> None:
+        """`more`: routes of others, which check themselves who calls."""
         self._parts = parts
+        self._calls = calls
+        self._more = more
         self._inbound = inbound
         self.ending = asyncio.Event()
         """Set when the server stops: streams end."""
@@ -46,7 +64,7 @@ class Interface:
         for route in ROUTES:
             answer: Answer = getattr(self, f"_{route.name}")
             app.router.add_route(route.method, route.path, self._guard(route.role, route.name, answer))
-        app.add_routes(self._inbound.routes())
+        app.add_routes([*self._inbound.routes(), *self._more])
         return app
 
     def _guard(self, role: Role | None, name: str, answer: Answer) -> Answer:
@@ -65,13 +83,9 @@ class Interface:
         return guarded
 
     async def _health(self, _request: web.Request) -> web.Response:
-        """Serving means that the ledger answers and the dispatcher goes round."""
-        try:
-            status = await asyncio.wait_for(self._parts.ledger.status(), 2.0)
-        except (LedgerError, TimeoutError) as error:
-            raise Problem(503, "ledger-unreachable", str(error) or "the ledger does not answer") from error
-        told = {"status": "serving", "height": str(status.height), "ledger": status.health}
-        return web.json_response({**told, "rounds": self._parts.dispatcher.figures.rounds})
+        found = await self._calls.health()
+        told = {"status": "serving", "height": str(found.height), "ledger": found.ledger}
+        return web.json_response({**told, "rounds": found.rounds})
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._parts.figures.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
@@ -79,53 +93,61 @@ class Interface:
     async def _openapi(self, _request: web.Request) -> web.Response:
         return web.json_response(build_document())
 
-    async def _registries(self, _request: web.Request) -> web.Response:
-        found = [
-            {"registry": name, "system": system.name, "driver": adapter.driver.value, "marks": system.marks}
-            for name, (system, adapter) in self._parts.systems.items()
-        ]
-        return web.json_response({"registries": found})
+    async def _registries(self, request: web.Request) -> web.Response:
+        found, token = self._calls.registries(_read_page(request))
+        return web.json_response({"registries": [each._asdict() for each in found], "next_page_token": token})
 
-    async def _backlog(self, _request: web.Request) -> web.Response:
-        return web.json_response({"backlog": tell_pending(self._parts.dispatcher.backlog())})
+    async def _backlog(self, request: web.Request) -> web.Response:
+        found, token = self._calls.backlog(_read_page(request))
+        return web.json_response({"backlog": tell_pending(found), "next_page_token": token})
 
-    async def _links(self, _request: web.Request) -> web.Response:
-        accounts = [each for each in await self._parts.ledger.accounts() if each.HasField("link")]
-        ours = [tell_message(each) for each in accounts if each.link.hub == self._parts.config.participant]
-        return web.json_response({"links": ours})
+    async def _links(self, request: web.Request) -> web.Response:
+        found, token = await self._calls.links(_read_page(request))
+        return web.json_response({"links": [tell_message(each) for each in found], "next_page_token": token})
 
     async def _hold(self, request: web.Request) -> web.Response:
-        return web.json_response(tell_hold(await self._parts.ledger.hold(_read_number(request.match_info["hold"]))))
+        return web.json_response(tell_hold(await self._calls.hold(_read_number(request))))
 
     async def _place_hold(self, request: web.Request) -> web.Response:
         number = read_key(request.headers.get("Idempotency-Key", ""))
         raw = await read_body(request, BODY_BYTES_MAX)
         if not isinstance(raw, bytes):
             raise Problem(413, "too-large", raw.detail)
-        receipt = await self._parts.ledger.submit(read_hold(raw, number), number=number)
-        if receipt.reason == "ID_USED_WITH_OTHER_CONTENT":
-            raise Problem(422, "key-used", "this Idempotency-Key came with another request", reason=receipt.reason)
-        if not receipt.accepted:
-            raise Problem(409, "refused", receipt.detail, reason=receipt.reason, **receipt.values)
-        self._parts.dispatcher.wake()
-        told = tell_hold(await self._parts.ledger.hold(number))
+        placed = await self._calls.place_hold(read_hold(raw, number))
         headers = {"Location": f"/v1/holds/{number.hex()}"}
-        return web.json_response(told, status=200 if receipt.duplicate else 201, headers=headers)
+        return web.json_response(tell_hold(placed.hold), status=200 if placed.repeated else 201, headers=headers)
+
+    async def _certificates(self, request: web.Request) -> web.Response:
+        number = _read_number(request)
+        found, token = await self._calls.certificates(number, _read_page(request))
+        return web.json_response({"certificates": [tell_certificate(each) for each in found], "next_page_token": token})
+
+    async def _certificate(self, request: web.Request) -> web.Response:
+        found = await self._calls.certificate(_read_number(request), request.match_info["event"])
+        if request.headers.get("Accept", "").startswith("text/html"):
+            return web.Response(text=format_page(found), content_type="text/html")
+        return web.Response(body=format_certificate(found), content_type="application/json")
 
     async def _reconcile(self, request: web.Request) -> web.Response:
-        registry = request.match_info["registry"]
-        if registry not in self._parts.systems:
-            raise Problem(404, "unknown-registry", f"no registry {registry[:80]!r} is connected")
-        return web.json_response(await self._parts.reconcile(registry))
+        believe = request.query.get("believe_shrunk", "false")
+        if believe not in ("true", "false"):
+            raise Problem(400, "bad-request", "believe_shrunk is true or false")
+        return web.json_response(
+            tell_whole_run(await self._calls.reconcile(_read_registry(request), believe == "true"))
+        )
+
+    async def _differences(self, request: web.Request) -> web.Response:
+        registry, wanted = _read_registry(request), request.query.get("run", "")
+        run, lines, token = self._calls.differences(registry, wanted, _read_page(request))
+        told = [tell_line(run, line) for line in lines]
+        return web.json_response({"run": name_run(run), "differences": told, "next_page_token": token})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events, each with its cursor as id: `Last-Event-ID`, or `after`, goes on from there."""
         after = _read_cursor(request.headers.get("Last-Event-ID") or request.query.get("after", ""))
-        if after is None:
-            after = (await self._parts.ledger.status()).height, 0
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
-        pages = aiter(self._parts.ledger.watch(after))
+        pages = self._calls.watch(after)
         ending = asyncio.ensure_future(self.ending.wait())
         page: asyncio.Future[Any] = asyncio.ensure_future(anext(pages))
         try:
@@ -148,14 +170,22 @@ class Interface:
         return response
 
 
-def _read_number(text: str) -> bytes:
+def _read_number(request: web.Request) -> bytes:
     try:
-        found = bytes.fromhex(text.replace("-", ""))
-    except ValueError:
-        found = b""
-    if len(found) != 16:
-        raise Problem(400, "bad-id", "the id of a hold has 32 hex digits")
-    return found
+        return bytes.fromhex(request.match_info["hold"].replace("-", ""))
+    except ValueError as error:
+        raise Problem(400, "bad-id", "the id of a hold has 32 hex digits") from error
+
+
+def _read_registry(request: web.Request) -> str:
+    return request.match_info["registry"]
+
+
+def _read_page(request: web.Request) -> Asked:
+    size = request.query.get("page_size", "0")
+    if not (size.isascii() and size.isdecimal() and len(size) < 8):
+        raise Problem(400, "bad-page-size", "page_size is a whole number")
+    return Asked(int(size), request.query.get("page_token", ""))
 
 
 def _read_cursor(text: str) -> tuple[int, int] | None:

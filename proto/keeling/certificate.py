@@ -28,8 +28,9 @@ CERTIFICATE_BYTES_MAX: Final = 16 << 20
 ENDINGS: Final = {"RETIRED": EventKind.RETIRED, "USED": EventKind.USED, "CANCELLED": EventKind.CANCELLED}
 _TEXTS: Final = (
     *("network", "hold", "ended", "event", "registry", "reference", "grade", "account", "beneficiary", "effective"),
-    "recorded",
+    *("recorded", "driver"),
 )
+DRIVERS: Final = ("live", "sandbox", "file", "")
 
 
 class CertificateError(ValueError):
@@ -77,6 +78,9 @@ class Certificate(NamedTuple):
     withdrawals: tuple[Withdrawal, ...]
     proofs: tuple[bytes, ...]
     """Audit bundles."""
+    driver: str = ""
+    """How the registry was reached, as whoever made this says: "live"; "sandbox": no real registry; "file"; or empty:
+    it does not say. No proof shows it."""
 
     @property
     def units(self) -> int:
@@ -138,6 +142,8 @@ def parse_certificate(data: bytes) -> Certificate:
             Withdrawal(**{**each, "lots": tuple(map(_parse_stretch, each["lots"]))}) for each in told["withdrawals"]
         )
         proofs = tuple(base64.b64decode(proof, validate=True) for proof in told["proofs"])
+        if fields["driver"] not in DRIVERS:
+            raise CertificateError(f"the driver is {str(fields['driver'])[:40]!r}, none of {', '.join(DRIVERS[:-1])}")
         found = Certificate(lots=lots, withdrawals=taken_back, proofs=proofs, **fields)
         same = format_certificate(found) == data
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, binascii.Error) as error:

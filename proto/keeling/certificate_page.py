@@ -21,6 +21,16 @@ _GRADES: Final = {
     "C": "a public export of the registry",
     "D": "the statement of an operator",
 }
+_REACHED: Final = {
+    "live": "its live interface, as the issuer of this page says",
+    "sandbox": "sandbox: not a real registry",
+    "file": "a file, read by the issuer of this page",
+    "": "not said",
+}
+_WARNINGS: Final = {
+    "sandbox": "Sandbox: not a real registry. No unit ended anywhere but in a rehearsal; this certifies no claim.",
+    "file": "Confirmed from a file, not by the registry's own answer. Ask the registry before you rely on it.",
+}
 _GRAINS: Final = {
     "T_CO2E": "t CO₂e",
     "KG_CO2E": "kg CO₂e",
@@ -40,6 +50,8 @@ h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.05rem; margin: 2rem 0 .5r
 .gone .stand { background: #fbe4e2; color: #9b1c13; } .gone header { border-color: #b3261e; }
 .gone .amount { text-decoration: line-through; text-decoration-thickness: 2px; }
 .part .stand { background: #fff0d6; color: #8a5200; }
+.mark { margin: 1rem 0 0; padding: .7rem 1rem; border: 2px solid #8a5200; border-radius: .4rem; font-weight: 600;
+  background: #fff0d6; color: #6b3f00; }
 dl { display: grid; grid-template-columns: 10rem 1fr; gap: .35rem 1rem; margin: 1.2rem 0; }
 dt { color: #5b6b63; } dd { margin: 0; overflow-wrap: anywhere; }
 .mono { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: .86rem; }
@@ -59,6 +71,8 @@ def format_page(certificate: Certificate) -> str:
     """The whole page, document included."""
     word, grain = _WORDS.get(certificate.ended, certificate.ended), _GRAINS.get(certificate.grain, "units")
     title = f"{word} certificate: {certificate.units:,} {grain}"
+    if certificate.driver == "sandbox":
+        title += " (sandbox: not a real registry)"
     shade = {"standing": "", "withdrawn": "gone"}.get(certificate.status, "part")
     return "\n".join(
         [
@@ -68,7 +82,7 @@ def format_page(certificate: Certificate) -> str:
             f'<style>{_STYLE}</style></head><body class="{shade}">',
             f"<header><h1>{escape(word)} certificate</h1>",
             f'<p class="amount">{certificate.units:,} {escape(grain)}</p>',
-            f'<span class="stand">{escape(_say_status(certificate, grain))}</span></header>',
+            f'<span class="stand">{escape(_say_status(certificate, grain))}</span>{_warn(certificate)}</header>',
             *_describe(certificate),
             *_table("Units", [(lot.serials, lot.batch, lot.units) for lot in certificate.lots]),
             *_describe_withdrawals(certificate),
@@ -82,6 +96,12 @@ def format_page(certificate: Certificate) -> str:
     )
 
 
+def _warn(certificate: Certificate) -> str:
+    """What must not be overlooked of how the registry was asked."""
+    text = _WARNINGS.get(certificate.driver, "")
+    return f'<p class="mark" role="note">{escape(text)}</p>' if text else ""
+
+
 def _say_status(certificate: Certificate, grain: str) -> str:
     if certificate.status == "partly withdrawn":
         return f"partly withdrawn: {certificate.withdrawn_units:,} {grain}"
@@ -92,6 +112,7 @@ def _describe(certificate: Certificate) -> list[str]:
     grade = f"{certificate.grade}: {_GRADES.get(certificate.grade, 'not known')}"
     rows = [
         ("Registry", certificate.registry, ""),
+        ("Reached by", _REACHED[certificate.driver], ""),
         ("Registry's reference", certificate.reference, "mono"),
         ("Evidence grade", grade, ""),
         ("Effective", certificate.effective or "not said", ""),

@@ -46,7 +46,7 @@ class WorldProver:
 
 
 async def gather(stage: Stage, hold: bytes) -> list[Certificate]:
-    return await gather_certificates(stage.ledger, WorldProver(stage), stage.world.genesis.network, hold)
+    return await gather_certificates(stage.ledger, WorldProver(stage), stage.world.genesis.network, hold, "sandbox")
 
 
 async def retire(stage: Stage, units: int = 100) -> bytes:
@@ -223,3 +223,29 @@ def test_the_command_tells_what_holds(tmp_path: Path) -> None:
     done = run("bad.html")
     assert done.exit_code == 4
     assert "does NOT hold" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("driver", "marked", "row"),
+    [
+        ("sandbox", "Sandbox: not a real registry.", "sandbox: not a real registry"),
+        ("file", "Confirmed from a file", "a file, read by the issuer"),
+        ("live", "", "its live interface"),
+        ("", "", "not said"),
+    ],
+)
+def test_a_page_says_plainly_how_the_registry_was_reached(driver: str, marked: str, row: str) -> None:
+    async def story(stage: Stage) -> None:
+        (found,) = await gather(stage, await retire(stage))
+        assert found.driver == "sandbox"
+        page = format_page(found._replace(driver=driver))
+        mark, _, rest = page.partition('class="mark" role="note">')[2].partition("</p>")
+        assert mark.startswith(marked)
+        assert bool(mark) is bool(marked)
+        assert row in (rest or page)
+        assert ("(sandbox: not a real registry)</title>" in page) is (driver == "sandbox")
+        assert read_page(page.encode()).driver == driver
+        with pytest.raises(CertificateError):
+            parse_certificate(_edit(format_certificate(found), driver="real"))
+
+    play(story)

@@ -19,8 +19,9 @@ from hub.ledger_client import make_number
 from hub.rehearsal.counters import DAY_MS, Counter, build_counters
 from hub.rehearsal.world import World, open_clock, open_world
 from hub.service.config import HubConfig, parse_config, place_paths
-from hub.service.openapi import ROUTES, build_document
+from hub.service.openapi import build_document
 from hub.service.parts import Parts
+from hub.service.routes import ROUTES
 from hub.service.running import Running
 from keeling.v1 import operations_pb2 as op
 
@@ -148,7 +149,7 @@ async def check_reading(stage: Stage, hub: Running, session: aiohttp.ClientSessi
     assert [each["driver"] for each in told["registries"]] == ["sandbox", "sandbox"]
     assert all("assumed" in each["marks"] for each in told["registries"])
     status, told = await operator("GET", "/v1/backlog")
-    assert (status, told) == (200, {"backlog": []})
+    assert (status, told) == (200, {"backlog": [], "next_page_token": ""})
     _, told = await operator("GET", "/v1/links")
     assert {each["account"] for each in told["links"]} == {"acme/puro", "acme/verra"}
     status, run = await operator("POST", "/v1/reconciliations/puro")

@@ -1,0 +1,168 @@
+"""What a hub does when it is called, whichever way: one handler for each call, with plain values in and out.
+
+`web` puts them on HTTP and JSON, `rpc` on gRPC; neither adds anything. Who may call what is in `routes`. Handlers raise
+`Problem`, or a `LedgerError` that `problems` explains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Final, NamedTuple
+
+from hub.certificates.gather import LogProver, gather_certificates
+from hub.dispatch.memory import Pending
+from hub.ledger_client import LedgerError
+from hub.reconcile.report import Line, Run, name_run
+from hub.service.paging import Asked, cut_page
+from hub.service.parts import Parts
+from hub.service.problems import Problem
+from keeling.certificate import Certificate
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+
+HEALTH_S: Final = 2.0
+"""A ledger that takes longer to say how it is counts as not answering."""
+
+
+class Health(NamedTuple):
+    """The ledger as its node says, and how often the dispatcher went round."""
+
+    height: int
+    ledger: str
+    rounds: int
+
+
+class Connected(NamedTuple):
+    """A registry, and how honest the way to it is."""
+
+    registry: str
+    system: str
+    driver: str
+    marks: str
+
+
+class Placed(NamedTuple):
+    """A hold as it is now; `repeated`: this call was answered before."""
+
+    hold: pb.HoldInfo
+    repeated: bool
+
+
+class Calls:
+    """The handlers of one hub. For one event loop."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def health(self) -> Health:
+        """Serving means that the ledger answers and the dispatcher goes round."""
+        try:
+            status = await asyncio.wait_for(self._parts.ledger.status(), HEALTH_S)
+        except (LedgerError, TimeoutError) as error:
+            raise Problem(503, "ledger-unreachable", str(error) or "the ledger does not answer") from error
+        return Health(status.height, status.health, self._parts.dispatcher.figures.rounds)
+
+    def registries(self, asked: Asked) -> tuple[list[Connected], str]:
+        found = [
+            Connected(name, system.name, adapter.driver.value, system.marks)
+            for name, (system, adapter) in self._parts.systems.items()
+        ]
+        return cut_page("registries", found, lambda each: each.registry, asked)
+
+    async def links(self, asked: Asked) -> tuple[list[pb.Account], str]:
+        """Accounts that this hub carries for."""
+        accounts = [each for each in await self._parts.ledger.accounts() if each.HasField("link")]
+        ours = [each for each in accounts if each.link.hub == self._parts.config.participant]
+        return cut_page("links", ours, lambda each: each.account, asked)
+
+    def backlog(self, asked: Asked) -> tuple[list[Pending], str]:
+        """In the order in which holds were placed: their ids begin with the time."""
+        return cut_page("backlog", self._parts.dispatcher.backlog(), lambda each: each.hold.hex(), asked)
+
+    async def hold(self, hold: bytes) -> pb.HoldInfo:
+        return await self._parts.ledger.hold(_check_id(hold))
+
+    async def place_hold(self, hold: op.Hold) -> Placed:
+        """The id of the hold is also that of the transaction: the ledger itself does once what comes twice."""
+        number = hold.hold
+        if len(number) != 16 or uuid.UUID(bytes=number).version != 7:
+            detail = "the id of a hold is a fresh UUIDv7, and the same one again for the same request"
+            raise Problem(400, "no-idempotency-key", detail)
+        receipt = await self._parts.ledger.submit(hold, number=number)
+        if receipt.reason == "ID_USED_WITH_OTHER_CONTENT":
+            raise Problem(422, "key-used", "this Idempotency-Key came with another request")
+        if not receipt.accepted:
+            raise Problem(409, "refused", receipt.detail, **{**receipt.values, "reason": receipt.reason})
+        self._parts.dispatcher.wake()
+        return Placed(await self._parts.ledger.hold(number), receipt.duplicate)
+
+    async def reconcile(self, registry: str, believe_shrunk: bool) -> Run:
+        """Compare now; what the last run of this process saw gives the ages."""
+        self._check_registry(registry)
+        return await self._parts.reconcile(registry, believe_shrunk=believe_shrunk)
+
+    def last_run(self, registry: str) -> Run:
+        """The newest run of this process."""
+        self._check_registry(registry)
+        found = self._parts.runs.get(registry)
+        if found is None:
+            raise Problem(404, "no-run", f"{registry} was not compared since this hub started")
+        return found
+
+    def differences(self, registry: str, run: str, asked: Asked) -> tuple[Run, list[Line], str]:
+        """Lines of the newest run, which must be `run` where that is given."""
+        found = self.last_run(registry)
+        name = name_run(found)
+        if run and run != name:
+            raise Problem(404, "no-run", f"the newest run is {name}; start again with its first page")
+        page, token = cut_page(f"differences {name}", found.lines, _key_line, asked)
+        return found, page, token
+
+    async def certificates(self, hold: bytes, asked: Asked) -> tuple[list[Certificate], str]:
+        """Made anew at every call, so that what the registry took back since is in them."""
+        found = await self._gather(hold)
+        return cut_page(f"certificates {hold.hex()}", found, lambda each: _pad_place(each.event), asked)
+
+    async def _gather(self, hold: bytes) -> list[Certificate]:
+        info = await self.hold(hold)
+        system = self._parts.systems.get(info.registry)
+        driver = system[1].driver.value if system is not None else ""
+        ledger = self._parts.ledger
+        return await gather_certificates(ledger, LogProver(ledger.channel), ledger.network, hold, driver)
+
+    async def certificate(self, hold: bytes, event: str) -> Certificate:
+        for found in await self._gather(hold):
+            if found.event == event:
+                return found
+        raise Problem(404, "not-certified", f"no capture of hold {hold.hex()} is event {event[:40]!r}")
+
+    async def watch(self, after: tuple[int, int] | None) -> AsyncIterator[pb.WatchResponse]:
+        """The ledger's events after a cursor; None: from now on."""
+        if after is None:
+            after = (await self._parts.ledger.status()).height, 0
+        async for page in self._parts.ledger.watch(after):
+            yield page
+
+    def _check_registry(self, registry: str) -> None:
+        if registry not in self._parts.systems:
+            raise Problem(404, "unknown-registry", f"no registry {registry[:80]!r} is connected")
+
+
+def _check_id(hold: bytes) -> bytes:
+    if len(hold) != 16:
+        raise Problem(400, "bad-id", "the id of a hold has 16 bytes: 32 hex digits")
+    return hold
+
+
+def _key_line(line: Line) -> str:
+    """Its place by space and number, whatever the length of the number; one place has one line of a class."""
+    found = line.difference
+    digits = str(found.first)
+    return f"{found.space}\0{len(digits):06}{digits}\0{found.last}\0{found.kind}"
+
+
+def _pad_place(place: str) -> str:
+    height, _, ordinal = place.partition(".")
+    return f"{height:>20}.{ordinal:>10}"

@@ -1,0 +1,85 @@
+"""What callers are told over gRPC: plain values as messages of hub.proto. Pure; `bodies` does the same for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hub.reconcile.join import Row
+from hub.reconcile.report import Line, Run, compute_digest, name_run, sum_up
+from hub.service.bodies import describe_hold
+from keeling.certificate import Certificate
+from keeling.v1 import hub_pb2 as hub
+from keeling.v1 import ledger_pb2 as pb
+
+
+def tell_hold(hold: pb.HoldInfo) -> hub.ToldHold:
+    """A hold, with what a buyer is told of it."""
+    return hub.ToldHold(hold=hold, told=describe_hold(hold))
+
+
+def tell_run(run: Run) -> hub.Reconciliation:
+    """A run without its differences."""
+    return hub.Reconciliation(
+        registry=run.registry,
+        run=name_run(run),
+        driver=run.driver,
+        grade=run.grade,
+        at_ms=run.at_ms,
+        as_of_ms=run.as_of_ms,
+        alarm=run.alarm,
+        registry_units=run.there_units,
+        broken_units=run.broken_units,
+        sums=[
+            hub.ReconciliationSum(
+                name=each.name, action=each.action, units=each.units, differences=each.lines, oldest_ms=each.oldest_ms
+            )
+            for each in sum_up(run)
+        ],
+        unread=run.unread,
+        anchored=run.anchored,
+        digest=compute_digest(run),
+        believed_shrunk=bool(run.believed),
+    )
+
+
+def tell_differences(run: Run, lines: Sequence[Line], token: str) -> hub.ListDifferencesResponse:
+    """A page of a run's differences."""
+    told = [_tell_line(line) for line in lines]
+    return hub.ListDifferencesResponse(run=name_run(run), differences=told, next_page_token=token)
+
+
+def _tell_line(line: Line) -> hub.ReconciliationDifference:
+    found = line.difference
+    there, here = found.there or Row(0, 0, "", ""), found.here or Row(0, 0, "", "")
+    return hub.ReconciliationDifference(
+        name=found.kind.value,
+        space=found.space,
+        first_number=str(found.first),
+        last_number=str(found.last),
+        units=str(found.units),
+        there_state=there.state,
+        there_account=there.account,
+        there_reference=there.reference,
+        here_state=here.state,
+        here_account=here.account,
+        hold=bytes.fromhex(here.reference),
+        since_ms=found.since_ms,
+        action=line.action.value,
+        outcome=line.outcome,
+        why=found.why,
+    )
+
+
+def tell_certificate(found: Certificate) -> hub.CertificateSummary:
+    """A certificate in a few words."""
+    return hub.CertificateSummary(
+        event=found.event,
+        status=found.status,
+        registry=found.registry,
+        driver=found.driver,
+        reference=found.reference,
+        grade=found.grade,
+        ended=found.ended,
+        units=found.units,
+        withdrawn_units=found.withdrawn_units,
+    )
