@@ -31,7 +31,7 @@ def import_files(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Exports of one registry; several are one run.")],
     registry: Annotated[
         str,
-        typer.Option("--registry", help="verra, gold_standard, acr, car, art, cercarbono, isometric, arb."),
+        typer.Option("--registry", help="verra, gold_standard, acr, car, art, cercarbono, isometric, arb, cdop, cadt."),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be taken; change nothing.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Take nothing if any row is refused.")] = False,

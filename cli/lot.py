@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.choices import parse_serials
 from cli.command import reads
 from cli.identifiers import format_id
 from cli.output import Answer, Grid, facts_of
 from cli.quantities import format_time, format_units
 from cli.session import Session
 from cli.telling import facts_of_event, format_place, format_range, format_when
+from keeling.serials import parse_widest
 
 if TYPE_CHECKING:
     from keeling.v1 import ledger_pb2 as pb
@@ -53,8 +53,8 @@ def find_lot(
 ) -> Answer:
     """Find the lots that contain a serial range: state, owner, marks, and the chain of custody with heights.
 
-    Any part of a range finds the lots it is in. Registries whose numbers stand in other columns (Cercarbono) are
-    written SERIAL#FIRST-LAST.
+    Any part of a range finds the lots it is in. Where the registry prints the numbers in other columns (Cercarbono),
+    write SERIAL for all of them or SERIAL#FIRST-LAST.
 
     \b
     Example:
@@ -62,24 +62,30 @@ def find_lot(
     """
     from keeling.v1 import ledger_pb2 as pb
 
-    serials = parse_serials(serial)
-    request = pb.FindLotsRequest(space=serials.space, first_number=str(serials.first), last_number=str(serials.last))
+    asked = parse_widest(serial)
+    request = pb.FindLotsRequest(space=asked.space, first_number=str(asked.first), last_number=str(asked.last))
     found = session.ask(session.ledger.FindLots, request)
+    first, last, unknown = asked.first, asked.last, [(int(n.first_number), int(n.last_number)) for n in found.unknown]
+    if not asked.sure:  # numbers at the ends that no batch has are not missing
+        if unknown and unknown[0][0] == first:
+            first = unknown.pop(0)[1] + 1
+        if unknown and unknown[-1][1] == last:
+            last = unknown.pop()[0] - 1
     facts = {
-        "space": serials.space,
-        "first_number": str(serials.first),
-        "last_number": str(serials.last),
-        "units": serials.units,
+        "space": asked.space,
+        "first_number": str(first),
+        "last_number": str(last),
+        "units": last - first + 1,
         "lots": [_facts_of_found(item) for item in found.lots],
         "unseen": [facts_of(item) for item in found.unseen],
-        "unknown": [facts_of(item) for item in found.unknown],
+        "unknown": [{"first_number": str(low), "last_number": str(high)} for low, high in unknown],
         "height": found.height,
     }
     sections: list[str | Grid] = []
     for item in found.lots:
         sections += [*_tell_found(item), ""]
     sections += [f"unseen: {format_range(item)}, {format_units(item.units)} units" for item in found.unseen]
-    sections += [f"in no batch here: {item.first_number} to {item.last_number}" for item in found.unknown]
+    sections += [f"in no batch here: {low} to {high}" for low, high in unknown]
     return Answer(facts, sections)
 
 

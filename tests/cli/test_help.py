@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from adapters.registry import FILE_ADAPTERS
 from cli.reference import format_reference, list_commands
 from tests.cli.command_line import Keeling
 
@@ -32,6 +34,13 @@ def test_help_is_printed_for_the_whole_a_noun_and_a_command(keeling: Keeling, ar
 
 def test_the_documentation_is_what_the_commands_say() -> None:
     assert DOCS.read_text() == format_reference(), "write it again: python -m cli.reference > docs/cli.md"
+
+
+def test_the_help_of_import_names_every_registry_whose_files_are_read(keeling: Keeling) -> None:
+    said = re.sub(r"\s+", " ", keeling("import", "--help").out)
+    listed = re.search(r"--registry <str> ([a-z0-9_, ]+)\.", said)
+    assert listed is not None, said
+    assert set(listed[1].split(", ")) == set(FILE_ADAPTERS)
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -47,6 +47,24 @@ def test_a_move_to_another_registry_is_decided_by_a_person(keeling: Keeling, pro
         assert keeling("run", "show", "ffff").code == 3
 
 
+def test_a_serial_without_numbers_finds_all_lots_it_has(keeling: Keeling) -> None:
+    """Cercarbono prints the numbers in columns of their own: the serial is looked up as it stands, or with a range."""
+    with running_node(keeling):
+        keeling.must("import", *sorted(SAMPLES.glob("cercarbono-*.csv")), "--registry", "cercarbono")
+        batches = {batch["batch"]: batch for batch in keeling.json("batch", "list")["batches"]}
+        for name, batch in batches.items():
+            serial = name.removeprefix("cercarbono:")
+            found = keeling.json("lot", "find", serial)
+            assert (found["first_number"], found["last_number"]) == (batch["first_number"], batch["last_number"])
+            assert sum(lot["lot"]["range"]["units"] for lot in found["lots"]) == batch["seen"]
+            assert found["unknown"] == []
+            one = keeling.json("lot", "find", f"{serial}#{batch['first_number']}-{batch['first_number']}")
+            assert one["lots"][0]["lot"] == found["lots"][0]["lot"]
+        beyond = int(batch["last_number"]) + 1
+        asked = keeling.json("lot", "find", f"{serial}#{batch['last_number']}-{beyond}")
+        assert asked["unknown"] == [{"first_number": str(beyond), "last_number": str(beyond)}]
+
+
 def test_two_claims_are_shown_side_by_side(keeling: Keeling, proof: Path) -> None:
     with running_node(keeling):
         keeling.must("import", SAMPLES / "verra-transactions.csv", "--registry", "verra")

@@ -12,6 +12,7 @@ from keeling.serials.catalogue import (
     parse,
     parse_fields,
     parse_segments,
+    parse_widest,
     print_label,
     print_range,
 )
@@ -23,6 +24,7 @@ from keeling.serials.model import (
     SerialError,
     SerialFault,
     SerialRange,
+    Widest,
 )
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "SerialError",
     "SerialFault",
     "SerialRange",
+    "Widest",
     "detect_scheme",
     "find_scheme",
     "number_opaque",
@@ -41,6 +44,7 @@ __all__ = [
     "parse_fields",
     "parse_itmo_tolerant",
     "parse_segments",
+    "parse_widest",
     "print_label",
     "print_range",
 ]

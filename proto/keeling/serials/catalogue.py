@@ -17,7 +17,7 @@ from keeling.serials.india import ICM_CCC
 from keeling.serials.irec import IREC_REDEX
 from keeling.serials.isometric import ISOMETRIC
 from keeling.serials.labelled import CERCARBONO, OPAQUE, REGEN_BATCH, LabelScheme
-from keeling.serials.model import SERIAL_CHARS_MAX, NearMiss, SerialError, SerialFault, SerialRange
+from keeling.serials.model import SERIAL_CHARS_MAX, NearMiss, SerialError, SerialFault, SerialRange, Widest
 from keeling.serials.puro import PURO, PURO_SHORT_V1, PURO_SHORT_V2
 from keeling.serials.scheme import Scheme
 from keeling.serials.uk_allowance import UKA
@@ -97,6 +97,15 @@ def parse(text: str, scheme: str | None = None, *, version: int | None = None, u
     text = text.strip()
     found = detect_scheme(text) if scheme is None else find_scheme(scheme, version)
     return found.parse(text, units)
+
+
+def parse_widest(text: str) -> Widest:
+    """Return all numbers that a serial may stand for, to look for its units.
+
+    A serial whose numbers stand in other columns (Cercarbono) stands for all of its numbers. Raises `SerialError`.
+    """
+    text = text.strip()
+    return detect_scheme(text).parse_widest(text)
 
 
 def parse_fields(text: str, first: int, last: int, scheme: str) -> SerialRange:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from keeling.serials.model import Grain, SerialError, SerialFault, SerialRange
+from keeling.serials.model import Grain, SerialError, SerialFault, SerialRange, Widest
 from keeling.serials.scheme import Piece, Scheme
 
 
@@ -25,6 +25,11 @@ class _Isometric(Scheme):
         if units < 1 or beyond not in (0, 1):
             raise self._disagreement(text, serials.units, units)
         return serials._replace(last=serials.last - beyond, beyond=beyond)
+
+    def parse_widest(self, text: str) -> Widest:
+        """Return both readings as one: with the last number."""
+        serials = Scheme.parse(self, text)
+        return Widest(serials.space, serials.first, serials.last, sure=False)
 
 
 ISOMETRIC: Final = _Isometric(

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from keeling.serials.model import Grain, SerialError, SerialFault, SerialRange
+from keeling.serials.model import Grain, SerialError, SerialFault, SerialRange, Widest
 from keeling.serials.scheme import Piece, Scheme
 
 _MARK: Final = "#"
+_NUMBER_MAX: Final = (1 << 63) - 1
+"""No number of a serial that prints none is above; positions of the ledger are 64 bits."""
 _RANGE: Final = Piece(r"(?:#(?P<first>\d+)-(?P<last>\d+))?", "# and two numbers, or nothing")
 
 
@@ -35,6 +37,11 @@ class LabelScheme(Scheme):
         if first < 0:
             raise SerialError(SerialFault.WRONG_SHAPE, f"{first} is no number of a unit")
         return self.parse(f"{text}{_MARK}{first}-{last}")
+
+    def parse_widest(self, text: str) -> Widest:
+        """Return the range, or all numbers of the space where the serial stands alone."""
+        found = self._match(text)
+        return super().parse_widest(text) if found["first"] else Widest(self.space(found), 0, _NUMBER_MAX, sure=False)
 
     def print_label(self, serials: SerialRange) -> str:
         """Return the registry's own text: the serial without numbers."""

@@ -110,3 +110,13 @@ class SerialRange(NamedTuple):
     def overlaps(self, other: SerialRange) -> bool:
         """Say whether any unit is in both: same space and intersecting numbers, whatever the texts look like."""
         return self.space == other.space and self.first <= other.last and other.first <= self.last
+
+
+class Widest(NamedTuple):
+    """All numbers of a space that a serial may stand for: to look for its units, not to name them."""
+
+    space: str
+    first: int
+    last: int
+    sure: bool
+    """False: the text does not say its numbers, or not whether the last is its own; some may be nobody's."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from keeling.serials.model import SERIAL_CHARS_MAX, Grain, NearMiss, SerialError, SerialFault, SerialRange
+from keeling.serials.model import SERIAL_CHARS_MAX, Grain, NearMiss, SerialError, SerialFault, SerialRange, Widest
 
 
 class Piece(NamedTuple):
@@ -78,6 +78,14 @@ class Scheme:
             text[last_end:],
             width,
         )
+
+    def parse_widest(self, text: str) -> Widest:
+        """Return all numbers that a serial may stand for: its range, or more where it does not say its numbers.
+
+        Raises `SerialError`.
+        """
+        serials = self.parse(text)
+        return Widest(serials.space, serials.first, serials.last, sure=True)
 
     def print_range(self, serials: SerialRange) -> str:
         """Return the registry's text for the range, zeros and all."""

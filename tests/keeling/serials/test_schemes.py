@@ -1,3 +1,7 @@
+"""Every scheme on vectors of real serials, any numbers and any text: read, printed back as it was, or refused."""
+
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from keeling.serials import (
     parse_fields,
     parse_itmo_tolerant,
     parse_segments,
+    parse_widest,
     print_label,
     print_range,
 )
@@ -47,6 +52,21 @@ def test_serials_without_a_range_take_it_from_other_fields(row: dict[str, Any]) 
     serials = parse_fields(row["text"], 0, 9, row["scheme"])
     assert (serials.first, serials.last, print_label(serials)) == (0, 9, row["text"])
     assert detect_scheme(row["text"]).name == row["scheme"]
+
+
+@pytest.mark.parametrize("row", VALID, ids=lambda row: f"{row['scheme']}-{row['units']}")
+def test_units_are_looked_for_where_their_serial_says(row: dict[str, Any]) -> None:
+    """Isometric's may end one earlier than it prints; nothing but the quantity beside it would tell."""
+    space, first, last, sure = parse_widest(f" {row['text']} ")
+    assert (space, first, sure) == (row["space"], int(row["first"]), row["scheme"] != "isometric")
+    assert last in (int(row["last"]), int(row["last"]) + (not sure))
+
+
+@pytest.mark.parametrize("row", VECTORS["labels"], ids=lambda row: row["text"])
+def test_a_serial_without_numbers_stands_for_all_it_has(row: dict[str, Any]) -> None:
+    part = parse_fields(row["text"], 0, 9, row["scheme"])
+    assert parse_widest(row["text"]) == (part.space, 0, (1 << 63) - 1, False)
+    assert parse_widest(f"{row['text']}#0-9") == (part.space, 0, 9, True)
 
 
 @pytest.mark.parametrize("row", VECTORS["invalid"], ids=lambda row: f"{row['fault']}-{row['text'][:40]}")
