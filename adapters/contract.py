@@ -89,6 +89,9 @@ class Report(NamedTuple):
     """When it says it will decide; 0: it does not say."""
     undone: bool = False
     """It took back what it had done: `done` names what was taken back."""
+    unseen: bool = False
+    """Nothing it lets us read shows what becomes of the pending units. What shows none of them when its settling time
+    is over was not done: the same inference by which a look-up that finds nothing lets an instruction be sent again."""
     evidence: bytes = b""
     """The answer as received, personal data removed: kept and hashed."""
 

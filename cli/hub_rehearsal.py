@@ -111,6 +111,7 @@ def describe_chaos(found: Chaos) -> Answer:
     median, tail = describe_speed(found.event_to_ledger_ms)
     rows = [
         ("instructions", format_units(verdict.instructions)),
+        *((f"  {name}", like) for name, like in found.registries.items()),
         ("captured, released", f"{format_units(verdict.captured_units)}, {format_units(verdict.released_units)} units"),
         ("orders with an effect, by the books", format_units(verdict.effects)),
         ("duplicates", format_units(len(verdict.duplicates))),
@@ -118,9 +119,10 @@ def describe_chaos(found: Chaos) -> Answer:
         ("lost", format_units(len(verdict.losses))),
         ("not over", format_units(len(verdict.unfinished))),
         ("ranges that differ", format_units(len(verdict.differences))),
-        ("closed by people who asked the desk", format_units(len(found.by_hand))),
-        ("crashes of hubs", format_units(found.crashes)),
-        ("faults", ", ".join(f"{kind} {times}" for kind, times in sorted(found.faults.items()))),
+        ("given back, declined unseen", f"{format_units(found.unseen)} units, found by asking when it had settled"),
+        ("left to people", format_units(len(found.backlog))),
+        ("crashes of hubs", f"{format_units(found.deaths)}: {_list(found.crashes)}"),
+        ("faults", _list(found.faults)),
         ("time", f"{found.days} days at the registries, {found.seconds:.0f} s here"),
         ("registry's decision to final event", f"p50 {median} ms, p95 {tail} ms, where it is told at once"),
     ]
@@ -129,7 +131,9 @@ def describe_chaos(found: Chaos) -> Answer:
     facts: dict[str, Any] = {
         **verdict._asdict(),
         "kept": verdict.kept,
-        "closed_by_people": found.by_hand,
+        "registries": found.registries,
+        "given_back_unseen": found.unseen,
+        "left_to_people": found.backlog,
         "crashes": found.crashes,
         "faults": found.faults,
         "days": found.days,
@@ -140,3 +144,7 @@ def describe_chaos(found: Chaos) -> Answer:
     code = ExitCode.DONE if verdict.kept else ExitCode.VERIFICATION_FAILED
     complaint = "" if verdict.kept else f"the promise was broken {len(broken)} times"
     return Answer(facts, [Grid(("", ""), rows), *broken[:DIFFERENCES_SHOWN]], code, complaint)
+
+
+def _list(counted: dict[str, int]) -> str:
+    return ", ".join(f"{name} {times}" for name, times in sorted(counted.items()))

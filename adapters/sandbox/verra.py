@@ -111,12 +111,12 @@ class VerraSandbox(Sandbox):
             return _failure()
         if any(name not in request.headers for name in _NEEDED) or not 0 < limit <= 400 or not 0 <= start <= 10_000:
             return _failure()
+        wanted = filters.get("vcsProjectId", {}).get("columnFilters", [{}])[0].get("filter")
         found = self._rows(request.match_info["resource"], self.seen_at(request))
         if request.headers["standardid"] != "150000000000001" or self.faults.take(
             (FaultKind.SHRUNK,), f"{request.method} {request.path}"
         ):
             found = []
-        wanted = filters.get("vcsProjectId", {}).get("columnFilters", [{}])[0].get("filter")
         found = [row for row in found if wanted is None or row["vcsProjectId"] == wanted]
         found.sort(key=lambda row: int(row["entityId"]), reverse=sort["dir"] == "DESC")
         return web.json_response(

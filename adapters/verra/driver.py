@@ -24,6 +24,7 @@ from adapters.contract import (
     NothingFound,
     Question,
     Refused,
+    Report,
     Settings,
     System,
     Trouble,
@@ -33,12 +34,15 @@ from adapters.contract import (
 )
 from adapters.verra import mapping, rows
 from adapters.verra.basis import BASIS, CAPABILITIES, DAY_MS, PAGE_ROWS_MAX, STANDARD, START_MAX
+from adapters.verra.mapping import Item
 from adapters.verra.rows import EndRow, Page, ShapeError
 from adapters.web import Line, Reply, format_json
 
 _SEARCH: Final = "/raas-report-api/es/public/{}/publicReportPageSearch"
 _EVENTS: Final = ("issuances", "retirements", "cancellations")
 _BOOKS: Final = ("holdings", "retirements", "cancellations")
+_OLDER_MS: Final = 3 * CAPABILITIES.settles_within_ms
+"""Rows so long before an instruction was sent are not its: an attempt before it was looked for until it settled."""
 _WINDOW: Final = START_MAX + PAGE_ROWS_MAX
 """How many rows one search can show."""
 _DECISIONS: Final = ("NOT_ACTIVE", "NOT_YOURS", "UNKNOWN_UNITS", "INSUFFICIENT_QUANTITY", "DECLINED")
@@ -94,7 +98,9 @@ class VerraAdapter:
                     item, evidence = mapping.read_item(reply.json), mapping.strip_item(reply.json)
                 continue
             return reply
-        seen = await self._ends(asked, [*asked.lots, *(item.executed if item else ())])
+        if item is not None and not item.executed:
+            return _read_item(item, asked, evidence)  # nothing that rows could confirm
+        seen = await self._ends(question, [*asked.lots, *(item.executed if item else ())])
         if isinstance(seen, Trouble):
             return seen
         try:
@@ -181,9 +187,13 @@ class VerraAdapter:
             return WrongShape(str(error), reply.body)
         return reply
 
-    async def _ends(self, instruction: Instruction, ranges: list[Any]) -> list[EndRow] | Trouble:
-        """All rows of the projects of these serials in which the instruction would be confirmed."""
-        resource, found = mapping.resource_of(instruction), []
+    async def _ends(self, question: Question, ranges: list[Any]) -> list[EndRow] | Trouble:
+        """The rows of the projects of these serials in which the instruction would be confirmed.
+
+        Newest first, until they are so old that they cannot be its: a project may have more than a search can show.
+        """
+        resource, found = mapping.resource_of(question.instruction), list[EndRow]()
+        oldest_ms = question.sent_ms - _OLDER_MS
         for project in mapping.projects_of(ranges):
             issued = await self._search("issuances", 0, project=project)
             if not isinstance(issued, Page):
@@ -192,16 +202,19 @@ class VerraAdapter:
                 return WrongShape(f"200 without any issuance of project {project}: a wrong standardid, or it shrank")
             start, total = 0, 1
             while start < total:
-                page = await self._search(resource, start, project=project)
+                page = await self._search(resource, start, project=project, downwards=True)
                 if not isinstance(page, Page):
                     return page
-                if page.total > _WINDOW:
-                    return WrongShape(f"project {project} has more {resource} than a search can show")
                 try:
-                    found += [rows.read_end(row, resource) for row in page.rows]
+                    read = [rows.read_end(row, resource) for row in page.rows]
                 except ShapeError as error:
                     return WrongShape(f"{resource}: {error}")
+                found += read
                 start, total = page.next_start, page.total
+                if read and max(row.day_ms for row in read) < oldest_ms:
+                    break
+                if _WINDOW <= start < total:
+                    return WrongShape(f"project {project} has more new {resource} than a search can show")
         return found
 
     async def _newer(self, resource: str, entity: int) -> list[Mapping[str, Any]] | Trouble:
@@ -268,6 +281,13 @@ def _next_book(resource: str) -> str:
 def _read_cursor(cursor: str) -> dict[str, int]:
     pairs = (part.partition("=") for part in cursor.split(";"))
     return {name: int(number) for name, _, number in pairs if name in _EVENTS and number.isascii() and number.isdigit()}
+
+
+def _read_item(item: Item, instruction: Instruction, evidence: bytes) -> Report | Refused | WrongShape:
+    try:
+        return mapping.read_receipt(item, instruction, evidence)
+    except ShapeError as error:
+        return WrongShape(str(error), evidence)
 
 
 def _read_refusal(reply: Reply) -> Refused | WrongShape:

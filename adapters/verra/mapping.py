@@ -159,6 +159,7 @@ def recognise(rows: Sequence[EndRow], question: Question) -> Report | None:
         done=tuple(row.serials for row in told),
         pending_units=asked.units - units - undone,
         refused_units=undone,
+        unseen=True,
         effective=Moment(max(row.day_ms for row in told), exact=False),
         undone=not live,
         evidence=_join(told),

@@ -23,6 +23,8 @@ from adapters.contract import (
 from hub.dispatch.decide import compute_backoff, compute_pause
 from hub.dispatch.sight import Message, Standing
 
+LOOK_AHEAD_MS: Final = 6 * 3_600_000
+"""The longest that a registry is left alone because it said when it will decide."""
 RIGHTS_PAUSE_MS: Final = 60_000
 """Wrong credentials and refused messages do not get better by asking often."""
 
@@ -50,9 +52,9 @@ def absorb(message: Message, answer: Answer | Found, call: Call, can: Capabiliti
     """The message after an answer to a sending (`sent`) or to a question."""
     match answer:
         case Report():
-            pause = compute_pause(call.dispatched_ms, call.ended_ms) if answer.pending_units else 0
-            why = "the registry has it and has not decided" if answer.pending_units else ""
-            return Absorbed(_settle(message, answer, call.ended_ms + pause, why))
+            seen = message._replace(seen_ms=0 if sent else call.began_ms)
+            pause = _compute_pause(answer, call, can) if answer.pending_units else 0
+            return Absorbed(_settle(seen, answer, call.ended_ms + pause, _explain(answer)))
         case Refused() if answer.final:
             return Absorbed(_settle(message, answer, 0, ""))
         case NothingFound() if not sent and answer.by >= can.looked_up_by - {LookUp.REFERENCE}:
@@ -76,6 +78,23 @@ def absorb(message: Message, answer: Answer | Found, call: Call, can: Capabiliti
         return Absorbed(message._replace(standing=Standing.UNSURE, not_before_ms=0, failures=0, why=detail))
     pause = compute_backoff(message.failures, call.jitter)
     return Absorbed(_delay(message, call.ended_ms + pause, detail))
+
+
+def _compute_pause(answer: Report, call: Call, can: Capabilities) -> int:
+    """A registry that says when it will decide is asked then; now and then before, for it may be sooner.
+
+    What nobody can see is not asked about more often than a few times in each of the registry's cycles.
+    """
+    told_ms = can.cycle_ms if answer.unseen else answer.due_ms - call.ended_ms
+    return max(compute_pause(call.dispatched_ms, call.ended_ms), min(told_ms, LOOK_AHEAD_MS))
+
+
+def _explain(answer: Report) -> str:
+    if not answer.pending_units:
+        return ""
+    if answer.unseen:
+        return f"nothing shows what became of {answer.pending_units} units; not done, if that stays so until it settled"
+    return "the registry has it and has not decided"
 
 
 def _settle(message: Message, answer: Report | Refused, until_ms: int, why: str) -> Message:

@@ -37,6 +37,8 @@ def decide(sight: Sight) -> Step:
         return Stuck(sight.stuck)
     if not sight.instructed:
         return _decide_open(sight)
+    settled_ms = sight.dispatched_ms + sight.settling_ms
+    sight = sight._replace(messages=tuple(message.close_unseen(settled_ms) for message in sight.messages))
     if sight.captured_units and any(message.taken_back for message in sight.messages):
         return Stuck("the registry took back what was captured: a reversal is due, and the rest needs a person")
     for place, message in enumerate(sight.messages):

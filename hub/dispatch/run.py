@@ -49,6 +49,8 @@ class Figures:
         self.asked = 0
         self.captured_units = 0
         self.released_units = 0
+        self.unseen_units = 0
+        """Released because their registry showed nothing of them until it settled."""
         self.answers: dict[str, int] = {}
 
 
@@ -158,6 +160,8 @@ class Dispatcher:
             account = await self._account(hold.account)
             if account.link.registry == hold.registry and account.link.hub == self._seat.participant:
                 found.append(hold)
+        for registry in {hold.registry for hold in found}:
+            await self._settling_ms(registry)  # once a round, not by every hold at the same time
         live = {hold.hold for hold in found}
         for gone in [each for each in self._known if each not in live]:
             self._forget(gone)
@@ -249,7 +253,9 @@ class Dispatcher:
             case Release():
                 recorded = await record_release(self._seat, known, step, self._grade(known))
                 if recorded.outcome is Outcome.DONE:
+                    answer = known.messages[step.place].answer
                     self.figures.released_units += step.units
+                    self.figures.unseen_units += step.units if isinstance(answer, Report) and answer.unseen else 0
                 return self._go_on(known, recorded)
 
     async def _dispatch(self, known: Remembered, step: Dispatch) -> bool:

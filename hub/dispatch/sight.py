@@ -37,6 +37,8 @@ class Message(NamedTuple):
     """SHA-256 of the look-up that found nothing."""
     nothing_ms: int = 0
     """When that look-up began."""
+    seen_ms: int = 0
+    """When the look-up began that gave `answer`; 0: it was the answer to the sending itself."""
     not_before_ms: int = 0
     """Leave it alone until then."""
     failures: int = 0
@@ -50,6 +52,14 @@ class Message(NamedTuple):
         if self.standing is not Standing.ANSWERED:
             return self.instruction.units
         return self.answer.pending_units if isinstance(self.answer, Report) else 0
+
+    def close_unseen(self, settled_ms: int) -> Message:
+        """The same, with what nobody could see until the settling time was over taken as not done."""
+        answer = self.answer
+        if not isinstance(answer, Report) or not answer.unseen or self.seen_ms < settled_ms:
+            return self
+        refused = answer.refused_units + answer.pending_units
+        return self._replace(answer=answer._replace(pending_units=0, refused_units=refused))
 
     @property
     def taken_back(self) -> bool:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from adapters.contract import HoldingState
 from adapters.sandbox.faults import Fault, FaultKind
 from hub.ledger_client import Receipt, digest_of, make_number
-from hub.rehearsal.counters import DAY_MS, HOUR_MS, Counter, build_counters
+from hub.rehearsal.counters import DAY_MS, HOUR_MS, Counter, Purpose, build_counters
 from hub.rehearsal.hubs import Hub
 from hub.rehearsal.platforms import Optimistic, Waiting
 from hub.rehearsal.world import World, open_clock, open_world
@@ -175,16 +175,25 @@ class Stage:
         )
 
 
-def place_hold(counter: Counter, number: bytes, units: int, buyer: str, expires_ms: int, first: int) -> op.Hold:
-    """acme's hold on stock, from a number on, for a buyer to retire."""
+def place_hold(
+    counter: Counter,
+    number: bytes,
+    units: int,
+    buyer: str,
+    expires_ms: int,
+    first: int,
+    purpose: Purpose = op.Hold.FOR_RETIREMENT,
+) -> op.Hold:
+    """acme's hold on stock, from a number on, for a buyer to retire unless it is for something else."""
     selection = op.Selection(ranges=[op.Range(batch=counter.stock_batch, first=first, units=units)])
     return op.Hold(
         hold=number,
         account=counter.ledger_account,
         selection=selection,
-        purpose=op.Hold.FOR_RETIREMENT,
+        purpose=purpose,
         expires_ms=expires_ms,
         buyer=buyer,
+        to_account=counter.buyers_account if purpose == op.Hold.FOR_TRANSFER else "",
     )
 
 

@@ -7,13 +7,17 @@ there. Units are compared too, number by number: what is retired here must be ex
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from adapters.contract import ChangeKind
+from adapters.contract import ChangeKind, HoldingState
 from adapters.sandbox.book import Book
 
 Span = tuple[int, int]
 """First and last number."""
+Left = Mapping[str, Sequence[Span]]
+"""Units that were sold and carried out, by what they are now: "retired", "cancelled", "used", or "moved" away."""
+MOVED: Final = "moved"
+_ENDED: Final = (HoldingState.RETIRED, HoldingState.CANCELLED, HoldingState.USED)
 
 
 class Fate(NamedTuple):
@@ -40,15 +44,20 @@ class Verdict(NamedTuple):
     losses: tuple[str, ...]
     unfinished: tuple[str, ...]
     differences: tuple[str, ...]
-    """Ranges retired on one side alone, each with the side."""
+    """Ranges retired, cancelled, used or moved on one side alone, each with the side."""
 
     @property
     def kept(self) -> bool:
         return not (self.duplicates or self.ghosts or self.losses or self.unfinished or self.differences)
 
 
-def judge(fates: Sequence[Fate], books: Mapping[str, Book], retired: Mapping[str, Sequence[Span]]) -> Verdict:
-    """Compare. `books` and `retired` (on the ledger) by registry; raises `KeyError` for a registry without a book."""
+def judge(
+    fates: Sequence[Fate], books: Mapping[str, Book], left: Mapping[str, Left], homes: Mapping[str, str]
+) -> Verdict:
+    """Compare. By registry: its book, what left the account on the ledger, and which account that is in the book.
+
+    Raises `KeyError` for a registry without a book.
+    """
     counted = {registry: count_effects(book) for registry, book in books.items()}
     duplicates, ghosts, losses, unfinished = [], [], [], []
     for fate in fates:
@@ -66,16 +75,16 @@ def judge(fates: Sequence[Fate], books: Mapping[str, Book], retired: Mapping[str
         losses += [f"{key} at {registry}: {units} done, which nobody asked for" for key, (units, _) in rest.items()]
     differences = []
     for registry, book in books.items():
-        there = [
-            (row.serials.first, row.serials.last) for row in book.rows() if row.state.value == ChangeKind.RETIRED.value
-        ]
-        differences += [f"{registry}: {text}" for text in compare_spans(retired.get(registry, ()), there)]
+        there, here = find_left(book, homes[registry]), left.get(registry, {})
+        for what in sorted({*there, *here}):
+            found = compare_spans(here.get(what, ()), there.get(what, ()))
+            differences += [f"{registry}, {what}: {text}" for text in found]
     return Verdict(
         instructions=len(fates),
         captured_units=sum(fate.captured for fate in fates),
         released_units=sum(fate.released for fate in fates),
         effects=sum(
-            len({e.reference for e in book.entries if e.kind is ChangeKind.RETIRED}) for book in books.values()
+            len({e.reference for e in book.entries if e.kind is not ChangeKind.ISSUED}) for book in books.values()
         ),
         duplicates=tuple(duplicates),
         ghosts=tuple(ghosts),
@@ -83,6 +92,16 @@ def judge(fates: Sequence[Fate], books: Mapping[str, Book], retired: Mapping[str
         unfinished=tuple(unfinished),
         differences=tuple(differences),
     )
+
+
+def find_left(book: Book, home: str) -> dict[str, list[Span]]:
+    """What the book shows as ended, or in another account than this."""
+    found: dict[str, list[Span]] = {}
+    for row in book.rows():
+        what = row.state.value if row.state in _ENDED else MOVED if row.account != home else ""
+        if what:
+            found.setdefault(what, []).append((row.serials.first, row.serials.last))
+    return found
 
 
 def count_effects(book: Book) -> dict[str, tuple[int, int]]:

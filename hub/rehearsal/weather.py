@@ -19,19 +19,27 @@ _LINE = (
     (FaultKind.ERROR_IN_OK, 20, 0),
     (FaultKind.STALE, 30, 5_000),
 )
+_NOTICES = ((FaultKind.DUPLICATE_NOTICE, 60, 0), (FaultKind.LATE_NOTICE, 60, 0))
 _DESK = (
     (FaultKind.REFUSE, 80, 0),
     (FaultKind.PARTIAL, 80, 500),
     (FaultKind.PARTIAL_OPEN, 50, 500),
     (FaultKind.OTHER_SERIALS, 60, 0),
 )
+_WHOLE = ((FaultKind.REFUSE, 120, 0),)
 
 
-def make_weather(chance: random.Random) -> list[Fault]:
-    """Faults for one registry: those of its line by up to twice their usual chance, those of its desk as usual."""
+def make_weather(chance: random.Random, *, whole: bool) -> list[Fault]:
+    """Faults for one registry: those of its line by up to twice their usual chance, those of its desk as usual.
+
+    `whole`: its desk does what was asked whole or not at all, and chooses the serials anyway.
+    """
     line = [
         Fault(kind, times=-1, permille=1 + usual * chance.randrange(2001) // 1000, value=value)
         for kind, usual, value in _LINE
     ]
-    desk = [Fault(kind, "DESK", times=-1, permille=usual, value=value) for kind, usual, value in _DESK]
-    return line + desk
+    rows = _WHOLE if whole else _DESK
+    desk = [Fault(kind, "DESK", times=-1, permille=usual, value=value) for kind, usual, value in rows]
+    return (
+        line + desk + [Fault(kind, "NOTICE", times=-1, permille=usual, value=value) for kind, usual, value in _NOTICES]
+    )

@@ -197,6 +197,17 @@ async def _open_account(world: World, counter: Counter) -> None:
         evidence=evidence,
     )
     await world.must("acme", link, attests=True)
+    if counter.buyers_account:
+        await world.must("globex", op.OpenAccount(account=counter.buyers_account, owner="globex"))
+        theirs = op.Link(
+            account=counter.buyers_account,
+            registry=counter.registry,
+            registry_account=counter.kind.buyers_account,
+            hub="hub",
+            control=link.control,
+            evidence=evidence,
+        )
+        await world.must("globex", theirs, attests=True)
 
 
 def _observe(counter: Counter, batch: str, serials: SerialRange, evidence: op.Evidence) -> op.Issue:

@@ -294,7 +294,24 @@ def test_long_lists_are_read_project_by_project(monkeypatch: pytest.MonkeyPatch)
         parts = await stand.all_holdings()
         assert sorted(map(repr, parts)) == sorted(map(repr, whole))
         assert len({row.serials.first for row in whole}) == len(sandbox.book.rows())
-        assert isinstance(await stand.ask(stand.instruction()), WrongShape), "one project is too long for a search"
+
+    prove(trial)
+
+
+def test_a_project_is_read_from_its_newest_rows_back_as_far_as_they_can_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trial(stand: Stand, sandbox: VerraSandbox) -> None:
+        monkeypatch.setattr("adapters.verra.driver._WINDOW", 10)
+        monkeypatch.setattr("adapters.verra.driver.PAGE_ROWS_MAX", 5)
+        for number in range(12):
+            await stand.adapter.instruct(stand.instruction(1, f"{number:032x}", skip=2 * number))
+        stand.settle()
+        found = await stand.ask(stand.instruction())
+        assert isinstance(found, WrongShape), "more new rows than a search can show"
+        assert "more new retirements" in found.detail
+        sandbox.clock.advance(30 * DAY_MS)
+        before = sandbox.requests
+        assert isinstance(await stand.ask(stand.instruction()), NothingFound), "the rest is older than the instruction"
+        assert sandbox.requests - before == 2, "issuances, and one page"
 
     prove(trial)
 

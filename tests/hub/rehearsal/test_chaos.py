@@ -15,7 +15,9 @@ def prove(folder: Path, instructions: int, seed: int) -> None:
     assert chaos.verdict.kept, chaos.verdict
     assert chaos.verdict.instructions == instructions
     assert chaos.verdict.captured_units > chaos.verdict.released_units > 0
-    assert chaos.crashes > 10
+    assert set(chaos.registries) == {"puro", "verra", "uk_ets", "unfccc"}
+    assert chaos.deaths > 10
+    assert {words.partition(", ")[2] for words in chaos.crashes} == {"not done", "answer lost"}
     assert len(chaos.faults) > 8
     assert not chaos.backlog
     assert not chaos.discrepancies

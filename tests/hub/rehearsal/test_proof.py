@@ -52,7 +52,7 @@ FATE = Fate("aa", "puro", 10, 10, 0, "CAPTURED")
 def test_every_broken_promise_is_seen(
     fate: Fate, done: list[tuple[str, str, int, int]], retired: list[tuple[int, int]], broken: str
 ) -> None:
-    verdict = judge([fate], {"puro": book_with(*done)}, {"puro": retired})
+    verdict = judge([fate], {"puro": book_with(*done)}, {"puro": {"retired": retired}}, {"puro": "acc"})
     assert verdict.kept == (not broken)
     if broken:
         assert getattr(verdict, broken)
