@@ -1,4 +1,4 @@
-"""`keeling node backup|restore|rekey|rebuild|prune|snapshot`: copies of a node, and what is derived or forgotten.
+"""`keeling node backup|restore|rekey|rebuild|prune|snapshot|succeed`: copies of a node, what is derived or forgotten.
 
 The work is the node's own; these hand over to it.
 """
@@ -161,3 +161,24 @@ def snapshot(
       keeling node snapshot acme --never-signed
     """
     hand_over("join", str(folder), *(["--never-signed"] if never_signed else []))
+
+
+@app.command("succeed")
+def succeed(
+    folder: _FOLDER,
+    before: Annotated[
+        Path,
+        typer.Option(
+            "--before", metavar="OLD", help="A node folder of the network before, or a copy of its snapshots."
+        ),
+    ],
+) -> None:
+    """Begin the node of a successor network with the state that its genesis file takes over.
+
+    The state may come from anywhere: it is the one whose digest the genesis file names, or it is refused.
+
+    \b
+    Example:
+      keeling node succeed acme-2 --before acme
+    """
+    hand_over("succeed", str(folder), str(before))

@@ -10,6 +10,8 @@ import typer
 
 from cli.command import works
 from cli.exits import ExitCode, Failed, misused
+from cli.network_succeed import app as succeed_app
+from cli.network_succeed import write_new
 from cli.network_watch import app as watch_app
 from cli.output import Answer, Grid
 from cli.policy import members_app
@@ -22,6 +24,7 @@ app = typer.Typer(
     help="Describe, found, run and watch a network of nodes.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(watch_app)
+app.add_typer(succeed_app)
 app.add_typer(members_app)
 
 _FILE = Annotated[Path, typer.Argument(metavar="NETWORK.TOML", help="The network file.")]
@@ -67,7 +70,7 @@ def new(
             "organisations": organisations,
         }
     )
-    _write_new(file, format_plan(plan).encode("utf-8"))
+    write_new(file, format_plan(plan).encode("utf-8"))
     return _describe(plan, f"next: keeling network up {file}")
 
 
@@ -141,7 +144,7 @@ def found(
 
     described = load_plan(file)
     founded = found_from_cards(described, datetime.now(UTC))
-    _write_new(output, founded.genesis)
+    write_new(output, founded.genesis)
     number = hashlib.sha256(founded.genesis).hexdigest()
     lines = [
         f"network {described.origin}",
@@ -301,13 +304,3 @@ def _chosen(plan: NetworkPlan, only: list[str] | None) -> list[str]:
     if unknown:
         raise misused(f"{unknown[0]!r} is no organisation of the network", f"there are {', '.join(names)}")
     return [name for name in names if not only or name in only]
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    from network.files import write_new_file
-
-    try:
-        write_new_file(path, data, 0o644)
-    except FileExistsError as error:
-        text = f"{path} exists already; nothing was overwritten"
-        raise Failed(ExitCode.REFUSED, text, reason="FILE_EXISTS", advice="choose another name") from error

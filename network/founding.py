@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from keeling.genesis import Founder, Validator, format_genesis
+from keeling.genesis import Founder, Succession, Validator, format_genesis
 from keeling.note import KeyType, NoteKey
 from keeling.operations import KeyGrant
 from keeling.policy import Policy, format_policy
@@ -46,12 +46,15 @@ class Founded(NamedTuple):
     nodes: tuple[FoundingNode, ...]
 
 
-def build_genesis(nodes: Sequence[FoundingNode], others: Sequence[Founder], now: datetime) -> bytes:
+def build_genesis(
+    nodes: Sequence[FoundingNode], others: Sequence[Founder], now: datetime, succeeds: Succession | None = None
+) -> bytes:
     """The genesis file: every node's organisation is a founder whose submission key may do all a person may, and whose
     node the others reach by what the file says.
 
-    `others` are founders without nodes. The first node keeps the standard records. Raises `GenesisError`, `FormatError`
-    for what cannot be founded (no validator, a key used twice).
+    `others` are founders without nodes. The first node keeps the standard records; a network that `succeeds` another
+    goes on with those of that one. Raises `GenesisError`, `FormatError` for what cannot be founded (no validator, a key
+    used twice).
     """
     first = nodes[0].identity
     validators = [node.identity for node in nodes if node.validator]
@@ -72,7 +75,8 @@ def build_genesis(nodes: Sequence[FoundingNode], others: Sequence[Founder], now:
         format_policy(policy),
         [*founders, *others],
         [Validator(identity.participant, identity.keys[Role.ENTRY]) for identity in validators],
-        build_standard_records(first.participant),
+        build_standard_records(first.participant) if succeeds is None else (),
+        succeeds,
     )
 
 
@@ -118,10 +122,10 @@ def read_node(each: Organisation, origin: str) -> FoundingNode:
     return FoundingNode(identity, each.name or each.id, each.roles, each.validator)
 
 
-def found_from_cards(plan: NetworkPlan, now: datetime) -> Founded:
+def found_from_cards(plan: NetworkPlan, now: datetime, succeeds: Succession | None = None) -> Founded:
     """The genesis of a network whose organisations all gave their cards. Raises `CardRefused`."""
     nodes = tuple(read_node(each, plan.origin) for each in plan.organisations)
-    return Founded(build_genesis(nodes, (), now), nodes)
+    return Founded(build_genesis(nodes, (), now, succeeds), nodes)
 
 
 def found_here(plan: NetworkPlan, folder: Path, now: datetime, passphrase: str | None) -> Founded:

@@ -1,4 +1,4 @@
-"""`python -m node FOLDER`: run the node of a folder until it is told to stop; `backup`, `rebuild`, `prune` and `join`
+"""`python -m node FOLDER`: run the node of a folder until it is told to stop; `backup`, `rebuild`, `prune`, `join` and others
 work on one.
 
 The `keeling` command starts this: nobody else imports the node.
@@ -13,6 +13,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 import asyncio
 import contextlib
 import gc
+import json
 import signal
 import sys
 from collections.abc import Callable
@@ -20,7 +21,8 @@ from pathlib import Path
 
 import structlog
 
-from keeling.genesis import GenesisError
+from keeling.genesis import GenesisError, describe_succession
+from keeling.snapshot import SnapshotRefused
 from keeling.strict import FormatError
 from network.certificates import CertificateError
 from network.config import load_config
@@ -32,14 +34,24 @@ from node.arriving import join_from_peers
 from node.core.governance.versions import UnknownRules
 from node.joining import JoinFailed
 from node.ledger import ChainError
-from node.operate import OperatorError, backup_folder, may_run, prune_folder, rebuild_folder, take_new_keys
+from node.operate import (
+    OperatorError,
+    backup_folder,
+    begin_successor,
+    may_run,
+    prune_folder,
+    rebuild_folder,
+    take_new_keys,
+    take_stock_of,
+)
 from node.ordering.contract import OrderingError
 from node.server import Node, clock_ms
+from node.snapshots import SnapshotError
 from node.store.contract import StoreError
 
 USAGE = (
-    "usage: python -m node [backup | rebuild | prune | join | rekey | rehearse] FOLDER "
-    "[TARGET | --dry-run | --never-signed | CLOCK]"
+    "usage: python -m node [backup | rebuild | prune | join | stock | succeed | rekey | rehearse] FOLDER "
+    "[TARGET | --dry-run | --never-signed | OLD | CLOCK]"
 )
 REFUSALS = (
     ChainError,
@@ -52,6 +64,8 @@ REFUSALS = (
     KeyFileError,
     OperatorError,
     OrderingError,
+    SnapshotError,
+    SnapshotRefused,
     StoreError,
     UnknownRules,
     OSError,
@@ -135,6 +149,14 @@ def main(arguments: list[str]) -> int:
                 print(f"at the snapshot of height {arrived.height}; the node catches up the rest when it runs")
                 if not arrived.votes:
                     print("it will observe: its vote key may have signed before, have it replaced")
+            case ["stock", folder]:
+                with locked(NodeFolder(Path(folder))):
+                    origin, found = take_stock_of(NodeFolder(Path(folder)))
+                print(json.dumps({"origin": origin} | describe_succession(found)))
+            case ["succeed", folder, place]:
+                with locked(NodeFolder(Path(folder))):
+                    height = begin_successor(NodeFolder(Path(folder)), Path(place))
+                print(f"begun with the state of height {height}; next: keeling node run {folder}")
             case ["rekey", folder]:
                 with (
                     contextlib.nullcontext() if may_run(NodeFolder(Path(folder))) else locked(NodeFolder(Path(folder)))

@@ -70,7 +70,10 @@ class _Stored(NamedTuple):
 def export_whole(reads: Reads, genesis: Genesis, to_height: int) -> Iterator[bytes]:
     """Yield the bundle of every block from genesis up to `to_height`. Raises `ExportError` before the first byte."""
     fixed = _read_fixed(reads, to_height)
-    blocks = ((height, WHOLE_BLOCK.encode(read_whole_block(reads, height))) for height in range(1, to_height + 1))
+    blocks = (
+        (height, WHOLE_BLOCK.encode(read_whole_block(reads, height)))
+        for height in range(genesis.base + 1, to_height + 1)
+    )
     return _write(Kind.WHOLE, genesis, to_height, fixed, blocks)
 
 

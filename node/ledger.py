@@ -94,7 +94,8 @@ class _Nothing:
 def create_ledger(store: Store, genesis: Genesis, vote_key: bytes | None) -> None:
     """Write the genesis state into an empty store, and open the journal of a vote key that has signed nothing yet."""
     if genesis.succeeds is not None:
-        raise ChainError("this network takes over the state of another: begin the store from its snapshot")
+        text = "begin the store from its snapshot (keeling node succeed FOLDER --before OLD)"
+        raise ChainError(f"this network takes over the state of another: {text}")
     _, changes = open_ledger(State(_Nothing()), genesis)
     batch = Batch()
     for key, value in changes:
@@ -162,7 +163,7 @@ def read_published(reads: Reads) -> int:
 def read_tip(reads: Reads, genesis: Genesis) -> Tip:
     """Where the chain of a store ends."""
     height = read_height(reads)
-    if not height:
+    if height == genesis.base:
         return open_ledger(State(_Nothing()), genesis)[0]
     leaf = reads.get(Family.BLOCKS, height_key(b"h", height))
     if leaf is None:
@@ -177,7 +178,7 @@ def read_in_force(reads: Reads, genesis: Genesis) -> InForce:
     raw = reads.get(Family.META, REIGN_KEY)
     if raw is not None:
         return IN_FORCE.decode(raw)
-    return InForce(genesis.policy, 0, 0, ev.log_name(hash_policy(genesis.policy), 0))
+    return InForce(genesis.policy, genesis.base, 0, ev.log_name(hash_policy(genesis.policy), 0))
 
 
 def read_final_tip(reads: Reads, tip: Tip, since: int) -> ev.Tip:

@@ -13,24 +13,25 @@ from pathlib import Path
 
 import grpc
 
-from keeling.genesis import parse_genesis
+from keeling.genesis import Succession, parse_genesis
 from keeling.v1 import operator_pb2 as pb
 from keeling.v1 import operator_pb2_grpc as rpc
 from network.certificates import encode_public_key
 from network.config import NodeConfig, load_config
 from network.folders import NodeFolder
-from network.keys import read_passphrase
+from network.keys import describe_key_file, read_passphrase
 from network.rekeying import TLS, list_changes, read_waiting_vote_key, take_keys
 from network.transport import Destination, TlsFiles, open_channel
 from network.trust import PinnedKey, build_trust
 from node.errors import read_reason
 from node.journal import replace_journal
-from node.ledger import read_height
+from node.ledger import is_created, read_height
 from node.prune import PrunePlan, PruneRefused, plan_prune, prune
 from node.rebuild import rebuild
 from node.snapshots import Shelf
-from node.store.contract import StoreExists, StoreLocked
+from node.store.contract import StoreExists, StoreLocked, StoreMissing
 from node.store.rocks import RocksStore
+from node.succeed import BEFORE, create_successor, find_snapshot, keep_snapshot, take_stock
 
 
 class OperatorError(Exception):
@@ -49,6 +50,8 @@ def backup_folder(folder: NodeFolder, target: Path) -> int:
     except BaseException:
         shutil.rmtree(target)
         raise
+    if open_before(config).folder.is_dir():
+        shutil.copytree(open_before(config).folder, target / "data" / BEFORE)
     shutil.copy(config.genesis, target / "genesis")
     shutil.copy(folder.config, target / "node.toml")
     return height
@@ -86,7 +89,7 @@ def rebuild_folder(folder: NodeFolder, progress: Callable[[int], None]) -> int:
     genesis = parse_genesis(config.genesis.read_bytes())
     store = RocksStore.open(config.data / "store")
     try:
-        return rebuild(store, genesis, progress)
+        return rebuild(store, genesis, progress, open_before(config))
     finally:
         store.close()
 
@@ -119,6 +122,49 @@ def take_new_keys(folder: NodeFolder) -> list[str]:
 def open_shelf(config: NodeConfig) -> Shelf:
     """Where a node keeps its snapshots."""
     return Shelf(config.data / "snapshots")
+
+
+def open_before(config: NodeConfig) -> Shelf:
+    """Where a node of a successor network keeps the state that was taken over."""
+    return Shelf(config.data / BEFORE)
+
+
+def take_stock_of(folder: NodeFolder) -> tuple[str, Succession]:
+    """What a successor's genesis file says of the ledger in a folder, and that ledger's name.
+
+    The node stands still; its last state is on its shelf then. Raises `SnapshotError`.
+    """
+    config = load_config(folder.config)
+    store = RocksStore.open(config.data / "store")
+    try:
+        with store.snapshot() as view:
+            return config.origin, take_stock(view, open_shelf(config))
+    finally:
+        store.close()
+
+
+def begin_successor(folder: NodeFolder, place: Path) -> int:
+    """Begin the ledger of a node of a successor network with the state in `place`; returns the height it goes on from.
+
+    Raises `OperatorError`, `SnapshotError`, `GenesisError`; interrupted, it begins again.
+    """
+    config = load_config(folder.config)
+    genesis = parse_genesis(config.genesis.read_bytes())
+    if genesis.succeeds is None:
+        raise OperatorError(f"the genesis file of {folder.root} takes nothing over: start it with keeling node run")
+    found = find_snapshot(place, genesis.succeeds)
+    keep_snapshot(found, open_before(config), genesis.base)
+    try:
+        store = RocksStore.open(config.data / "store")
+    except StoreMissing:
+        store = RocksStore.create(config.data / "store")
+    try:
+        if is_created(store):
+            raise OperatorError(f"{folder.root} has begun already: start it with keeling node run")
+        create_successor(store, genesis, open_before(config), describe_key_file(config.keys.vote).public_key)
+    finally:
+        store.close()
+    return genesis.base
 
 
 def prune_folder(folder: NodeFolder, dry_run: bool, progress: Callable[[int], None] = lambda height: None) -> PrunePlan:

@@ -20,30 +20,41 @@ from node.core.opening import open_ledger
 from node.core.state import State
 from node.indexes import put_indexes
 from node.ledger import REBUILDING_KEY, ChainError, StateReader, read_height
+from node.replay import MemoryState
+from node.snapshots import Shelf
 from node.store.contract import Batch, Family, Store
+from node.succeed import check_snapshot_is, put_state
 
 DERIVED: Final = (Family.STATE, Family.INDEX, Family.LEAVES, Family.EVENTS)
 KEYS_PER_COMMIT: Final = 50_000
 """One synced write for so many keys: thousands of blocks at light load."""
 
 
-def rebuild(store: Store, genesis: Genesis, progress: Callable[[int], None] = lambda height: None) -> int:
+def rebuild(
+    store: Store, genesis: Genesis, progress: Callable[[int], None] = lambda height: None, before: Shelf | None = None
+) -> int:
     """Make everything derived again; returns the height reached. Raises `ChainError` where the log contradicts itself.
 
-    Nothing that was promised is touched, so it may be run as often as needed.
+    Nothing that was promised is touched, so it may be run as often as needed. `before` has the state that a successor
+    took over; `SnapshotError` where it is not there, and then nothing was changed.
     """
+    if genesis.succeeds is not None:
+        if before is None:
+            raise ChainError("this network takes over the state of another, whose snapshot is not here")
+        check_snapshot_is(genesis.succeeds, before)
     height = read_height(store)
     mark = Batch()
     mark.put(Family.META, REBUILDING_KEY, b"")
     store.commit(mark)
     store.clear(DERIVED)
-    state = State(StateReader(store))
-    tip, changes = open_ledger(state, genesis)
+    tip, changes = open_ledger(State(MemoryState()), genesis)
     batch = Batch()
-    for key, value in changes:
-        if value is not None:
-            batch.put(Family.STATE, key, value)
-    for at in range(1, height + 1):
+    batch.update(Family.STATE, changes)
+    if genesis.succeeds is not None and before is not None:
+        batch = put_state(store, genesis, genesis.succeeds, before)
+    store.commit(batch)
+    state, batch = State(StateReader(store)), Batch()
+    for at in range(genesis.base + 1, height + 1):
         tip = _rebuild_block(store, batch, state, tip, at)
         if len(batch) >= KEYS_PER_COMMIT:
             store.commit(batch)

@@ -16,10 +16,11 @@ from keeling.bundle_parts import ResultRow, WholeBlock
 from keeling.ed25519 import check_signature
 from keeling.encoding import EncodingError
 from keeling.entry import SignedEntry, parse_entry
-from keeling.genesis import Genesis
+from keeling.genesis import Genesis, GenesisError
 from node.core.block import Block, Executed, Place, Tip, execute, is_admissible
 from node.core.opening import open_ledger
 from node.core.state import State
+from node.core.succession import open_successor
 
 Shown = WholeBlock
 """A block as the log shows it."""
@@ -64,39 +65,58 @@ class MemoryState:
 
 
 class Replayed(NamedTuple):
-    """How far the log follows the rules, which version of them, and the state after the last block that does."""
+    """How far the log follows the rules, which version of them, and the state after the last block that does.
+
+    `tip` is where the log ends there.
+    """
 
     height: int
     transactions: int
     rules: int
     difference: Difference | None
     state: MemoryState
+    tip: Tip
 
 
 def replay(
-    genesis: Genesis, blocks: Iterable[tuple[int, Shown]], progress: Callable[[int], None] = lambda height: None
+    genesis: Genesis,
+    blocks: Iterable[tuple[int, Shown]],
+    progress: Callable[[int], None] = lambda height: None,
+    before: Iterable[Sequence[tuple[bytes, bytes]]] | None = None,
 ) -> Replayed:
     """Execute the blocks from genesis on, and stop at the first that differs. `progress` is told each height.
 
-    Raises `GenesisError` where the genesis file breaks a rule.
+    A network that succeeds another begins with that one's state: `before` are its rows, which must be checked already.
+    Raises `GenesisError` where the genesis file breaks a rule, or takes a state over that is not given.
     """
     memory = MemoryState()
+    tip = _open(memory, genesis, before)
     state = State(memory)
-    tip, changes = open_ledger(state, genesis)
-    memory.write(changes)
-    state.settle(0)
     transactions = 0
     for height, shown in blocks:
         found = _execute(state, tip, height, shown)
         difference = found if isinstance(found, Difference) else _compare(found, shown)
         if difference is not None or isinstance(found, Difference):
-            return Replayed(tip.height, transactions, RULES, difference, memory)
+            return Replayed(tip.height, transactions, RULES, difference, memory, tip)
         memory.write(found.changes)
         state.settle(height)
         tip = found.tip
         transactions += sum(len(done.answers) for done in found.submissions)
         progress(height)
-    return Replayed(tip.height, transactions, RULES, None, memory)
+    return Replayed(tip.height, transactions, RULES, None, memory, tip)
+
+
+def _open(memory: MemoryState, genesis: Genesis, before: Iterable[Sequence[tuple[bytes, bytes]]] | None) -> Tip:
+    """Fill the memory with the state before the first block."""
+    tip, changes = open_ledger(State(MemoryState()), genesis)
+    if genesis.succeeds is not None:
+        if before is None:
+            raise GenesisError("this network takes over the state of another: give its snapshot (--before)")
+        for rows in before:
+            memory.data.update(rows)
+        changes = open_successor(State(memory), genesis)
+    memory.write(changes)
+    return tip
 
 
 def _execute(state: State, tip: Tip, height: int, shown: Shown) -> Block | Difference:

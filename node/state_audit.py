@@ -17,7 +17,7 @@ import rocksdict
 from keeling.encoding import U64
 from keeling.genesis import Genesis
 from node.export import read_whole_block
-from node.replay import Difference, MemoryState, replay
+from node.replay import Difference, MemoryState, Shown, replay
 from node.store.contract import Family, Reads, StoreDamaged, StoreMissing
 from node.store.rocks_reads import FamilyReader, RocksView
 
@@ -60,11 +60,17 @@ def compute_state_digest(rows: Iterable[tuple[bytes, bytes]]) -> bytes:
     return hashed.digest()
 
 
-def audit_state(reads: Reads, genesis: Genesis, progress: Callable[[int], None] = lambda height: None) -> StateAudit:
-    """Execute the log of a store from genesis on and compare the state. Raises `ExportError` if blocks are missing."""
-    height = read_newest(reads)
-    blocks = ((n, read_whole_block(reads, n)) for n in range(1, height + 1))
-    replayed = replay(genesis, blocks, progress)
+def audit_state(
+    reads: Reads,
+    genesis: Genesis,
+    progress: Callable[[int], None] = lambda height: None,
+    before: Iterable[Sequence[tuple[bytes, bytes]]] | None = None,
+) -> StateAudit:
+    """Execute the log of a store from genesis on and compare the state. Raises `ExportError` if blocks are missing.
+
+    `before` are the rows that a successor took over, as for `node.replay.replay`.
+    """
+    replayed = replay(genesis, read_blocks(reads, genesis, read_newest(reads)), progress, before)
     computed = list(replayed.state.data.items())
     differences, differing = _compare(replayed.state, reads)
     return StateAudit(
@@ -76,6 +82,11 @@ def audit_state(reads: Reads, genesis: Genesis, progress: Callable[[int], None] 
         differences=tuple(differences),
         broken=replayed.difference,
     )
+
+
+def read_blocks(reads: Reads, genesis: Genesis, height: int) -> Iterator[tuple[int, Shown]]:
+    """Every block of a store from the first up to `height`. Raises `ExportError` at one that is missing."""
+    return ((n, read_whole_block(reads, n)) for n in range(genesis.base + 1, height + 1))
 
 
 def read_newest(reads: Reads) -> int:

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "hub": {"keeling", "network", "adapters", "hub"},
     "cli": {"keeling", "network", "adapters", "hub", "cli"},
     "cli.audit": {"keeling", "network", "cli", "node"},
+    "cli.audit_succession": {"keeling", "cli", "node"},
     "bench": {"keeling", "network", "adapters", "bench", "cli", "node"},
     "docs.samples.liars": {"keeling", "network", "node"},
 }

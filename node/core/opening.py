@@ -49,7 +49,7 @@ def open_ledger(state: State, genesis: Genesis) -> tuple[Tip, list[tuple[bytes, 
     changes = state.finish_block(0)
     # A successor begins with the state it takes over, which only a store has: its write sets chain on from that digest.
     writes = chain_writes(bytes(32) if genesis.succeeds is None else genesis.succeeds.digest, changes)
-    return Tip(genesis.network, policy, 0, genesis.network, writes, EMPTY_FRONTIER), changes
+    return Tip(genesis.network, policy, genesis.base, genesis.network, writes, EMPTY_FRONTIER), changes
 
 
 def open_validators(state: State, genesis: Genesis) -> bytes:

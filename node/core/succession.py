@@ -40,9 +40,9 @@ def open_successor(state: State, genesis: Genesis) -> list[tuple[bytes, bytes | 
     for key, member in list(state.scan(t.PARTICIPANTS)):
         state.put_key(t.PARTICIPANTS, key, member._replace(validator=False))
     time_ms = max(old.time_ms, genesis.created_ms)
-    state.put(t.PROGRESS, Progress(0, time_ms, old.accounts, old.batches))
+    state.put(t.PROGRESS, Progress(genesis.base, time_ms, old.accounts, old.batches))
     state.put(t.SCHEDULE, RuleSchedule(schedule.version, 0, 0))
-    tx = Context(state, 0, time_ms, SWEEP, 0, "", ())
+    tx = Context(state, genesis.base, time_ms, SWEEP, 0, "", ())
     try:
         for founder in genesis.founders:
             _take_over(tx, founder)
@@ -53,7 +53,7 @@ def open_successor(state: State, genesis: Genesis) -> list[tuple[bytes, bytes | 
             put_record(tx, record)
     except Refused as refused:
         raise GenesisError(f"the genesis file breaks a rule: {refused}") from refused
-    return state.finish_block(0)
+    return state.finish_block(genesis.base)
 
 
 def _take_over(tx: Context, founder: Founder) -> None:

@@ -206,7 +206,7 @@ def _check_names(manifest: Manifest) -> None:
     before = 0
     for name in names[len(fixed) :]:
         first, last = parse_blocks_name(name)
-        if manifest.kind is Kind.WHOLE:
+        if manifest.kind is Kind.WHOLE and before:  # the genesis file says which is the very first
             expect("manifest", f"first height of part {name}", before + 1, first)
         if not before < first <= last <= manifest.height:
             found = f"{first} to {last}"

@@ -43,9 +43,9 @@ class Validator(NamedTuple):
 
 
 class Succession(NamedTuple):
-    """The network that this one continues: its id, its last known certificate, and the digest of the state taken over.
+    """The network that this one continues: its id, its last certificate, and the digest of the state taken over.
 
-    `height` is the height of that state; the certificate is of this height or a later one.
+    `height` is that of both; the first block of this network is the one after it, so that no place is named twice.
     """
 
     network: bytes
@@ -65,6 +65,11 @@ class Genesis(NamedTuple):
     validators: tuple[Validator, ...]
     records: tuple[SetRecord, ...]
     succeeds: Succession | None = None
+
+    @property
+    def base(self) -> int:
+        """The height that the first block follows: 0, or where the network that this one succeeds ended."""
+        return 0 if self.succeeds is None else self.succeeds.height
 
 
 def format_genesis(
@@ -88,13 +93,18 @@ def format_genesis(
         "policy": policy.decode("utf-8").split("\n"),
     }
     if succeeds is not None:
-        document["succeeds"] = {
-            "network": succeeds.network.hex(),
-            "certificate": succeeds.certificate.hex(),
-            "height": succeeds.height,
-            "digest": succeeds.digest.hex(),
-        }
+        document["succeeds"] = describe_succession(succeeds)
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def describe_succession(succeeds: Succession) -> dict[str, Any]:
+    """What a genesis file says of the network before, as JSON."""
+    return {
+        "network": succeeds.network.hex(),
+        "certificate": succeeds.certificate.hex(),
+        "height": succeeds.height,
+        "digest": succeeds.digest.hex(),
+    }
 
 
 def _describe_founder(founder: Founder) -> dict[str, Any]:
@@ -133,7 +143,7 @@ def parse_genesis(data: bytes) -> Genesis:
         founders=founders,
         validators=validators,
         records=tuple(_record(item) for item in _items(top["records"], "records")),
-        succeeds=_succession(top["succeeds"]) if "succeeds" in top else None,
+        succeeds=parse_succession(top["succeeds"]) if "succeeds" in top else None,
     )
 
 
@@ -194,7 +204,8 @@ def _contact(value: Any) -> Contact:
     return Contact(_text(item["address"], "address"), keys)
 
 
-def _succession(value: Any) -> Succession:
+def parse_succession(value: Any) -> Succession:
+    """The inverse of `describe_succession`; raises `GenesisError`."""
     item = _fields(value, "succeeds", ("network", "certificate", "height", "digest"))
     network, digest = _key(item["network"], "network"), _key(item["digest"], "digest")
     return Succession(network, _hex(item["certificate"], "certificate"), _whole(item["height"], "height"), digest)

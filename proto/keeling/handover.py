@@ -60,7 +60,7 @@ def read_genesis_reign(genesis: Genesis) -> Reign:
         said = f"origin {policy.origin!r} since {policy.since}"
         raise GenesisError(f"the policy in the genesis file: expected {genesis.origin!r} since 0, found {said}")
     entry_keys = tuple(validator.entry_key for validator in genesis.validators)
-    return Reign(0, hash_policy(genesis.policy), policy, entry_keys)
+    return Reign(genesis.base, hash_policy(genesis.policy), policy, entry_keys)
 
 
 def check_handover(handover: Handover, before: Reign, network: bytes) -> Reign:
@@ -106,5 +106,5 @@ def walk_handovers(genesis: Genesis, handovers: Iterable[Handover]) -> tuple[Rei
 
 
 def find_reign(reigns: Sequence[Reign], height: int) -> Reign:
-    """The reign under which the block at `height` (from 1) is certified."""
-    return next(reign for reign in reversed(reigns) if reign.since < height or not reign.since)
+    """The reign under which the block at `height` is certified; the first for heights before it."""
+    return next((reign for reign in reversed(reigns) if reign.since < height), reigns[0])

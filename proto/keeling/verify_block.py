@@ -88,7 +88,7 @@ def check_link(before: bytes | None, leaf: bytes, trust: Trust, place: Place) ->
     """Refuse a header that does not follow the one `before` (None: is not the first). Raises `BundleError`."""
     header = parse_header(leaf)
     if before is None:
-        previous, height, first_leaf, time_ms = trust.network, 1, 0, trust.created_ms
+        previous, height, first_leaf, time_ms = trust.network, trust.reigns[0].since + 1, 0, trust.created_ms
     else:
         known = parse_header(before)
         previous, height = compute_header_hash(before), known.height + 1

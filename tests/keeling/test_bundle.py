@@ -81,7 +81,7 @@ MALFORMED = [
     (swap(GOOD, line(GOOD, 8), line(GOOD, 8) + line(GOOD, 8)), "first height of part blocks/1-2"),
     (swap(GOOD, line(GOOD, 8), b""), "last height of the parts of blocks"),
     (swap(GOOD, b"blocks/1-2", b"blocks/01-2"), "name of a part"),
-    (swap(GOOD, b"blocks/1-2", b"blocks/2-2"), "first height of part blocks/2-2"),
+    (swap(GOOD, b"blocks/1-2", b"blocks/0-2"), "heights of part blocks/0-2"),
     (swap(GOOD, b"blocks/1-2", b"blocks/1-0"), "heights of part blocks/1-0"),
     (swap(GOOD, b"blocks/1-2", b"blocks/1-3"), "heights of part blocks/1-3"),
     (swap(CUT, b"blocks/3-7", b"blocks/0-7"), "heights of part blocks/0-7"),

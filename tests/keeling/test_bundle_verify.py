@@ -8,14 +8,23 @@ import pytest
 
 from keeling.block import RECORD as RECORD_CODEC
 from keeling.block import Header, SubmissionRecord, format_header, parse_header, parse_record
-from keeling.bundle import BundleError, Failure, Kind, format_manifest, parse_bundle
-from keeling.bundle_parts import Approval, CutBlock, CutSubmission, CutTransaction, Selection, WholeBlock
+from keeling.bundle import BundleError, Failure, Kind, describe_part, format_manifest, parse_bundle
+from keeling.bundle_parts import (
+    WHOLE_BLOCK,
+    Approval,
+    CutBlock,
+    CutSubmission,
+    CutTransaction,
+    Selection,
+    WholeBlock,
+)
 from keeling.genesis import GenesisError
 from keeling.merkle import hash_leaf
 from keeling.verify import verify_bundle
 from keeling.verify_block import PartJob
 from tests.keeling.bundle_forgery import (
     data_of,
+    decode_blocks,
     failure_of,
     forge_cut,
     forge_selection,
@@ -266,6 +275,16 @@ def test_manifest_is_not_believed() -> None:
     higher = format_manifest(bundle.manifest._replace(height=4)) + body
     assert failure_of(higher) == Failure("part certificate", "height", "4", "3")
     assert bundle.manifest.kind is Kind.CUT
+
+
+def test_a_whole_bundle_begins_with_the_first_block() -> None:
+    bundle = parse_bundle(data_of("whole"))
+    *fixed, blocks = parts_of(bundle)
+    last = b"".join(map(WHOLE_BLOCK.encode, decode_blocks(WHOLE_BLOCK, blocks)[1:]))
+    infos = (*bundle.manifest.parts[:-1], describe_part("blocks/2-3", last))
+    failure = failure_of(format_manifest(bundle.manifest._replace(parts=infos)) + b"".join([*fixed, last]))
+    assert failure is not None
+    assert (failure.what, failure.expected, failure.found) == ("height in the header", "1", "2")
 
 
 def test_genesis_must_be_one() -> None:

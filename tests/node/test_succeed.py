@@ -13,13 +13,27 @@ from keeling.note import KeyType, NoteKey
 from keeling.policy import Policy, format_policy
 from keeling.policy import Validator as PolicyValidator
 from keeling.v1 import operations_pb2 as op
+from node.archive import height_key
 from node.core import tables as t
 from node.core.block import Place, execute
 from node.core.state import State
+from node.handovers import read_handovers
 from node.ledger import ChainError, StateReader, create_ledger, is_created, read_height, read_tip
+from node.rebuild import rebuild
+from node.replay import replay
 from node.snapshots import Shelf, SnapshotError, name_chunk
+from node.state_audit import read_blocks
+from node.store.contract import Family
 from node.store.memory import MemoryStore
-from node.succeed import create_successor, describe_succession
+from node.succeed import (
+    SuccessionRefused,
+    check_succession,
+    create_successor,
+    find_snapshot,
+    keep_snapshot,
+    read_rows,
+    take_stock,
+)
 from tests.fakes.attested import tell_attested
 from tests.fakes.electorate import node_keys, seed
 from tests.fakes.recorded_electorate import RecordedElectorate
@@ -46,15 +60,16 @@ def successor(world: RecordedElectorate, succeeds: Succession | None, keys: str 
 
 def test_successor_goes_on_with_what_it_takes_over(told: tuple[RecordedElectorate, Shelf]) -> None:
     world, shelf = told
-    succeeds = describe_succession(world.store, shelf)
-    assert (succeeds.network, succeeds.height) == (world.genesis.network, 3)
+    succeeds = take_stock(world.store, shelf)
+    assert (succeeds.network, succeeds.height) == (world.genesis.network, world.tip.height)
     genesis = successor(world, succeeds)
     assert genesis.succeeds == succeeds
     store = MemoryStore()
     create_successor(store, genesis, shelf, node_keys("fresh").vote)
-    assert read_height(store) == 0
+    assert read_height(store) == succeeds.height
     state, tip = State(StateReader(store)), read_tip(store, genesis)
-    assert tip.writes != read_tip(store, successor(world, None)).writes
+    create_ledger(other := MemoryStore(), successor(world, None), None)
+    assert tip.writes != read_tip(other, successor(world, None)).writes
     assert state.get(t.ACCOUNT_NUMBERS, "a2") is not None
     assert [t.VALIDATORS.parts(key)[0] for key, _ in state.scan(t.VALIDATORS)] == ["v1"]
     assert not state.get(t.PARTICIPANTS, "v2").validator  # type: ignore[union-attr]
@@ -64,7 +79,7 @@ def test_successor_goes_on_with_what_it_takes_over(told: tuple[RecordedElectorat
     raw = format_entry(entry, lambda message: ed25519.sign(seed("fresh", "entry"), message))
     signed = parse_entry(raw, ed25519.check_signature)
     block = execute(state, tip, signed, Place(0, 1), ed25519.check_signature)
-    assert block.header.height == 1
+    assert block.header.height == succeeds.height + 1
     assert block.submissions[0].answers[0].refusal is None
 
 
@@ -74,12 +89,12 @@ def test_successor_goes_on_with_what_it_takes_over(told: tuple[RecordedElectorat
         {"digest": bytes(32)},
         {"network": bytes(32)},
         {"certificate": b"\x01"},
-        {"height": 4},
+        {"height": 3},
     ],
 )
 def test_any_other_state_is_refused(told: tuple[RecordedElectorate, Shelf], change: dict[str, object]) -> None:
     world, shelf = told
-    succeeds = describe_succession(world.store, shelf)._replace(**change)  # type: ignore[arg-type]
+    succeeds = take_stock(world.store, shelf)._replace(**change)  # type: ignore[arg-type]
     store = MemoryStore()
     with pytest.raises(SnapshotError):
         create_successor(store, successor(world, succeeds), shelf, None)
@@ -90,16 +105,74 @@ def test_old_keys_of_a_node_a_changed_chunk_and_a_full_store_are_refused(
     told: tuple[RecordedElectorate, Shelf],
 ) -> None:
     world, shelf = told
-    succeeds = describe_succession(world.store, shelf)
+    succeeds = take_stock(world.store, shelf)
     with pytest.raises(GenesisError, match="KEY_EXISTS"):
         create_successor(MemoryStore(), successor(world, succeeds, keys="v1"), shelf, None)
     with pytest.raises(ChainError, match="begin the store from its snapshot"):
         create_ledger(MemoryStore(), successor(world, succeeds), None)
     with pytest.raises(SnapshotError, match="holds a ledger already"):
         create_successor(world.store, successor(world, succeeds), shelf, None)
-    path = shelf.folder / "3" / name_chunk(0)
+    path = shelf.folder / str(succeeds.height) / name_chunk(0)
     path.write_bytes(path.read_bytes() + b"x")
     store = MemoryStore()
     with pytest.raises(SnapshotError, match="changed on disk"):
         create_successor(store, successor(world, succeeds), shelf, None)
     assert not is_created(store)
+
+
+def test_the_state_is_found_copied_and_refused_when_it_is_another(
+    told: tuple[RecordedElectorate, Shelf], tmp_path: Path
+) -> None:
+    world, shelf = told
+    succeeds = take_stock(world.store, shelf)
+    own = Shelf(tmp_path / "own" / "before")
+    found = find_snapshot(shelf.folder, succeeds)
+    keep_snapshot(found, own, succeeds.height)
+    keep_snapshot(found, own, succeeds.height)
+    assert own.heights() == [succeeds.height]
+    rows = [row for chunk in read_rows(succeeds, own) for row in chunk]
+    assert rows == list(world.store.scan(Family.STATE))
+    with pytest.raises(SnapshotError, match="keeling network succeed"):
+        find_snapshot(tmp_path / "nowhere", succeeds)
+    with pytest.raises(SnapshotError, match="not the state that the genesis file names"):
+        find_snapshot(shelf.folder, succeeds._replace(digest=bytes(32)))
+
+
+def test_a_successor_is_rebuilt_and_replayed_with_what_it_took_over(
+    told: tuple[RecordedElectorate, Shelf],
+) -> None:
+    world, shelf = told
+    succeeds = take_stock(world.store, shelf)
+    genesis, store = successor(world, succeeds), MemoryStore()
+    create_successor(store, genesis, shelf, None)
+    before = list(store.scan(Family.STATE))
+    with pytest.raises(ChainError, match="snapshot is not here"):
+        rebuild(store, genesis)
+    assert rebuild(store, genesis, before=shelf) == succeeds.height
+    assert list(store.scan(Family.STATE)) == before
+    with pytest.raises(GenesisError, match="--before"):
+        replay(genesis, ())
+    replayed = replay(genesis, (), before=read_rows(succeeds, shelf))
+    assert list(replayed.state.data.items()) == before
+    assert replayed.tip == read_tip(store, genesis)
+
+
+def test_whoever_has_the_old_log_can_check_what_the_file_says(told: tuple[RecordedElectorate, Shelf]) -> None:
+    world, shelf = told
+    succeeds = take_stock(world.store, shelf)
+    blocks = list(read_blocks(world.store, world.genesis, succeeds.height))
+    replayed, header = replay(world.genesis, blocks), blocks[-1][1].header
+    handovers = read_handovers(world.store, succeeds.height)
+    found = check_succession(succeeds, world.genesis, handovers, replayed, header)
+    assert (found.height, found.digest) == (succeeds.height, succeeds.digest)
+    earlier = world.store.get(Family.BLOCKS, height_key(b"c", succeeds.height - 1)) or b""
+    for change, said in (
+        ({"network": bytes(32)}, "network before"),
+        ({"height": succeeds.height - 1}, "height of the last block"),
+        ({"digest": bytes(32)}, "digest of the state"),
+        ({"certificate": earlier}, "height in the last certificate"),
+        ({"certificate": b"\x01"}, "none of the network before"),
+    ):
+        lie = succeeds._replace(**change)
+        with pytest.raises(SuccessionRefused, match=said):
+            check_succession(lie, world.genesis, handovers, replayed, header)

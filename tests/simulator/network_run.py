@@ -68,6 +68,7 @@ class Node:
         self.seen = 0
         self.replica: Replica | None = None
         self._store: SimulatedDisk | None = None
+        self._starting: asyncio.TimerHandle | None = None
 
     @property
     def owner(self) -> str:
@@ -143,7 +144,9 @@ class Node:
         self.run.network.down(self.name)
         self.run.loop.kill(self.owner)
         self.life += 1
-        self.run.loop.call_later(self.run.random.uniform(0.1, 4.0), self.start)
+        if self._starting is not None:  # a machine that is lost while it is down starts once, not twice
+            self._starting.cancel()
+        self._starting = self.run.loop.call_later(self.run.random.uniform(0.1, 4.0), self.start)
 
 
 class Run:

@@ -18,6 +18,7 @@ KEPT: dict[int, str] = {
     17: "an observer stayed behind: the peer it followed had died and the stream never ended",
     47: "a network of one stood still after its engine had lost entries",
     84: "a validator that came back did not hear how far the others were",
+    672: "the simulator started a machine twice that was lost while it was down",
 }
 """Seeds that failed while the network was built, and what was wrong."""
 
