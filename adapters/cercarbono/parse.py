@@ -3,7 +3,8 @@
 An issuance tells how many units a serial has and not whether they start at 0 or 1; both occur. It is read as 1 to n and
 marked (`Batch.first_known`). `project_id` is EcoRegistry's internal id, so the project is read from the serial.
 
-An issuance may be listed under two revisions of its serial (R6 and R7): the same tonnes, so the second is refused.
+An issuance may be listed under two revisions of its serial (R6 and R7): the same tonnes, so the second is refused. In
+another file it is known: both are of one space and one batch.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from keeling.serials.labelled import CERCARBONO
 
 _DATES: Final = Dates(DateForm.ISO)
 _CODE: Final = re.compile(r"'code': '(\w{1,20})'")
-_REVISION: Final = re.compile(r"_R\d+(?=_[X\d][A-Z]_)", re.ASCII)
 _YES_NO: Final = {"true": True, "false": False}
 
 
@@ -56,8 +56,7 @@ def _issuances(at: Binding) -> RowReader:
             Extent.EXACT,
             first_known=False,
         )
-        plainer = _REVISION.sub("", serial)
-        other = listed.setdefault(plainer, serial) if plainer != serial else serial
+        other = listed.setdefault(serials.space, serial) if "_R" in serial else serial
         if other != serial:
             detail = f"{serial} is another revision of {other}, which the file lists too: the tonnes would count twice"
             raise RowRefused(RowFault.OVERLAP, detail)

@@ -160,6 +160,9 @@ class Planner:
         if fixed is not None and not fixed[0] <= first <= last <= fixed[1]:
             text = f"the issuance is {fixed[0]} to {fixed[1]}, the row shows {first} to {last}"
             return Verdict(Fate.REFUSED, "OUTSIDE_EXTENT", text)
+        if fixed is not None and not claim.shown and (first, last) != fixed:
+            text = f"the row shows an issuance of {first} to {last}, which was shown as {fixed[0]} to {fixed[1]}"
+            return Verdict(Fate.REFUSED, "CONTRADICTION", text)
         exists = self._first <= self._last
         low, high = (min(self._first, first), max(self._last, last)) if exists else (first, last)
         for other in self._known.strangers:

@@ -42,7 +42,8 @@ Rows that say "here" are below, with fixtures of their own; the others are tests
         test_what_is_pending_is_asked_about_until_it_is_decided
     24  proof lags: ../hub/dispatch/test_dispatch.py test_lagging_reads_lead_to_no_second_effect
     25  one site at two registries: here test_one_site_at_two_registries_is_two_batches_side_by_side
-    26  one serial under two revisions: here test_a_second_revision_of_a_serial_is_named_and_not_counted
+    26  one serial under two revisions: here test_a_second_revision_of_a_serial_is_named_and_not_counted,
+        here test_a_revision_in_a_later_file_is_the_same_batch
     27  an adjustment is yes, no or not said: test_acr.py test_what_is_not_said_is_no_label_and_what_is_denied_is_a_no,
         test_labels.py test_answers
     28  a count that is not the range's: here test_a_count_that_disagrees_with_its_range_is_refused,
@@ -76,7 +77,7 @@ from adapters.exports import Record, RefusedRow, RowFault, UnitRow, UnitStatus
 from adapters.labels import EX_ANTE, label_name
 from adapters.registry import FILE_ADAPTERS, UnknownRegistryError, find_adapter, parse_file
 from adapters.totals import Totals
-from cli.importing.model import SourceRow
+from cli.importing.model import Fate, SourceRow
 from keeling.serials import Grain, SerialError, detect_scheme, find_scheme, parse, print_range
 from keeling.units import UnitState
 from network.standard_records import PROGRAMMES
@@ -252,6 +253,27 @@ def test_a_second_revision_of_a_serial_is_named_and_not_counted() -> None:
     }
     twice = records("cercarbono", edited(name, revision("R6_1A"), revision("R6_1A")))
     assert [type(row).__name__ for row in twice] == ["UnitRow", "DuplicateRow"]
+
+
+def test_a_revision_in_a_later_file_is_the_same_batch() -> None:
+    """A month later the serial stands there as R7: its units are those of R6, whichever file names them."""
+    world, name = new_ledger(), "cercarbono-issuances.csv"
+    retired = {"serial": revision("R7_1A")["serial"], "vintage": "2019", "quantity": "40", "from": "1", "to": "40"}
+    months = [
+        edited(name, revision("R6_1A")),
+        edited(name, revision("R7_1A")),
+        edited("cercarbono-retirements.csv", retired),
+    ]
+    fates = [import_rows(world, "cercarbono", sourced("cercarbono", raw)).lines[0][1].fate for raw in months]
+    assert fates == [Fate.NEW, Fate.KNOWN, Fate.CHANGED]
+    ((_, batch),) = world.state.scan(t.BATCHES)
+    assert (batch.exact, batch.high - batch.low + 1, batch.seen) == (True, 1000, 1000)
+    assert units_in(world, "unassigned@cercarbono", UnitState.RETIRED) == 40
+    ((_, told),) = import_rows(world, "cercarbono", sourced("cercarbono", edited(name, revision("R8_1A", 900)))).lines
+    assert (told.reason, told.detail) == (
+        "CONTRADICTION",
+        "the row shows an issuance of 1 to 900, which was shown as 1 to 1000",
+    )
 
 
 # 28

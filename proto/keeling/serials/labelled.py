@@ -52,6 +52,15 @@ class LabelScheme(Scheme):
         return f"{self.registry}:{found.string.partition(_MARK)[0]}"
 
 
+class _Cercarbono(LabelScheme):
+    """EcoRegistry lists an issuance again under another revision (R6, R7): the same numbers are the same tonnes."""
+
+    def space(self, found: re.Match[str]) -> str:
+        """Return the space without the revision's number: CDC_5_…_R1_XX_CO_1_2_2021 is in CDC_5_…_XX_CO_1_2_2021."""
+        whole, revision = super().space(found), found["revision"]
+        return whole.replace(f"_{revision}_", "_", 1) if revision and revision != "XX" else whole
+
+
 class OpaqueScheme(LabelScheme):
     """Synthetic positions of units to which no registry gave numbers; the text states the grain.
 
@@ -74,7 +83,7 @@ class OpaqueScheme(LabelScheme):
         return f"{self.registry}:{found['registry']}/{found['reference']}"
 
 
-CERCARBONO: Final = LabelScheme(
+CERCARBONO: Final = _Cercarbono(
     "cercarbono",
     registry="cercarbono",
     grain=Grain.T_CO2E,

@@ -76,6 +76,13 @@ FATES: list[tuple[str, UnitSource, KnownBatch, Fate, str]] = [
         "SERIALS_OVERLAP",
     ),
     ("outside an exact extent", row(10, 30), known(lot(10, 19), exact=True), Fate.REFUSED, "OUTSIDE_EXTENT"),
+    (
+        "an issuance that was another",
+        row(10, 18, extent=Extent.EXACT),
+        known(lot(10, 19), exact=True),
+        Fate.REFUSED,
+        "CONTRADICTION",
+    ),
     ("across an alignment", row(2**63 - 1, 2**63), KnownBatch(), Fate.REFUSED, "OUTSIDE_EXTENT"),
 ]
 
@@ -132,6 +139,17 @@ def test_an_issuance_and_its_retirements_in_one_run() -> None:
         (16, 20, "BUFFER"),
     ]
     assert plan(world, row(21, 22)).verdicts[0].reason == "OUTSIDE_EXTENT"
+
+
+def test_of_two_sizes_of_one_issuance_the_smaller_is_told() -> None:
+    world = new_world()
+    small, whole = (
+        row(1, 10, extent=Extent.EXACT, first_known=False),
+        row(1, 12, extent=Extent.EXACT, first_known=False),
+    )
+    refused, taken = plan(world, small, whole).verdicts
+    assert (taken.fate, refused.reason) == (Fate.NEW, "CONTRADICTION")
+    assert refused.detail == "the row shows an issuance of 1 to 10, which was shown as 1 to 12"
 
 
 @pytest.mark.parametrize(("seen_zero", "numbers"), [(True, (0, 9)), (False, (1, 10))])
