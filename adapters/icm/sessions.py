@@ -20,6 +20,13 @@ def find_session(day: date) -> date:
     return last - timedelta(days=(last.weekday() - 2) % 7)
 
 
+def find_session_before(at_ms: int) -> date:
+    """The newest session whose availability was confirmed at that time, on its day or in the month before."""
+    day = day_of(at_ms)
+    found = find_session(day)
+    return found if instant(found, CONFIRMED) <= at_ms else find_session(day.replace(day=1) - timedelta(days=1))
+
+
 def read_session(text: str) -> date:
     """The day of a session written `2026-03-25`; raises `ValueError` where there is none on that day."""
     day = date.fromisoformat(text)

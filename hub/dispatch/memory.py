@@ -104,12 +104,20 @@ async def begin(hold: pb.HoldInfo, account: pb.Account, seat: Seat, names: Names
         instructions = split_for(adapter, whole)
         known.digest = digest_messages(adapter, instructions)
     except (Unnameable, UnsendableError) as error:
-        known.unsendable = f"cannot be said to {hold.registry}: {error}"
+        known.unsendable = f"cannot be said to {hold.registry}: {error}{_hint(error, hold)}"
         return known
     known.messages = [Message(instruction) for instruction in instructions]
     if hold.phase == INSTRUCTED and hold.instruction != known.digest:
         known.alert = "what would be sent now is not what was dispatched: the words about the hold have changed"
     return known
+
+
+def _hint(error: Exception, hold: pb.HoldInfo) -> str:
+    """Where words come from, for who reads the backlog."""
+    if not isinstance(error, UnsendableError):
+        return ""
+    buyer = hold.buyer or hold.holder
+    return f" (words for {hold.registry} are in the hub's configuration: its `words`, or `words_for` {buyer})"
 
 
 async def find_held(hold: pb.HoldInfo, ledger: Ledger) -> list[op.Range]:

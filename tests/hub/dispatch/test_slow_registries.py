@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -22,11 +22,13 @@ from adapters.verra import SYSTEM as VERRA
 from hub.dispatch.run import Dispatcher
 from hub.dispatch.seat import Seat, describe_buyer
 from keeling.serials import SerialRange, parse, print_range
+from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import EVIDENCE, ROLES
 from tests.hub.memory_ledger import MemoryLedger
 from tests.node.reads.trading_world import DIGEST, IndexedWorld, hold_id
 
+Details = Callable[[pb.HoldInfo], Mapping[str, str]]
 DAY_MS = 86_400_000
 UNITS = 10_000
 STRIDE_MS = 21_600_000
@@ -52,7 +54,11 @@ def open_world(
         settling_ms=settling_ms,
     )
     programme = op.Programme(
-        registry=registry, grain="T_CO2E", scheme=serials.scheme, transfer_rule=op.Programme.FREE, retirable=True
+        registry=registry,
+        grain=serials.grain.name,
+        scheme=serials.scheme,
+        transfer_rule=op.Programme.FREE,
+        retirable=True,
     )
     records = [
         op.SetRecord(id=f"registry:{registry}", version=1, source="test policy", registry=policy),
@@ -89,8 +95,10 @@ def open_world(
 class Scene:
     """A ledger, a sandbox and a hub on one clock."""
 
-    def __init__(self, world: IndexedWorld, sandbox: Sandbox, adapter: Adapter) -> None:
-        self.world, self.sandbox, self.adapter = world, sandbox, adapter
+    def __init__(
+        self, world: IndexedWorld, sandbox: Sandbox, adapter: Adapter, details: Details = describe_buyer
+    ) -> None:
+        self.world, self.sandbox, self.adapter, self.details = world, sandbox, adapter, details
         self.ledger = MemoryLedger(world, "hub")
         self.first = sandbox.book.rows()[0].serials.first
 
@@ -104,16 +112,17 @@ class Scene:
                 keep=lambda _: DIGEST,
                 now_ms=lambda: self.world.now_ms,
                 jitter=lambda: randomness.randrange(1001),
-                details=describe_buyer,
+                details=self.details,
                 limits={self.adapter.name: ()},
             )
         )
 
-    def place(self, account: str, units: int, **fields: Any) -> bytes:
+    def place(self, account: str, units: int, first: int | None = None, **fields: Any) -> bytes:
+        at = self.first if first is None else first
         hold = op.Hold(
             hold=hold_id("one"),
             account=account,
-            selection=op.Selection(ranges=[op.Range(batch="batch-1", first=self.first, units=units)]),
+            selection=op.Selection(ranges=[op.Range(batch="batch-1", first=at, units=units)]),
             expires_ms=self.world.now_ms + DAY_MS,
             **fields,
         )
@@ -138,11 +147,17 @@ class Scene:
 
 
 @asynccontextmanager
-async def open_scene(system: System, sandbox: Sandbox, world: IndexedWorld) -> AsyncIterator[Scene]:
+async def open_scene(
+    system: System,
+    sandbox: Sandbox,
+    world: IndexedWorld,
+    secrets: Mapping[str, str] = SECRETS,
+    details: Details = describe_buyer,
+) -> AsyncIterator[Scene]:
     assert system.open is not None
-    adapter = system.open(Driver.SANDBOX, Settings(await sandbox.start(), SECRETS.__getitem__))
+    adapter = system.open(Driver.SANDBOX, Settings(await sandbox.start(), secrets.__getitem__))
     try:
-        yield Scene(world, sandbox, adapter)
+        yield Scene(world, sandbox, adapter, details)
     finally:
         await adapter.close()
         await sandbox.stop()
