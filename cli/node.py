@@ -77,7 +77,7 @@ def join(
     from network.contacts import with_founders
     from network.folders import NodeFolder, install_genesis
     from network.founding import FoundingNode, list_peers
-    from network.profiles import find_home, load_profiles, profile_of, save_profile
+    from network.profiles import find_home, load_profiles, profile_of, replace_profile, save_profile
 
     raw = genesis.read_bytes()
     parsed = parse_genesis(raw)
@@ -90,7 +90,9 @@ def join(
         raise misused(text, "ask its operator for the right one")
     install_genesis(NodeFolder(folder), raw, list_peers([FoundingNode(each, "", ()) for each in others]))
     home = find_home()
-    if own.participant not in load_profiles(home).by_name:
+    if parsed.succeeds is not None:
+        replace_profile(home, own.participant, profile_of(NodeFolder(folder), own))
+    elif own.participant not in load_profiles(home).by_name:
         save_profile(home, own.participant, profile_of(NodeFolder(folder), own))
     number = hashlib.sha256(raw).hexdigest()
     peers = [peer.participant for peer in with_founders(load_config(NodeFolder(folder).config), parsed).peers]
@@ -98,7 +100,9 @@ def join(
         f"network {origin}",
         f"network id {number}: compare it with the others over another channel",
         f"connects to {', '.join(peers) or 'nobody yet'}",
-        f"next: keeling node run {folder}",
+        f"next: keeling node run {folder}"
+        if parsed.succeeds is None
+        else f"next: keeling node succeed {folder} --before OLD; then keeling node run {folder}",
     ]
     return Answer({"origin": origin, "network": number, "peers": peers}, lines)
 

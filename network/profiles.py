@@ -136,6 +136,12 @@ def save_profile(home: Path, name: str, profile: Profile) -> None:
     _write(home, profiles.default or name, {**profiles.by_name, name: profile})
 
 
+def replace_profile(home: Path, name: str, profile: Profile) -> None:
+    """Let the name stand for `profile` from now on, whatever it stood for: its network was succeeded by another."""
+    profiles = load_profiles(home)
+    _write(home, profiles.default or name, {**profiles.by_name, name: profile})
+
+
 def note_node_key(home: Path, profile: Profile) -> None:
     """The node of `profile` has another TLS key now: let the profiles that use its TLS files know it by that."""
     profiles = load_profiles(home)

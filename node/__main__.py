@@ -1,5 +1,5 @@
-"""`python -m node FOLDER`: run the node of a folder until it is told to stop; `backup`, `rebuild`, `prune`, `join` and others
-work on one.
+"""`python -m node FOLDER`: run the node of a folder until it is told to stop. With a word before it (`backup`, `rebuild`,
+`prune`, `join`, `succeed` and others), work on one.
 
 The `keeling` command starts this: nobody else imports the node.
 """

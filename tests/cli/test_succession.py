@@ -1,0 +1,111 @@
+"""Two of four organisations are gone for good: the others go on in a successor network, as people type it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from network.folders import NodeFolder
+from network.processes import start_nodes, stop_nodes
+from tests.cli.command_line import Keeling
+from tests.fakes.real_node import free_port
+
+NAMES = ("natreg", "acme", "power", "audit")
+LOST = ("power", "audit")
+ORIGIN = "second.example/main"
+
+
+def handed_over(*arguments: str | Path) -> str:
+    """`python -m node`, as the command becomes it."""
+    command = [sys.executable, "-m", "node", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def found_first(keeling: Keeling) -> Path:
+    """A network of four with units in two accounts."""
+    file = keeling.root / "first.toml"
+    words = [f"--organisation={name}:registry,group" for name in NAMES]
+    keeling.must("network", "new", file, *words, "--origin", "first.example/main")
+    text = file.read_text()
+    for at in range(len(NAMES)):
+        text = text.replace(f"127.0.0.1:{7461 + at}", f"127.0.0.1:{free_port()}")
+    file.write_text(text)
+    keeling.must("network", "up", file)
+    for name in ("natreg", "acme"):
+        keeling.must("account", "open", f"{name}/a", "--owner", name, "--profile", name)
+    words = ("--programme", "NATIONAL", "--activity", "1", "--host", "IN", "--vintage", "2024", "--quantity", "1000")
+    keeling.must("issue", *words, "--batch", "b", "--to", "natreg/a", "--profile", "natreg")
+    give(keeling, 300)
+    return file
+
+
+def give(keeling: Keeling, units: int, *more: str) -> None:
+    words = ("--from", "natreg/a", "--to", "acme/a", "--batch", "b", "--profile", "natreg")
+    keeling.must("transfer", str(units), *words, *more)
+
+
+def prepare_second(keeling: Keeling) -> Path:
+    """Everybody makes a new node and gives its card."""
+    file = keeling.root / "second.toml"
+    tables = [f'origin = "{ORIGIN}"\n']
+    for name in NAMES:
+        listen, folder = f"127.0.0.1:{free_port()}", keeling.root / "second" / name
+        words = ("--origin", ORIGIN, "--participant", name, "--listen", listen)
+        keeling.must("node", "prepare", folder, *words)
+        table = f'id = "{name}"\nroles = ["registry", "group"]\nlisten = "{listen}"\ncard = "second/{name}/card.json"\n'
+        tables.append(f"[[organisations]]\n{table}")
+    file.write_text("\n".join(tables))
+    return file
+
+
+def units_of(keeling: Keeling, account: str) -> int:
+    lots = keeling.json("lot", "list", "--account", account, "--profile", "natreg")["lots"]
+    return sum(int(lot["range"]["units"]) for lot in lots)
+
+
+def test_a_successor_goes_on_from_the_last_final_block(keeling: Keeling) -> None:
+    root = keeling.root
+    first = found_first(keeling)
+    keeling.must("log", "export", "-o", root / "first.bundle", "--profile", "natreg")
+    keeling.must("network", "down", first)
+    old, old_genesis = root / "first" / "natreg", root / "first" / "natreg" / "genesis"
+    for name in LOST:
+        shutil.rmtree(root / "first" / name)
+    second = prepare_second(keeling)
+    genesis = root / "genesis-2"
+    told = keeling.json("network", "succeed", second, "--before", old, "-o", genesis)
+    assert keeling("network", "succeed", second, "--before", old, "-o", genesis).code == 1
+    check = ("audit", "succession", genesis, "--before-genesis", old_genesis, "--before")
+    for place in (old, root / "first" / "acme", root / "first.bundle"):
+        assert keeling.json(*check, place)["digest"] == told["digest"]
+    shutil.copytree(old / "data" / "snapshots", root / "carried")
+    for name in NAMES:
+        folder = root / "second" / name
+        keeling.must("node", "join", folder, "--genesis", genesis)
+        handed_over("succeed", folder, root / "carried" if name in LOST else old)
+    folders = [NodeFolder(root / "second" / name) for name in NAMES]
+    started: list[str] = []
+    try:
+        start_nodes(folders, lambda folder, process: started.append(folder.root.name))
+        assert (units_of(keeling, "natreg/a"), units_of(keeling, "acme/a")) == (700, 300)
+        give(keeling, 50)
+        stop_nodes([folders[3]])
+        give(keeling, 25)
+        assert (units_of(keeling, "natreg/a"), units_of(keeling, "acme/a")) == (625, 375)
+        status = keeling.json("status", "--profile", "acme")
+        assert (status["height"], status["validators"]) == (told["height"] + 2, 4)
+        bundle = root / "second.bundle"
+        keeling.must("log", "export", "-o", bundle, "--profile", "acme")
+    finally:
+        stop_nodes(folders)
+    verify = ("audit", "verify", bundle, "--genesis", genesis)
+    assert keeling.json(*verify)["intact"]
+    assert keeling(*verify, "--replay").code == 2
+    assert keeling.json(*verify, "--replay", "--before", old)["rules_hold"]
+    rebuilt = root / "second" / "power"
+    handed_over("rebuild", rebuilt)
+    assert keeling.json("audit", "state", rebuilt, "--genesis", genesis)["equal"]
+    handed_over("backup", rebuilt, root / "copy")
+    assert keeling.json("audit", "state", root / "copy", "--genesis", genesis)["equal"]
