@@ -6,6 +6,7 @@ Sandboxes are in `hub_sandbox`, the story and the chaos in `hub_rehearsal`; what
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -29,7 +30,9 @@ app = typer.Typer(help="Carry between the ledger and outside registries.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(rehearsal_app)
 
-ASK_S: Final = 120.0
+ASK_S: Final = 600.0
+UNREAD_SHOWN: Final = 10
+_MARKS: Final = {"sandbox": "sandbox: not a real registry"}
 _CONFIG = Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's file.")]
 
 
@@ -153,7 +156,7 @@ def backlog(config: _CONFIG = Path("group.toml")) -> Answer:
     Example:
       keeling hub backlog --config group.toml
     """
-    found = json.loads(_call(config, "GET", "/v1/backlog", "viewer"))
+    lines = list(_call_pages(config, "/v1/backlog", "backlog"))
     rows = [
         (
             line["hold"],
@@ -167,10 +170,47 @@ def backlog(config: _CONFIG = Path("group.toml")) -> Answer:
                 "at_risk", "unconfirmed at 31 December?"
             ),
         )
-        for line in found["backlog"]
+        for line in lines
     ]
     columns = ("hold", "registry", ">units", "", "since", "expected", "why", "")
-    return Answer(found, [Grid(columns, rows, "nothing is under way")])
+    return Answer({"backlog": lines}, [Grid(columns, rows, "nothing is under way")])
+
+
+@works(app, "certificate")
+def certificate(
+    hold: Annotated[str, typer.Argument(metavar="HOLD", help="The hold's id.")],
+    config: _CONFIG = Path("group.toml"),
+    folder: Annotated[
+        Path | None, typer.Option("--folder", metavar="FOLDER", help="Write each as a page and as JSON there.")
+    ] = None,
+) -> Answer:
+    """Show the certificates of a hold, one for each capture, made now by a running hub. None: nothing was confirmed.
+
+    Written out, a page stands alone and carries its proof: `keeling audit certificate` checks it without a node.
+
+    \b
+    Example:
+      keeling hub certificate 019a0000-0000-7000-8000-0000000000a1 --folder certificates
+    """
+    found = list(_call_pages(config, f"/v1/holds/{hold}/certificates", "certificates"))
+    rows = [
+        (
+            each["event"],
+            each["status"],
+            format_units(int(each["units"])),
+            each["ended"],
+            each["registry"],
+            _MARKS.get(each["driver"], each["driver"]),
+            each["reference"],
+            each["grade"],
+        )
+        for each in found
+    ]
+    events = [each["event"] for each in found]
+    files = [] if folder is None else _write_certificates(config, hold, events, folder)
+    columns = ("event", "", ">units", "", "registry", "", "reference", "grade")
+    empty = "not issued: the registry has not confirmed it"
+    return Answer({"certificates": found, "files": files}, [Grid(columns, rows, empty), *files])
 
 
 @works(app, "reconcile")
@@ -178,15 +218,23 @@ def reconcile(
     registry: Annotated[str, typer.Argument(metavar="REGISTRY", help="Which registry.")],
     config: _CONFIG = Path("group.toml"),
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the differences there too.")] = None,
+    believe_shrunk: Annotated[
+        bool,
+        typer.Option("--believe-shrunk", help="You have seen at the registry that its list really is so much shorter."),
+    ] = False,
 ) -> Answer:
     """Have a running hub compare a registry with the ledger now. Exit code 4 for an alarm or a break.
+
+    A list that lost more than a tenth of its units compares nothing, unless you say that it is right: then all units it
+    no longer shows are restricted.
 
     \b
     Example:
       keeling hub reconcile verra
       keeling hub reconcile verra --csv differences.csv --json
     """
-    found = json.loads(_call(config, "POST", f"/v1/reconciliations/{registry}", "operator"))
+    query = "?believe_shrunk=true" if believe_shrunk else ""
+    found = json.loads(_call(config, "POST", f"/v1/reconciliations/{registry}{query}", "operator"))
     if csv is not None:
         csv.write_text(found["csv"], "utf-8")
     found.pop("csv")
@@ -195,11 +243,41 @@ def reconcile(
     anchored = found["anchored"]
     record = f"on record at height {anchored}" if anchored.isdecimal() else anchored
     broken = bool(found["alarm"]) or int(found["broken_units"]) > 0
-    lines = [f"{registry} ({found['driver']}), as of {found['as_of']}", found["alarm"], grid, record]
-    return Answer(found, lines, ExitCode.VERIFICATION_FAILED if broken else ExitCode.DONE)
+    warnings = [f"not read, because it contradicts itself: {row}" for row in found["unread"][:UNREAD_SHOWN]]
+    warnings += [f"and {len(found['unread']) - UNREAD_SHOWN} more"] if len(found["unread"]) > UNREAD_SHOWN else []
+    complaint = f"warning: believed because you said so: {found['believed']}" if found["believed"] else ""
+    head = f"{registry} ({_MARKS.get(found['driver'], found['driver'])}), as of {found['as_of']}"
+    alarm = [f"ALARM {found['alarm']}: nothing was compared and nothing changed"] if found["alarm"] else []
+    code = ExitCode.VERIFICATION_FAILED if broken else ExitCode.DONE
+    return Answer(found, [head, *alarm, *warnings, grid, record], code, complaint)
 
 
-def _call(file: Path, method: str, path: str, role: str) -> str:
+def _write_certificates(config: Path, hold: str, events: list[str], folder: Path) -> list[str]:
+    """Each as a page and as JSON; returns the names of the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for event in events:
+        for ending, accept in (("html", "text/html"), ("json", "application/json")):
+            path = folder / f"{hold}-{event}.{ending}"
+            path.write_text(_call(config, "GET", f"/v1/holds/{hold}/certificates/{event}", "viewer", accept), "utf-8")
+            files.append(str(path))
+    return files
+
+
+def _call_pages(file: Path, path: str, name: str) -> Iterator[Any]:
+    """Everything on a list of the hub, page by page."""
+    from urllib.parse import quote
+
+    token = ""
+    while True:
+        page = json.loads(_call(file, "GET", f"{path}?page_size=1000&page_token={quote(token)}", "viewer"))
+        yield from page[name]
+        token = page["next_page_token"]
+        if not token:
+            return
+
+
+def _call(file: Path, method: str, path: str, role: str, accept: str = "application/json") -> str:
     """Ask the hub of a file, with the token of its first caller that may."""
     import urllib.error
     import urllib.request
@@ -211,7 +289,7 @@ def _call(file: Path, method: str, path: str, role: str) -> str:
     callers = [each for each in config.callers if each.token and ROLES.index(each.role) >= ROLES.index(role)]
     if not callers or callers[0].token is None:
         raise misused(f"{file} names no caller that is {role}", f'add a [[callers]] with role = "{role}" and a token')
-    headers = {"Authorization": f"Bearer {read_secret(callers[0].token)}"}
+    headers = {"Authorization": f"Bearer {read_secret(callers[0].token)}", "Accept": accept}
     request = urllib.request.Request(f"http://{config.listen}{path}", method=method, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=ASK_S) as answer:

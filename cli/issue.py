@@ -35,7 +35,9 @@ def issue(
     programme: Annotated[str, typer.Option("--programme", help="Under whose rules: keeling record list.")],
     activity: Annotated[str, typer.Option("--activity", help="The project's id under the programme.")],
     vintage: Annotated[str, typer.Option("--vintage", metavar="YEAR|FROM/TO", help="2024, or two days with a slash.")],
-    quantity: Annotated[int, typer.Option("--quantity", parser=parse_units, help="How many units, levies included.")],
+    quantity: Annotated[
+        int, typer.Option("--quantity", parser=parse_units, help="How many units, levies included.")
+    ] = "0",  # type: ignore[assignment]
     to: _TO = "",
     host: _HOST = "",
     batch: Annotated[str, typer.Option("--batch", help="Its name; default: PROGRAMME:ACTIVITY-VINTAGE.")] = "",
@@ -45,6 +47,9 @@ def issue(
     serial_form: Annotated[
         str, typer.Option("--serial-form", metavar="SERIAL", help="Any serial of the batch, to print the others like.")
     ] = "",
+    observed: Annotated[
+        str, typer.Option("--observed", metavar="SERIALS", help="Units an outside registry shows as active, instead.")
+    ] = "",
     evidence: EVIDENCE = None,
     grade: GRADE = Grade.D,
     reference: REFERENCE = "",
@@ -52,16 +57,23 @@ def issue(
 ) -> Change:
     """Issue units. Levies are computed by the programme's record and rounding; the answer names the rule.
 
-    Approved by the programme's registry, and by a verifier where the programme asks for one.
+    Approved by the programme's registry, and by a verifier where the programme asks for one. With --observed the units
+    are those of an outside registry whose files `keeling import` does not read; a link claims them.
 
     \b
     Example:
       keeling issue --programme A64 --activity 0007 --host MMR --vintage 2024 --quantity 7125
+      keeling issue --programme CORC --activity 643002 --host FI --vintage 2024 --evidence list.pdf \
+        --observed PURO_PR_CORC100+_FI_643002_2024_40980b1a-cff7-4c78-9cc5-a3a2f18c7e04_1-1000000
     """
     from keeling.v1 import operations_pb2 as op
 
     start, end = parse_vintage(vintage)
-    opening = find_missing_accounts(session, programme, to)
+    if bool(quantity) == bool(observed):
+        raise misused(
+            "say how many units come into being, or which an outside registry shows", "--quantity, --observed"
+        )
+    opening = [] if observed else find_missing_accounts(session, programme, to)
     account = to or f"{session.profile.participant}/issued"
     project = f"{programme}:{activity}"
     name = batch or f"{project}-{vintage.replace('/', '..')}"
@@ -81,11 +93,31 @@ def issue(
         evidence=build_evidence(evidence, grade, reference),
         effective=build_when(effective),
     )
+    if observed:
+        _observe(operation, observed)
     operations: list[object] = [*opening, operation]
     if host:
         registration = op.RegisterProject(project=project, programme=programme, name=project, host=host)
         operations = [*opening, *find_new_projects(session, [registration], load_hand(session, None)), operation]
     return Change(operations, lambda result: _tell(result, name))
+
+
+def _observe(operation: op.Issue, serials: str) -> None:
+    """Make the issue one of a mirrored batch, of which these units were seen. Raises `Failed`."""
+    from keeling.serials import SerialError, parse
+    from keeling.v1 import operations_pb2 as op
+
+    try:
+        seen = parse(serials)
+    except SerialError as error:
+        raise misused(f"{serials!r}: {error}") from error
+    operation.account = ""
+    operation.extent = op.Issue.AT_LEAST
+    operation.space, operation.first_number, operation.units = seen.space, str(seen.first), seen.units
+    operation.serial_form = serials
+    operation.observations.append(
+        op.Observation(first_number=str(seen.first), units=seen.units, status=op.Observation.ACTIVE)
+    )
 
 
 def find_missing_accounts(session: Session, programme: str, to: str) -> list[op.OpenAccount]:

@@ -46,10 +46,9 @@ class SandboxClock:
             raise ValueError(f"the clock is at {self.now_ms} and does not go back to {at_ms}")
         while self._due and self._due[0][0] <= at_ms:
             due_ms, _, happen = heapq.heappop(self._due)
-            if not self._follows:
-                self._now_ms = max(self._now_ms, due_ms)
+            self._now_ms += max(0, due_ms - self.now_ms)
             happen()
-        self._now_ms += at_ms - self.now_ms
+        self._now_ms += max(0, at_ms - self.now_ms)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
