@@ -166,9 +166,13 @@ class Planner:
         exists = self._first <= self._last
         low, high = (min(self._first, first), max(self._last, last)) if exists else (first, last)
         for other in self._known.strangers:
-            if other.first <= high and low <= other.last:
-                text = f"batch {other.batch} has {max(low, other.first)} to {min(high, other.last)} of the same space"
+            if other.first <= last and first <= other.last:
+                text = f"batch {other.batch} has {max(first, other.first)} to {min(last, other.last)} of the same space"
                 return Verdict(Fate.REFUSED, "SERIALS_OVERLAP", text)
+            if other.first <= high and low <= other.last:
+                between = f"{other.first} to {other.last} of batch {other.batch} lie between"
+                text = f"{between} {first} to {last} and the rest of {self._key}: one batch is a range of its own"
+                return Verdict(Fate.REFUSED, "OUTSIDE_EXTENT", text)
         self._first, self._last = low, high
         if claim.shown:
             self._shown_last = max(self._shown_last, last)

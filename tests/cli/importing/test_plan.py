@@ -73,7 +73,7 @@ FATES: list[tuple[str, UnitSource, KnownBatch, Fate, str]] = [
         row(10, 19),
         known(lot(1, 5), strangers=(Stranger("verra:8", 7, 8),)),
         Fate.REFUSED,
-        "SERIALS_OVERLAP",
+        "OUTSIDE_EXTENT",
     ),
     ("outside an exact extent", row(10, 30), known(lot(10, 19), exact=True), Fate.REFUSED, "OUTSIDE_EXTENT"),
     (
