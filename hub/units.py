@@ -5,6 +5,7 @@ How a batch counts is read once and kept, unless its numbers are only assumed ye
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -66,6 +67,7 @@ class Names:
     def __init__(self, reader: Reader) -> None:
         self._reader: Final = reader
         self._known: dict[str, Numbering] = {}
+        self._reading: dict[str, asyncio.Lock] = {}
 
     async def to_serials(self, ranges: Iterable[op.Range]) -> tuple[SerialRange, ...]:
         """The registry's names of ledger ranges; raises `Unnameable`."""
@@ -108,12 +110,13 @@ class Names:
         return [pair for half in halves for pair in await self._find(half)]
 
     async def _numbering(self, batch: str) -> Numbering:
-        known = self._known.get(batch)
-        if known is None:
-            found = await self._reader.batch(batch)
-            known = read_numbering(found)
-            if not found.numbers_assumed:
-                self._known[batch] = known
+        async with self._reading.setdefault(batch, asyncio.Lock()):
+            known = self._known.get(batch)
+            if known is None:
+                found = await self._reader.batch(batch)
+                known = read_numbering(found)
+                if not found.numbers_assumed:
+                    self._known[batch] = known
         return known
 
 

@@ -7,8 +7,9 @@ Paths, fields, statuses and check codes are those of the registry's public code;
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
@@ -22,6 +23,7 @@ from adapters.uk_ets.hours import compute_execution
 from keeling.serials import SerialRange, parse
 from keeling.serials.uk_account import AccountNumberError, format_account, parse_account
 
+T = TypeVar("T")
 INITIATOR: Final = "sandbox-representative-1"
 APPROVER: Final = "sandbox-representative-2"
 OURS: Final = format_account("UK", 100, 10000025, 0)
@@ -176,23 +178,28 @@ class UkEtsSandbox(Sandbox):
 
     async def _list(self, request: web.Request) -> web.Response:
         at_ms, asked = self.seen_at(request), request.query
-        shown = [self._describe(order, at_ms) for order in self.desk.orders.values() if order.received_ms <= at_ms]
         since = asked.get("transactionLastUpdateDateFrom", "")
         account = asked.get("transferringAccountNumber", "")
-        rows = [
-            {
-                "id": row["identifier"],
-                "type": row["type"],
-                "units": {"quantity": row["quantity"], "type": "ALLOWANCE"},
-                "transferringAccount": _side(row["transferringAccountFullIdentifier"]),
-                "acquiringAccount": _side(row["acquiringAccountFullIdentifier"]),
-                "lastUpdated": row["lastUpdated"],
-                "status": row["status"],
-            }
-            for row in shown
-            if row["lastUpdated"][:10] >= since and account in row["transferringAccountFullIdentifier"]
+        found = [
+            order
+            for order in self.desk.orders.values()
+            if order.received_ms <= at_ms
+            and account in order.account
+            and (not since or _instant(self._updated(order, at_ms))[:10] >= since)
         ]
-        return _page(request, rows)
+
+        def show(order: Order) -> dict[str, Any]:
+            return {
+                "id": order.reference,
+                "type": _TYPES[order.action],
+                "units": {"quantity": order.units, "type": "ALLOWANCE"},
+                "transferringAccount": _side(order.account),
+                "acquiringAccount": _side(order.to_account),
+                "lastUpdated": _instant(self._updated(order, at_ms)),
+                "status": self._status(order, at_ms),
+            }
+
+        return _page(request, found, show)
 
     async def _blocks(self, request: web.Request) -> web.Response:
         waiting = [order for order in self.desk.orders.values() if order.status is OrderStatus.WAITING]
@@ -212,7 +219,7 @@ class UkEtsSandbox(Sandbox):
                     "reservedForTransaction": held[0] if held and row.state is HoldingState.BLOCKED else None,
                 }
             )
-        return _page(request, rows)
+        return _page(request, rows, lambda row: row)
 
     def _status(self, order: Order, at_ms: int) -> str:
         """The status as it was at a time."""
@@ -227,12 +234,21 @@ class UkEtsSandbox(Sandbox):
             return "COMPLETED"
         return "DELAYED" if self._approved.get(order.reference, at_ms + 1) <= at_ms else "AWAITING_APPROVAL"
 
+    def _updated(self, order: Order, at_ms: int) -> int:
+        """When its status was set that shows at a time."""
+        match self._status(order, at_ms):
+            case "AWAITING_APPROVAL":
+                return order.received_ms
+            case "DELAYED":
+                return self._approved[order.reference]
+        return order.decided_ms
+
     def _describe(self, order: Order, at_ms: int) -> dict[str, Any]:
-        status, approved = self._status(order, at_ms), self._approved.get(order.reference, 0)
+        status = self._status(order, at_ms)
         decided = status not in ("AWAITING_APPROVAL", "DELAYED")
         blocks = order.done if decided and order.done else order.asked
         ended = {"details": order.reason, "errorCode": 10005} if status == "TERMINATED" else None
-        updated = order.decided_ms if decided else approved if status == "DELAYED" else order.received_ms
+        updated = self._updated(order, at_ms)
         return {
             "identifier": order.reference,
             "type": _TYPES[order.action],
@@ -272,9 +288,9 @@ def _errors(status: int, *found: tuple[str, str]) -> web.Response:
     return web.json_response({"errorDetails": details}, status=status)
 
 
-def _page(request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
+def _page(request: web.Request, rows: Sequence[T], show: Callable[[T], dict[str, Any]]) -> web.Response:
     page, size = int(request.query.get("page", "0")), int(request.query.get("pageSize", "20"))
-    found = rows[page * size : (page + 1) * size]
+    found = [show(row) for row in rows[page * size : (page + 1) * size]]
     return web.json_response({"page": page, "pageSize": size, "totalResults": len(rows), "items": found})
 
 

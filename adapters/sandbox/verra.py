@@ -53,6 +53,8 @@ class VerraSandbox(Sandbox):
         super().__init__(clock, seed)
         self.shows_owner = True
         self.shows_details = True
+        self._shown: dict[tuple[str, int, bool, bool], dict[str, Any]] = {}
+        """Rows by list and entity as the flags make them: an event of the books never changes."""
 
     def fill(self, units: int = 1_000_000, account: str = ACCOUNTS[0], project: int = 1340) -> SerialRange:
         """Issue one block of a project of ours to an account; numbers begin at a million times the project's."""
@@ -153,12 +155,19 @@ class VerraSandbox(Sandbox):
                 state = HoldingState.RETIRED if resource == "retirements" else HoldingState.CANCELLED
                 shown = [e for e in entries if e.kind is kind and (e.reference, e.serials.first) not in gone]
                 shown += [e for e in entries if e.kind is ChangeKind.REVERSED and e.before is state]
-                return [self._retirement(e) if resource == "retirements" else self._cancellation(e) for e in shown]
+                return [self._show(resource, entry) for entry in shown]
             case "project":
                 spaces = {print_range(entry.serials) for entry in entries if entry.kind is ChangeKind.ISSUED}
                 names = sorted({_project(printed) for printed in spaces})
                 return [{"entityId": number, "vcsProjectId": name} for number, name in enumerate(names, 1)]
         return []
+
+    def _show(self, resource: str, entry: Entry) -> dict[str, Any]:
+        name = (resource, entry.number, self.shows_owner, self.shows_details)
+        if name not in self._shown:
+            make = self._retirement if resource == "retirements" else self._cancellation
+            self._shown[name] = make(entry)
+        return self._shown[name]
 
     def _retirement(self, entry: Entry) -> dict[str, Any]:
         order = self.desk.orders.get(entry.reference)

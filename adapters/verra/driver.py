@@ -206,12 +206,13 @@ class VerraAdapter:
                 if not isinstance(page, Page):
                     return page
                 try:
-                    read = [rows.read_end(row, resource) for row in page.rows]
+                    mine = (row for row in page.rows if not rows.is_anothers(row, question.instruction.key))
+                    found += [rows.read_end(row, resource) for row in mine]
+                    newest_ms = rows.read_end(page.rows[0], resource).day_ms if page.rows else 0
                 except ShapeError as error:
                     return WrongShape(f"{resource}: {error}")
-                found += read
                 start, total = page.next_start, page.total
-                if read and max(row.day_ms for row in read) < oldest_ms:
+                if newest_ms < oldest_ms:
                     break
                 if _WINDOW <= start < total:
                     return WrongShape(f"project {project} has more new {resource} than a search can show")

@@ -112,6 +112,12 @@ def read_end(row: Any, resource: str) -> EndRow:
     )
 
 
+def is_anothers(row: Any, key: str) -> bool:
+    """Whether a row of `retirements` or `cancellations` carries the key of another instruction than this."""
+    found = _KEY.search(text(row, "retirementReasonDetails") + text(row, "cancellation_remarks"))
+    return found is not None and found[1] != key
+
+
 def read_change(row: Any, resource: str) -> Change:
     """A row of `issuances`, `retirements` or `cancellations` as an event; raises `ShapeError`."""
     if resource == "issuances":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hub.dispatch.memory import Pending
-from hub.reconcile.report import Run, name_run, tell_run, write_csv
+from hub.reconcile.report import Run, format_instant, name_run, tell_run, write_csv
 from hub.service.problems import Problem
 from keeling.certificate import Certificate
 from keeling.v1 import ledger_pb2 as pb
@@ -112,9 +112,16 @@ def tell_pending(lines: Sequence[Pending]) -> list[dict[str, Any]]:
     return [{**line._asdict(), "hold": line.hold.hex()} for line in lines]
 
 
-def tell_hold(hold: pb.HoldInfo) -> dict[str, Any]:
+class Told(NamedTuple):
+    """A hold, and in one line what a buyer is told of it."""
+
+    hold: pb.HoldInfo
+    told: str
+
+
+def tell_hold(found: Told) -> dict[str, Any]:
     """A hold, with what a buyer is told of it."""
-    return {**tell_message(hold), "told": describe_hold(hold)}
+    return {**tell_message(found.hold), "told": found.told}
 
 
 def tell_certificate(found: Certificate) -> dict[str, Any]:
@@ -130,7 +137,14 @@ def tell_whole_run(run: Run) -> dict[str, Any]:
     return {**tell_run(run), **told, "csv": write_csv(run)}
 
 
-def describe_hold(hold: pb.HoldInfo) -> str:
-    """In one line, for a buyer."""
-    waits = {"OPEN": "held; not yet with the registry", "INSTRUCTED": "instructed; the registry has not confirmed it"}
-    return waits.get(hold.phase, f"{hold.phase.lower()}: {hold.captured} done, {hold.released} released")
+def describe_hold(hold: pb.HoldInfo, *, owner_control: bool, expected_ms: int, driver: str) -> str:
+    """In one line, for a buyer. `owner_control`: the owner can still move the units at the registry."""
+    by = f", expected by {format_instant(expected_ms)}" if expected_ms else ""
+    waits = {
+        "OPEN": "held; not yet with the registry",
+        "INSTRUCTED": f"instructed{by}; the registry has not confirmed it",
+    }
+    said = waits.get(hold.phase, f"{hold.phase.lower()}: {hold.captured} done, {hold.released} released")
+    if hold.phase in waits and owner_control:
+        said += f"; until {hold.registry} confirms, the seller could still move it there"
+    return f"{said} (sandbox: not a real registry)" if driver == "sandbox" else said

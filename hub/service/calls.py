@@ -15,6 +15,7 @@ from hub.certificates.gather import LogProver, gather_certificates
 from hub.dispatch.memory import Pending
 from hub.ledger_client import LedgerError
 from hub.reconcile.report import Line, Run, name_run
+from hub.service.bodies import Told, describe_hold
 from hub.service.paging import Asked, cut_page
 from hub.service.parts import Parts
 from hub.service.problems import Problem
@@ -46,7 +47,7 @@ class Connected(NamedTuple):
 class Placed(NamedTuple):
     """A hold as it is now; `repeated`: this call was answered before."""
 
-    hold: pb.HoldInfo
+    hold: Told
     repeated: bool
 
 
@@ -81,8 +82,18 @@ class Calls:
         """In the order in which holds were placed: their ids begin with the time."""
         return cut_page("backlog", self._parts.dispatcher.backlog(), lambda each: each.hold.hex(), asked)
 
-    async def hold(self, hold: bytes) -> pb.HoldInfo:
-        return await self._parts.ledger.hold(_check_id(hold))
+    async def hold(self, hold: bytes) -> Told:
+        """What the ledger has, and what a buyer is told: when it is expected, and who could still move the units."""
+        info = await self._parts.ledger.hold(_check_id(hold))
+        link = (await self._parts.ledger.account(info.account)).link
+        pending = next((line for line in self._parts.dispatcher.backlog() if line.hold == hold), None)
+        told = describe_hold(
+            info,
+            owner_control=link.control == op.Link.OWNER,
+            expected_ms=pending.expected_ms if pending is not None else 0,
+            driver=self._find_driver(info.registry),
+        )
+        return Told(info, told)
 
     async def place_hold(self, hold: op.Hold) -> Placed:
         """The id of the hold is also that of the transaction: the ledger itself does once what comes twice."""
@@ -96,7 +107,7 @@ class Calls:
         if not receipt.accepted:
             raise Problem(409, "refused", receipt.detail, **{**receipt.values, "reason": receipt.reason})
         self._parts.dispatcher.wake()
-        return Placed(await self._parts.ledger.hold(number), receipt.duplicate)
+        return Placed(await self.hold(number), receipt.duplicate)
 
     async def reconcile(self, registry: str, believe_shrunk: bool) -> Run:
         """Compare now; what the last run of this process saw gives the ages."""
@@ -126,10 +137,8 @@ class Calls:
         return cut_page(f"certificates {hold.hex()}", found, lambda each: _pad_place(each.event), asked)
 
     async def _gather(self, hold: bytes) -> list[Certificate]:
-        info = await self.hold(hold)
-        system = self._parts.systems.get(info.registry)
-        driver = system[1].driver.value if system is not None else ""
         ledger = self._parts.ledger
+        driver = self._find_driver((await ledger.hold(_check_id(hold))).registry)
         return await gather_certificates(ledger, LogProver(ledger.channel), ledger.network, hold, driver)
 
     async def certificate(self, hold: bytes, event: str) -> Certificate:
@@ -144,6 +153,11 @@ class Calls:
             after = (await self._parts.ledger.status()).height, 0
         async for page in self._parts.ledger.watch(after):
             yield page
+
+    def _find_driver(self, registry: str) -> str:
+        """How the registry is reached; empty: not by this hub."""
+        system = self._parts.systems.get(registry)
+        return system[1].driver.value if system is not None else ""
 
     def _check_registry(self, registry: str) -> None:
         if registry not in self._parts.systems:

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 from hub.reconcile.join import Row
 from hub.reconcile.report import Line, Run, compute_digest, name_run, sum_up
-from hub.service.bodies import describe_hold
+from hub.service.bodies import Told
 from keeling.certificate import Certificate
 from keeling.v1 import hub_pb2 as hub
-from keeling.v1 import ledger_pb2 as pb
 
 
-def tell_hold(hold: pb.HoldInfo) -> hub.ToldHold:
+def tell_hold(found: Told) -> hub.ToldHold:
     """A hold, with what a buyer is told of it."""
-    return hub.ToldHold(hold=hold, told=describe_hold(hold))
+    return hub.ToldHold(hold=found.hold, told=found.told)
 
 
 def tell_run(run: Run) -> hub.Reconciliation:
