@@ -46,7 +46,7 @@ from node.core.governance.snapshots import count_work, is_work
 from node.core.governance.validators import policy_in_force
 from node.core.governance.versions import start_rules
 from node.core.holds import expire_holds
-from node.core.limits import SWEEP_MAX
+from node.core.limits import LOTS_BLOCK_MAX, LOTS_SPARED, LOTS_TOUCHED_MAX, SWEEP_MAX
 from node.core.records import Author, Decided, make
 from node.core.refusal import Refusal
 from node.core.state import State
@@ -163,12 +163,13 @@ def execute(
     forgotten = forget_ids(sweep, SWEEP_MAX)
     events += sweep.events
     sweeps = tuple(EVENT.encode(event) for event in sweep.events)
+    run = _Run(state, tip, height, time_ms, check, events)
     submissions: list[Executed] = []
     ordinal = 0
     read = [_read_submission(raw, parse) for raw in body.submissions]
     _prefetch_ids(state, read)
     for raw, known in zip(body.submissions, read, strict=True):
-        done = _execute_submission(state, tip, height, time_ms, len(submissions), ordinal, raw, known, check, events)
+        done = _execute_submission(run, len(submissions), ordinal, raw, known)
         submissions.append(done)
         ordinal += len(done.answers)
     latest = (state.get(t.PROGRESS) or progress)._replace(height=height, time_ms=time_ms)
@@ -224,31 +225,36 @@ def _close(
     return Block(header, leaf, submissions, sweeps, tuple(events), tuple(changes), tuple(forgotten), growth, decision)
 
 
-def _execute_submission(
-    state: State,
-    tip: Tip,
-    height: int,
-    time_ms: int,
-    number: int,
-    ordinal: int,
-    raw: bytes,
-    submission: Submission | None,
-    check: CheckSignature,
-    events: list[Event],
-) -> Executed:
+class _Run:
+    """What the transactions of one block share, and how many lots are left to them."""
+
+    __slots__ = ("check", "events", "height", "lots_left", "state", "time_ms", "tip")
+
+    def __init__(
+        self, state: State, tip: Tip, height: int, time_ms: int, check: CheckSignature, events: list[Event]
+    ) -> None:
+        self.state = state
+        self.tip = tip
+        self.height = height
+        self.time_ms = time_ms
+        self.check = check
+        self.events = events
+        self.lots_left = LOTS_BLOCK_MAX
+
+
+def _execute_submission(run: _Run, number: int, ordinal: int, raw: bytes, submission: Submission | None) -> Executed:
     """Every transaction gets one result. A submission that is not authentic has none, and pins nothing."""
-    participant = "" if submission is None else _authenticate(state, tip, submission, check)
+    participant = "" if submission is None else _authenticate(run.state, run.tip, submission, run.check)
     answers: list[Answer] = []
     if submission is not None and participant:
         for item in submission.transactions:
-            place = (height, time_ms, ordinal + len(answers), len(events))
-            answers.append(_execute_transaction(state, tip, place, submission.key, participant, item, check, events))
+            answers.append(_execute_transaction(run, ordinal + len(answers), submission.key, participant, item))
     root = compute_results_root([(a[0], a[1].reason if a[1] else 0, compute_events_digest(a[2])) for a in answers])
     if submission is not None and participant:
         digest, key = submission.digest, submission.key
     else:
         digest, key = sha256(raw).digest(), bytes(32)
-    record = make(SubmissionRecord, (RECORD_LEAF, height, number, digest, key, len(answers), root))
+    record = make(SubmissionRecord, (RECORD_LEAF, run.height, number, digest, key, len(answers), root))
     return make(Executed, (record, RECORD.encode(record), tuple(answers), participant))
 
 
@@ -308,16 +314,7 @@ def _prefetch_ids(state: State, submissions: Sequence[Submission | None]) -> Non
     state.prefetch(t.IDS, keys)
 
 
-def _execute_transaction(
-    state: State,
-    tip: Tip,
-    place: tuple[int, int, int, int],
-    submitter: bytes,
-    participant: str,
-    item: Approved,
-    check: CheckSignature,
-    events: list[Event],
-) -> Answer:
+def _execute_transaction(run: _Run, ordinal: int, submitter: bytes, participant: str, item: Approved) -> Answer:
     try:
         transaction = parse_transaction(item.raw)
     except SubmissionError as error:
@@ -325,11 +322,14 @@ def _execute_transaction(
     if transaction.participant != participant:
         detail = f"the transaction names {transaction.participant!r}, the key belongs to {participant!r}"
         return Answer(item.digest, Refusal(Reason.NOT_THE_SUBMITTER, detail), (), transaction)
-    signers = _resolve_signers(state, tip, submitter, participant, item, check)
+    signers = _resolve_signers(run.state, run.tip, submitter, participant, item, run.check)
     if isinstance(signers, Refusal):
         return Answer(item.digest, signers, (), transaction)
-    tx = Context(state, *place, participant, signers)
+    events = run.events
+    allowed = min(LOTS_TOUCHED_MAX, max(run.lots_left, LOTS_SPARED))
+    tx = Context(run.state, run.height, run.time_ms, ordinal, len(events), participant, signers, allowed)
     refusal = apply_transaction(tx, transaction, item.digest)
+    run.lots_left -= tx.lots_touched
     caused = tx.events
     events += caused
     encoded = (EVENT.encode(caused[0]),) if len(caused) == 1 else tuple([EVENT.encode(event) for event in caused])

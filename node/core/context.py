@@ -6,8 +6,8 @@ approvals an operation needs is in `node.core.authority`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 from keeling.encoding import Ref
 from keeling.events import CashMove, Event, EventKind, Move
@@ -15,10 +15,12 @@ from keeling.operations import Programme, Range, RegistryPolicy, When, WhenPreci
 from keeling.reasons import Reason
 from keeling.units import Purpose
 from node.core import tables as t
+from node.core.limits import LOTS_BLOCK_MAX, LOTS_TOUCHED_MAX
 from node.core.records import Account, Batch, Condition, Participant, RecordVersion, make
 from node.core.refusal import Refused
 from node.core.state import State
 
+V = TypeVar("V")
 _INSTANT: Final = int(WhenPrecision.INSTANT)
 
 
@@ -38,6 +40,7 @@ class Context:
         "_first_event",
         "events",
         "height",
+        "lots_allowed",
         "lots_touched",
         "ordinal",
         "participant",
@@ -55,6 +58,7 @@ class Context:
         first_event: int,
         participant: str,
         signers: tuple[Signer, ...],
+        lots_allowed: int = LOTS_TOUCHED_MAX,
     ) -> None:
         self.state = state
         self.height = height
@@ -64,6 +68,7 @@ class Context:
         self.signers = signers
         self.events: list[Event] = []
         self.lots_touched = 0
+        self.lots_allowed = lots_allowed
         self._first_event = first_event
 
     # -- events -----------------------------------------------------------------------------------------------------
@@ -92,6 +97,27 @@ class Context:
         said = (kind, self.ordinal, subject, when, tuple(moves), tuple(cash), stated, tuple(ranges))
         self.events.append(make(Event, said))
         return place
+
+    # -- how much work ----------------------------------------------------------------------------------------------
+
+    def touch(self, lots: int) -> None:
+        """Count lots that are looked at or moved; refuses what goes beyond this transaction's or its block's share."""
+        self.lots_touched += lots
+        if self.lots_touched <= self.lots_allowed:
+            return
+        if self.lots_touched > LOTS_TOUCHED_MAX:
+            detail = f"the transaction touches more than {LOTS_TOUCHED_MAX} lots; split it, or name batches or ranges"
+            raise Refused(Reason.TOO_MANY_LOTS, detail, limit=LOTS_TOUCHED_MAX)
+        detail = (
+            f"the block's {LOTS_BLOCK_MAX} lots are spent on transactions before this one; hand it in again as it is"
+        )
+        raise Refused(Reason.BLOCK_IS_FULL, detail, limit=LOTS_BLOCK_MAX)
+
+    def look(self, rows: Iterable[V]) -> Iterator[V]:
+        """The rows of a scan, each counted when it is reached."""
+        for row in rows:
+            self.touch(1)
+            yield row
 
     # -- things that must exist -------------------------------------------------------------------------------------
 

@@ -11,7 +11,16 @@ LOTS_MAX: Final = 5_000
 """Lots one selection may touch, and ranges one transaction may name."""
 
 LOTS_TOUCHED_MAX: Final = 20_000
-"""Lots one transaction may read or move in all its operations: four full selections."""
+"""Lots one transaction may look at or move in all its operations: two full selections, each chosen and then moved."""
+
+LOTS_PASSED_MAX: Final = 1_000
+"""Too large lots that "whole lots first" passes over before it cuts the smallest of them."""
+
+LOTS_BLOCK_MAX: Final = 100_000
+"""Lots all transactions of one block may look at or move: some seconds of work where every other limit is used up."""
+
+LOTS_SPARED: Final = 100
+"""Lots each transaction may touch whatever the block has spent: others' large choices do not stop small ones."""
 
 OPERATIONS_MAX: Final = 64
 """Operations in one transaction."""

@@ -18,7 +18,7 @@ from keeling.units import TERMINAL, UnitState
 from node.core import tables as t
 from node.core.context import Context
 from node.core.intervals import find_restriction, overlaps, restricted_ranges
-from node.core.limits import LOTS_MAX, LOTS_TOUCHED_MAX, UNITS_MAX
+from node.core.limits import LOTS_MAX, UNITS_MAX
 from node.core.records import NO_HOLD, Batch, Holding, Lot, Piece, Total, make
 from node.core.refusal import Refused
 from node.core.state import State
@@ -63,10 +63,7 @@ def touch_lots(tx: Context, batch: int, first: int, units: int) -> list[tuple[in
     whole = tx.state.get_key(t.LOTS, _lot_key(batch, first))
     # One lot that begins there and is large enough: what most transfers name.
     found = [(first, whole)] if whole is not None and whole.units >= units else find_lots(tx.state, batch, first, units)
-    tx.lots_touched += len(found)
-    if tx.lots_touched > LOTS_TOUCHED_MAX:
-        detail = f"the transaction touches more than {LOTS_TOUCHED_MAX} lots; split it into several"
-        raise Refused(Reason.TOO_MANY_LOTS, detail, limit=LOTS_TOUCHED_MAX)
+    tx.touch(len(found))
     return found
 
 

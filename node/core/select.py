@@ -15,7 +15,7 @@ from node.core import tables as t
 from node.core.context import Context
 from node.core.fields import check_ranges
 from node.core.intervals import overlaps, restricted_ranges
-from node.core.limits import LOTS_MAX, UNITS_MAX
+from node.core.limits import LOTS_MAX, LOTS_PASSED_MAX, UNITS_MAX
 from node.core.lots import check_available
 from node.core.records import Account, Holding, Piece, make
 from node.core.refusal import Refused
@@ -95,9 +95,9 @@ _holding_parts: Final = t.HOLDINGS.parts
 def _free_lots(tx: Context, number: int, account: Account, selection: Selection) -> Iterator[_Free]:
     """FREE unrestricted lots by batch and position."""
     if not selection.batch:
-        return _fitting_lots(tx, tx.state.scan(t.HOLDINGS, number, UnitState.FREE), selection)
+        return _fitting_lots(tx, tx.look(tx.state.scan(t.HOLDINGS, number, UnitState.FREE)), selection)
     batch = tx.find_batch(selection.batch)
-    held = tx.state.scan(t.HOLDINGS, number, UnitState.FREE, batch)
+    held = tx.look(tx.state.scan(t.HOLDINGS, number, UnitState.FREE, batch))
     if selection.programme or tx.batch_number(batch).restrictions:
         return _fitting_lots(tx, held, selection)
     return ((batch, _holding_parts(key)[3], *holding) for key, holding in held)
@@ -131,13 +131,18 @@ def _take_in_order(lots: Iterable[_Free], units: int) -> tuple[list[Piece], int]
 
 
 def _take_whole_first(lots: Iterable[_Free], units: int) -> tuple[list[Piece], int]:
-    """Whole lots that fit, in order; then the rest from the smallest lot that was too large."""
+    """Whole lots that fit, in order; then the rest from the smallest of those that were too large, of which it passes
+    over no more than `LOTS_PASSED_MAX`."""
     taken: list[Piece] = []
     smallest: tuple[int, int, int] | None = None
+    passed = 0
     for batch, first, size, _, _ in lots:
         if size > units:
             if smallest is None or size < smallest[2]:
                 smallest = (batch, first, size)
+            passed += 1
+            if passed == LOTS_PASSED_MAX:
+                break
             continue
         _check_room(taken)
         taken.append(make(Piece, (batch, first, size)))

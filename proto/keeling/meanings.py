@@ -172,6 +172,7 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.CAP_TOO_LOW: Meaning(
         "more units are under the authorization than this cap", "revoke it, or choose a higher cap"
     ),
+    Reason.BLOCK_IS_FULL: Meaning("other large choices came first in the block", "hand it in again as it is"),
     Reason.TOO_MANY_BATCHES: Meaning("the scope covers more than 1,000 batches", "name projects or batches instead"),
     Reason.PARTY_UNKNOWN: Meaning(
         "the ledger does not know in which Party this is", "have the electorate put it on a Party's record"

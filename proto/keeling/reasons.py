@@ -162,6 +162,7 @@ class Reason(IntEnum):
     LEVIES_DISAGREE = 720
     CAP_TOO_LOW = 721
     TOO_MANY_BATCHES = 722
+    BLOCK_IS_FULL = 723
 
     # Programme and Article 6 rules.
     EXCHANGE_ONLY = 800
@@ -190,9 +191,9 @@ class Reason(IntEnum):
 _NEVER_PINNED: Final = frozenset(
     {Reason.ID_OUT_OF_WINDOW, Reason.ID_NOT_UUID7, Reason.DUPLICATE, Reason.ID_USED_WITH_OTHER_CONTENT}
     | {Reason.NEEDS_APPROVAL, Reason.SAME_PERSON, Reason.NEEDS_VERIFIER, Reason.NEEDS_TWO_OPERATORS}
-    | {Reason.INCOMING_NOT_APPROVED, Reason.NOT_PERMITTED, Reason.ATTESTOR_IS_PARTY}
+    | {Reason.INCOMING_NOT_APPROVED, Reason.NOT_PERMITTED, Reason.ATTESTOR_IS_PARTY, Reason.BLOCK_IS_FULL}
 )
-"""Either nothing was decided now, or the same transaction may come again with more approvals."""
+"""Nothing was decided now, or the same transaction may come again: with more approvals, or in another block."""
 
 
 def pins(reason: Reason) -> bool:

@@ -39,6 +39,7 @@ def test_what_was_not_decided_does_not_pin() -> None:
         "NEEDS_VERIFIER",
         "NEEDS_TWO_OPERATORS",
         "INCOMING_NOT_APPROVED",
+        "BLOCK_IS_FULL",
     }
     assert not any(pins(reason) for reason in Reason if 0 < reason < 200 or reason >= 900)
     assert pins(Reason.ACCEPTED)

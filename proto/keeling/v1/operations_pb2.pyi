@@ -105,7 +105,7 @@ class Selection(_message.Message):
         STRATEGY_UNSPECIFIED: Selection._Strategy.ValueType  # 0
         """WHOLE_LOTS_FIRST"""
         WHOLE_LOTS_FIRST: Selection._Strategy.ValueType  # 1
-        """whole lots in order of batch and position, then a part of one"""
+        """whole lots in order of batch and position, then a part of the smallest too large one"""
         LOWEST: Selection._Strategy.ValueType  # 2
         """lowest positions first"""
         OLDEST_ACQUIRED: Selection._Strategy.ValueType  # 3
@@ -117,7 +117,7 @@ class Selection(_message.Message):
     STRATEGY_UNSPECIFIED: Selection.Strategy.ValueType  # 0
     """WHOLE_LOTS_FIRST"""
     WHOLE_LOTS_FIRST: Selection.Strategy.ValueType  # 1
-    """whole lots in order of batch and position, then a part of one"""
+    """whole lots in order of batch and position, then a part of the smallest too large one"""
     LOWEST: Selection.Strategy.ValueType  # 2
     """lowest positions first"""
     OLDEST_ACQUIRED: Selection.Strategy.ValueType  # 3

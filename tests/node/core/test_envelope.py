@@ -7,9 +7,10 @@ from keeling.submission import format_submission, format_transaction
 from keeling.units import Purpose
 from keeling.v1 import operations_pb2 as op
 from keeling.v1 import transaction_pb2 as pb
+from node.core import block as core_block
 from node.core import tables as t
 from node.core.block import Answer, check_submitter
-from node.core.limits import ID_WINDOW_MS
+from node.core.limits import ID_WINDOW_MS, LOTS_PASSED_MAX, LOTS_TOUCHED_MAX
 from tests.fakes.world import START_MS, Person, World
 from tests.node.core.sample import FOUR_EYES, give, sample_world
 
@@ -28,6 +29,7 @@ REACHED = {
     Reason.TOO_MANY_OPERATIONS,
     Reason.MISSING_FIELD,
     Reason.TOO_MANY_LOTS,
+    Reason.BLOCK_IS_FULL,
 }
 """Reasons that the tests of this file see; test_operations adds those of the operations."""
 
@@ -261,3 +263,54 @@ def test_choice_of_too_many_lots_is_refused_with_how_to_split_it() -> None:
     assert answer.refusal is not None
     most = int(dict(answer.refusal.values)["units"])
     assert reason_of(world.run("alice", give("L1", "L3", most, batch="vcs", strategy=op.Selection.LOWEST))) is None
+
+
+def scatter(world: World, lots: int) -> None:
+    """Leave account L1 with at least so many single units of "vcs" between as many of L3."""
+    for start in range(0, lots, 500):
+        world.must(
+            "alice", give("L1", "L3", 0, *[("vcs", 1 + 2 * (start + n), 1) for n in range(min(500, lots - start))])
+        )
+
+
+def test_lots_looked_at_count_and_the_choice_of_the_oldest_among_too_many_is_refused() -> None:
+    world = sample_world()
+    scatter(world, 40)
+    oldest = give("L1", "L3", 1, batch="vcs", strategy=op.Selection.OLDEST_ACQUIRED)
+    tx = [give("L1", "L3", 1, batch="vcs", strategy=op.Selection.OLDEST_ACQUIRED) for _ in range(64)]
+    assert reason_of(world.run("alice", oldest)) is None
+    held = sum(1 for _ in world.state.scan(t.HOLDINGS, world.state.get(t.ACCOUNT_NUMBERS, "L1")))
+    assert 64 * held < LOTS_TOUCHED_MAX
+    assert reason_of(world.run("alice", *tx)) is None
+    scatter_more = [("vcs", 2001 + 2 * n, 1) for n in range(400)]
+    world.must("alice", give("L1", "L3", 0, *scatter_more))
+    answer = world.run("alice", *tx)
+    assert reason_of(answer) == Reason.TOO_MANY_LOTS
+    assert "name batches or ranges" in str(answer.refusal)
+
+
+@pytest.mark.parametrize(("cut", "chosen"), [(400, 1601), (LOTS_PASSED_MAX + 60, 1)])
+def test_whole_lots_first_passes_over_so_many_too_large_lots_and_no_more(cut: int, chosen: int) -> None:
+    world = sample_world()
+    for start in range(0, LOTS_PASSED_MAX + 100, 100):  # leaves lots of three: 1..3, 5..7, and so on
+        world.must("alice", give("L1", "L3", 0, *[("vcs", 4 + 4 * (start + n), 1) for n in range(100)]))
+    world.must("alice", give("L1", "L3", 0, ("vcs", 4 * cut + 3, 1)))  # one of two units, which fits
+    world.must("alice", give("L1", "L3", 2, batch="vcs"))
+    assert [(move.first, move.units) for move in world.blocks[-1].events[-1].moves] == [(chosen, 2)]
+
+
+def test_a_full_block_refuses_large_choices_that_come_later_and_they_may_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = sample_world()
+    scatter(world, 100)
+    monkeypatch.setattr(core_block, "LOTS_BLOCK_MAX", 50)
+    monkeypatch.setattr(core_block, "LOTS_SPARED", 4)
+    large = world.transaction("alice", give("L1", "L3", 20, batch="vcs", strategy=op.Selection.LOWEST))
+    late = world.transaction("alice", give("L1", "L3", 20, batch="vcs", strategy=op.Selection.LOWEST))
+    small = world.transaction("alice", give("L1", "L3", 1, batch="vcs", strategy=op.Selection.LOWEST))
+    block = world.block(*(world.submission("alice", raw) for raw in (large, large[:], late, small)))
+    reasons = [reason_of(done.answers[0]) for done in block.submissions]
+    assert reasons == [None, Reason.DUPLICATE, Reason.BLOCK_IS_FULL, None]
+    again = world.block(world.submission("alice", late)).submissions[0].answers[0]
+    assert reason_of(again) is None
