@@ -11,7 +11,7 @@ import math
 from typing import Final
 
 from keeling.encoding import Ref
-from keeling.events import EVENT, NOWHERE, Event, Move
+from keeling.events import EVENT, NOWHERE, Event, Move, decode_event_of
 from keeling.reasons import Reason
 from keeling.v1 import ledger_pb2 as pb
 from node.archive import read_archive
@@ -48,6 +48,11 @@ class Archive:
         time_ms, events = self._block(place.height)
         return EVENT.decode(events[place.ordinal]), time_ms
 
+    def read_of(self, place: Ref, batch: str, first: int, stop: int) -> tuple[Event, int]:
+        """The same without moves that touch no position `first` .. `stop` - 1 of a batch. Raises `NotKept`."""
+        time_ms, events = self._block(place.height)
+        return decode_event_of(events[place.ordinal], batch, first, stop), time_ms
+
     def _block(self, height: int) -> tuple[int, list[bytes]]:
         found = self._blocks.pop(height, None)
         if found is None:
@@ -78,8 +83,10 @@ def trace_custody(archive: Archive, batch: Batch, first: int, units: int, cause:
             return events, True
         height, ordinal = heapq.heappop(places)
         place = Ref(-height, -ordinal)
-        event, time_ms = archive.read(place)
-        moves = _moves_of(event, batch.name, pending.pop(place))
+        ranges = pending.pop(place)
+        low, stop = min((first for first, _ in ranges), default=0), max((stop for _, stop in ranges), default=0)
+        event, time_ms = archive.read_of(place, batch.name, low, stop)
+        moves = _moves_of(event, batch.name, ranges)
         for move in moves:
             if move.cause in (NOWHERE, place):
                 continue  # issued here, or handed on in the same event, whose moves are shown already

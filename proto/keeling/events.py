@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from keeling.encoding import I64, REF, TEXT, U8, U32, U64, Codec, Ref, encode_name, listing, record
+from keeling.encoding import I64, REF, TEXT, U8, U32, U64, Codec, EncodingError, Ref, encode_name, listing, record
 from keeling.operations import Range, When
 
 SWEEP: Final = 0xFFFFFFFF
@@ -171,6 +171,17 @@ _RANGE: Final = record(Range, TEXT, U64, U64)
 WHEN: Final = record(When, I64, U8)
 
 
+class _AfterMoves(NamedTuple):
+    """The end of an event."""
+
+    cash: tuple[CashMove, ...]
+    facts: tuple[tuple[str, str], ...]
+    ranges: tuple[Range, ...]
+
+
+_HEAD: Final = struct.Struct(">BI")
+
+
 class _EventCodec(Codec[Event]):
     """`record(Event, ...)` written without a call per field: every transaction encodes one at least."""
 
@@ -178,14 +189,13 @@ class _EventCodec(Codec[Event]):
         Event,
         *(U8, U32, TEXT, WHEN, listing(MOVE), listing(CASH_MOVE), listing(record(_Fact, TEXT, TEXT)), listing(_RANGE)),
     )
-    _HEAD: Final = struct.Struct(">BI")
     _WHEN: Final = struct.Struct(">qBI")
 
     def write(self, out: bytearray, value: Event) -> None:
         kind, transaction, subject, effective, moves, cash, facts, ranges = value
         before = len(out)
         try:
-            out += self._HEAD.pack(kind, transaction)
+            out += _HEAD.pack(kind, transaction)
             out += encode_name(subject)
             out += self._WHEN.pack(*effective, len(moves))
             for move in moves:
@@ -213,6 +223,36 @@ class _EventCodec(Codec[Event]):
 
 EVENT: Final = _EventCodec()
 EVENTS: Final = listing(EVENT)
+_AFTER_MOVES: Final = record(_AfterMoves, listing(CASH_MOVE), listing(record(_Fact, TEXT, TEXT)), listing(_RANGE))
+_READ_LENGTH: Final = struct.Struct(">I").unpack_from
+_READ_NUMBERS: Final = struct.Struct(">QQ").unpack_from
+_FROM_BYTES: Final = struct.calcsize(">BQI")
+
+
+def decode_event_of(data: bytes, batch: str, first: int, stop: int) -> Event:
+    """The event with those of its moves that share a position `first` .. `stop` - 1 of a batch; the rest is skipped.
+
+    An import moves hundreds of lots in one event, of which a chain of custody asks about one. Raises `EncodingError`.
+    """
+    name, moves = batch.encode("utf-8"), list[Move]()
+    try:
+        kind, transaction = _HEAD.unpack_from(data)
+        subject, at = TEXT.read(data, _HEAD.size)
+        effective, at = WHEN.read(data, at)
+        (size,) = _READ_LENGTH(data, at)
+        at += 4
+        for _ in range(size):
+            begin, middle = at, at + 4 + _READ_LENGTH(data, at)[0]
+            low, units = _READ_NUMBERS(data, middle)
+            at = middle + 16
+            at += 4 + _READ_LENGTH(data, at)[0] + _FROM_BYTES
+            at += 4 + _READ_LENGTH(data, at)[0] + 1
+            if low < stop and first < low + units and data[begin + 4 : middle] == name:
+                moves.append(MOVE.read(data, begin)[0])
+    except struct.error as error:
+        raise EncodingError(f"the bytes of an event end too early: {error}") from error
+    rest = _AFTER_MOVES.decode(data[at:])
+    return Event(kind, transaction, subject, effective, tuple(moves), rest.cash, rest.facts, rest.ranges)
 
 
 def compute_events_digest(encoded: Sequence[bytes]) -> bytes:
