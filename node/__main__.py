@@ -1,5 +1,5 @@
-"""`python -m node FOLDER`: run the node of a folder until it is told to stop. With a word before it (`backup`, `rebuild`,
-`prune`, `join`, `succeed` and others), work on one.
+"""`python -m node FOLDER`: run the node of a folder until it is told to stop. With a word before it (`backup`,
+`rebuild`, `prune`, `join`, `succeed` and others), work on one.
 
 The `keeling` command starts this: nobody else imports the node.
 """
@@ -146,6 +146,8 @@ def main(arguments: list[str]) -> int:
                 with locked(NodeFolder(Path(folder))):
                     config = load_config(NodeFolder(Path(folder)).config)
                     arrived = asyncio.run(join_from_peers(config, read_passphrase(), bool(option), _chunk))
+                for peer, wrong in arrived.passed_over.items():
+                    print(f"passed over {peer}: {wrong}", file=sys.stderr)
                 print(f"at the snapshot of height {arrived.height}; the node catches up the rest when it runs")
                 if not arrived.votes:
                     print("it will observe: its vote key may have signed before, have it replaced")

@@ -136,12 +136,19 @@ def put_growth(batch: Batch, growth: Growth) -> None:
         batch.update(Family.LEAVES, rows)
 
 
+class TreeNotHere(LookupError):
+    """A proof needs hashes from below the snapshot this node joined from."""
+
+
 def read_subtrees(reads: Reads) -> Callable[[Sequence[Subtree]], Sequence[bytes]]:
-    """A reader of subtree hashes for proofs: all of one proof in one call."""
+    """A reader of subtree hashes for proofs: all of one proof in one call. It raises `TreeNotHere`."""
 
     def read(wanted: Sequence[Subtree]) -> Sequence[bytes]:
         found = reads.get_many(Family.LEAVES, [subtree_key(subtree) for subtree in wanted])
-        return [hashed for hashed in found if hashed is not None]
+        present = [hashed for hashed in found if hashed is not None]
+        if len(present) < len(found):
+            raise TreeNotHere("hashes of the tree below the snapshot this node joined from are not here")
+        return present
 
     return read
 

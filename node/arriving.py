@@ -8,7 +8,7 @@ observes until its key is replaced, because a forgotten vote is as bad as a lie 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from keeling.genesis import parse_genesis
@@ -29,10 +29,11 @@ from node.store.rocks import RocksStore
 
 
 class Arrived(NamedTuple):
-    """The height a node starts from now, and whether it will vote with the key it has."""
+    """The height a node starts from now, whether it will vote with the key it has, and what was wrong with peers."""
 
     height: int
     votes: bool
+    passed_over: Mapping[str, str]
 
 
 async def join_from_peers(
@@ -57,7 +58,8 @@ async def join_from_peers(
         channels = Channels(tls, lambda: trust, lambda name: addresses.get(name, ""))
         try:
             sources = _open_sources(channels, sorted(addresses), genesis.network)
-            height = await fetch_snapshot(sources, genesis, shelf, above, progress)
+            told: dict[str, str] = {}
+            height = await fetch_snapshot(sources, genesis, shelf, above, progress, told)
         finally:
             await channels.close()
         key = describe_key_file(config.keys.vote).public_key
@@ -65,7 +67,7 @@ async def join_from_peers(
         await asyncio.to_thread(install_snapshot, store, genesis, shelf, height, key if fresh else None)
     finally:
         store.close()
-    return Arrived(height, fresh)
+    return Arrived(height, fresh, told)
 
 
 def _open_sources(channels: Channels, names: list[str], network: bytes) -> list[RemoteSource]:

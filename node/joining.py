@@ -87,12 +87,14 @@ async def fetch_snapshot(
     shelf: Shelf,
     above: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    told: dict[str, str] | None = None,
 ) -> int:
     """Bring the newest snapshot above the height `above` to the shelf, whole and checked; returns its height.
 
-    `progress` is told chunks here and chunks in all. Raises `JoinFailed`.
+    `progress` is told chunks here and chunks in all; `told` collects what was wrong with each peer that was passed
+    over. Raises `JoinFailed`, which names them.
     """
-    told: dict[str, str] = {}
+    told = {} if told is None else told
     chosen = await _choose(sources, genesis, shelf, above, told)
     folder = shelf.folder / f"{chosen.facts.height}{JOINING}"
     await asyncio.to_thread(_begin, folder, chosen.proof)
@@ -120,30 +122,33 @@ async def _choose(
     `told` collects what was wrong with each peer that is not asked again.
     """
     begun = _read_begun(shelf, genesis)
-    found: list[Chosen] = []
-    for source in sources:
-        try:
-            if begun is not None and begun.facts.height > above and await _still_has(source, begun, genesis):
-                return begun
-            proof = parse_proof(await source.offer(0))
-            found.append(Chosen(proof, check_snapshot(proof, genesis)))
-        except PeerFailed as error:
-            told[source.name] = str(error)
-        except SnapshotRefused as refused:
-            told[source.name] = f"its proof does not hold: {refused}"
+    if begun is not None and begun.facts.height > above:
+        offered = await _ask_all(sources, begun.facts.height, genesis, told)
+        if any(each.facts.digest == begun.facts.digest for each in offered):
+            return begun
+        told.clear()
+    found = await _ask_all(sources, 0, genesis, told)
     newest = max(found, key=lambda chosen: chosen.facts.height, default=None)
     if newest is None or newest.facts.height <= above:
         raise JoinFailed(_list(told) or f"no peer has a snapshot above height {above}")
     return newest
 
 
-async def _still_has(source: Source, begun: Chosen, genesis: Genesis) -> bool:
-    """Whether a peer offers the snapshot whose fetch was interrupted; `SnapshotRefused` if it offers a false one."""
-    try:
-        offered = await source.offer(begun.facts.height)
-    except PeerFailed:
-        return False
-    return check_snapshot(parse_proof(offered), genesis).digest == begun.facts.digest
+async def _ask_all(sources: Sequence[Source], height: int, genesis: Genesis, told: dict[str, str]) -> list[Chosen]:
+    """What the peers prove, all asked at once: one that does not answer keeps nobody waiting for the next."""
+
+    async def ask(source: Source) -> Chosen | str:
+        try:
+            proof = parse_proof(await source.offer(height))
+            return Chosen(proof, check_snapshot(proof, genesis))
+        except PeerFailed as error:
+            return str(error)
+        except SnapshotRefused as refused:
+            return f"its proof does not hold: {refused}"
+
+    answers = await asyncio.gather(*(ask(source) for source in sources))
+    told.update({source.name: said for source, said in zip(sources, answers, strict=True) if isinstance(said, str)})
+    return [said for said in answers if not isinstance(said, str)]
 
 
 def _list(told: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import Any, Final, TypeVar
 
 from google.rpc import code_pb2
@@ -16,16 +17,17 @@ from keeling.block import parse_header
 from keeling.genesis import Genesis
 from keeling.handover import HANDOVER
 from keeling.merkle import prove_consistency, prove_inclusion
+from keeling.reasons import Reason
 from keeling.v1 import log_pb2 as pb
 from keeling.v1 import log_pb2_grpc as rpc
-from node.archive import height_key, leaf_key, read_size, read_subtrees
+from node.archive import TreeNotHere, height_key, leaf_key, read_size, read_subtrees
 from node.errors import abort
 from node.export import ExportError, export_cut, export_whole
 from node.handovers import read_handovers, read_policy_file, read_reign
 from node.incidents import ENGINE_EVIDENCE, VOTE_EVIDENCE, scan_evidence
 from node.ledger import read_height, read_published
 from node.proofs import prove_transaction
-from node.reads.errors import ReadRefused
+from node.reads.errors import NotKept, ReadRefused
 from node.store.contract import Family, Reads, Store
 
 Context = Any
@@ -58,8 +60,15 @@ class LogService(rpc.LogServicer):
             return await asyncio.to_thread(on_view)
         except _NotThere as error:
             await abort(context, code_pb2.OUT_OF_RANGE, "NOT_FINAL_HERE", str(error))
+        except TreeNotHere as error:
+            await abort(context, NotKept.code, Reason.NOT_KEPT.name, f"{error}; {self._advise()}")
         except ReadRefused as error:
             await abort(context, error.code, error.reason.name, str(error), **error.values)
+
+    def _advise(self) -> str:
+        """Who is likely to have the log from its first leaf on: those who were there when it began."""
+        names = [founder.participant for founder in self._genesis.founders if founder.contact is not None]
+        return f"ask a node that was there from the first block ({', '.join(names)})" if names else "ask another node"
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Context) -> pb.SignedCheckpoint:
         def read(view: Reads) -> pb.SignedCheckpoint:
@@ -78,15 +87,21 @@ class LogService(rpc.LogServicer):
                 raise _NotThere(f"the final log has {size} leaves; leaf {request.first} is not among them")
             stop = min(size, request.first + min(request.most or ENTRIES_MAX, ENTRIES_MAX))
             found = view.get_many(Family.LEAVES, [leaf_key(i) for i in range(request.first, stop)])
-            return pb.GetEntriesResponse(leaves=[leaf for leaf in found if leaf is not None])
+            leaves = [leaf for leaf in takewhile(lambda leaf: leaf is not None, found) if leaf is not None]
+            if not leaves:
+                raise TreeNotHere(f"leaf {request.first} lies below the snapshot this node joined from")
+            return pb.GetEntriesResponse(leaves=leaves)
 
         return await self._read(context, read)
 
     async def GetBlock(self, request: pb.GetBlockRequest, context: Context) -> pb.BlockData:
         def read(view: Reads) -> pb.BlockData:
             leaf = view.get(Family.BLOCKS, height_key(b"h", request.height))
+            if leaf is None and self._genesis.base < request.height <= read_height(view):
+                raise TreeNotHere(f"block {request.height} lies below the snapshot this node joined from")
             if leaf is None:
-                raise _NotThere(f"no block at {request.height}; final are 1 to {read_height(view)}")
+                final = f"{self._genesis.base + 1} to {read_height(view)}"
+                raise _NotThere(f"no block at {request.height}; final are {final}")
             certificate = view.get(Family.BLOCKS, height_key(b"c", request.height)) or b""
             entry = view.get(Family.BODIES, parse_header(leaf).entry) or b""
             return pb.BlockData(height=request.height, header=leaf, certificate=certificate, entry=entry)
@@ -129,7 +144,7 @@ class LogService(rpc.LogServicer):
             while True:
                 try:
                     piece = await asyncio.to_thread(next, pieces, None)
-                except ExportError as error:
+                except (ExportError, TreeNotHere) as error:
                     await abort(context, code_pb2.NOT_FOUND, "NOT_HERE", str(error))
                 if piece is None:
                     return
@@ -141,7 +156,7 @@ class LogService(rpc.LogServicer):
     async def _begin_export(self, view: Reads, request: pb.ExportRequest, context: Context) -> Iterator[bytes]:
         try:
             return self._export(view, request)
-        except ExportError as error:
+        except (ExportError, TreeNotHere) as error:
             await abort(context, code_pb2.NOT_FOUND, "NOT_HERE", str(error))
 
     def _export(self, view: Reads, request: pb.ExportRequest) -> Iterator[bytes]:

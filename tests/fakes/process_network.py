@@ -24,7 +24,7 @@ from keeling.genesis import Founder
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from network.config import PeerConfig
-from network.folders import NodeFolder, install_genesis
+from network.folders import NodeFolder, NodeIdentity, install_genesis
 from network.founding import FoundingNode, build_genesis, list_peers, prepare_node
 from network.jetstream_trial import prepare_servers
 from network.keys import Role, load_key_file
@@ -46,12 +46,11 @@ LEVEL_S: Final = 60.0
 AGAIN_S: Final = 0.05
 
 
-class _Registrar:
-    """natreg's own key, which may issue."""
+class _Operator:
+    """The key that was made with a node: it may do all a person may."""
 
-    participant = "natreg"
-
-    def __init__(self, folder: NodeFolder) -> None:
+    def __init__(self, participant: str, folder: NodeFolder) -> None:
+        self.participant = participant
         signer = load_key_file(folder.key(Role.SUBMISSION), role=Role.SUBMISSION)
         self.key, self.sign = signer.public_key, signer.sign
 
@@ -60,7 +59,7 @@ class ProcessNetwork:
     """Founded when made; `running` is its life. `route` gives the address at which a node reaches another."""
 
     def __init__(self, root: Path, origin: str = "ledger.example/faults", ordering: str = "embedded") -> None:
-        self.root = root
+        self.root, self.origin = root, origin
         self.folders = {name: NodeFolder(root / name) for name in VALIDATORS}
         now = datetime.now(UTC)
         founding = [
@@ -85,6 +84,14 @@ class ProcessNetwork:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: list[int] = []
         self._channels: list[grpc.aio.Channel] = []
+
+    def prepare(self, name: str) -> NodeIdentity:
+        """The node of somebody whom nobody has admitted: own keys and the genesis file, and nothing of the others."""
+        folder = self.folders[name] = NodeFolder(self.root / name)
+        identity = prepare_node(folder.root, self.origin, name, f"127.0.0.1:{free_port()}", "", datetime.now(UTC), None)
+        install_genesis(folder, self.genesis, ())
+        self.identities[name] = identity
+        return identity
 
     def route(self, name: str, others: dict[str, str]) -> None:
         """Have a node reach others at these addresses from its next start on."""
@@ -168,15 +175,15 @@ class ProcessNetwork:
         async with asyncio.timeout(LEVEL_S):
             while any(list(_list_session(session)) for session in self._sessions):
                 await asyncio.sleep(AGAIN_S)
-        assert [find_process(folder) for folder in self.folders.values()] == [None] * len(VALIDATORS)
+        assert {find_process(folder) for folder in self.folders.values()} == {None}
 
     # -- clients ----------------------------------------------------------------------------------------------------
 
     def client(self, name: str) -> Client:
-        """Somebody who may act for the registry and all traders, and calls the node of `name`."""
+        """Somebody who may act for all traders and operators, and calls the node of `name`."""
         channel = open_aio_channel(open_destination(profile_of(self.folders[name], self.identities[name])))
         self._channels.append(channel)
-        people: list[Any] = [*TRADERS, _Registrar(self.folders[VALIDATORS[0]])]
+        people: list[Any] = [*TRADERS, *(_Operator(each, folder) for each, folder in self.folders.items())]
         return Client(channel, self.genesis, people)
 
     async def wait_level(self, height: int = 0) -> pb.Status:
@@ -241,6 +248,10 @@ class Load:
         await client.must("natreg", issue)
         self.balances["alice"] = UNITS
         await self._give("natreg", "alice", UNITS // 2)
+
+    async def give_some(self) -> None:
+        """One transfer, final when this returns."""
+        await self._give("natreg", "alice", 1)
 
     async def run(self, home: str) -> None:
         """Trade at a node, or where there is one, until told to stop."""
