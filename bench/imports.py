@@ -79,10 +79,11 @@ def measure(root: Path, rows: int) -> Section:
     root.mkdir(parents=True, exist_ok=True)
     short, whole = (_read(_write(root, size)) for size in (max(rows // 4, 1), rows))
     environment = {**os.environ, "KEELING_HOME": str(root / "home")}
-    with _node(root, environment):
+    with _node(root, environment) as node:
         tried = _import(root, environment, max(rows // 4, 1), "--dry-run")
         imported = _import(root, environment, rows)
-        times = _find(root, rows)
+        before, times = _processor_ms(node), _find(root, rows)
+        used = (_processor_ms(node) - before) / FINDS
     ninety = compute_percentile(times, 0.99)
     peak = imported.kilobytes / 1024
     grown = (imported.kilobytes - tried.kilobytes) * 1024 / max(imported.rows - tried.rows, 1)
@@ -94,6 +95,7 @@ def measure(root: Path, rows: int) -> Section:
         Figure("memory of trying a quarter of them, with the command", tried.kilobytes / 1024, "MB"),
         Figure("memory of the import, with the command", peak, "MB", aim=MEMORY_AIM, met=peak < MEMORY_AIM_MB),
         Figure("memory more for each further row", max(grown, 0.0), "bytes"),
+        Figure("lot find, processor time of the node for each", used, "ms"),
         Figure("lot find, median", compute_percentile(times, 0.5), "ms"),
         Figure("lot find, 99 of 100", ninety, "ms", aim=FIND_AIM, met=ninety < FIND_AIM_MS),
     )
@@ -114,8 +116,8 @@ def _read(path: Path) -> _Read:
 
 
 @contextmanager
-def _node(root: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """A network of one node, run as a process and led to by the profile `bench`; stopped at the end."""
+def _node(root: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    """A network of one node, run as a process and led to by the profile `bench`; its pid. Stopped at the end."""
     made = [
         "init",
         str(root / "node"),
@@ -142,10 +144,16 @@ def _node(root: Path, environment: Mapping[str, str]) -> Iterator[None]:
         profiles.write_text(
             "\n".join(f'address = "{address}"' if each.startswith("address") else each for each in lines) + "\n"
         )
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(START_S)
+
+
+def _processor_ms(process: int) -> float:
+    """Processor time that a process has had so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 def _keeling(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
