@@ -37,7 +37,7 @@ from node.store.contract import (
     StoreTooNew,
     check_clearable,
 )
-from node.store.rocks_reads import FamilyReader, RocksView
+from node.store.rocks_reads import FamilyReader, FrozenFamily, RocksView
 
 _DATABASE: Final = "records"
 _FILES_PER_DATABASE: Final = 512
@@ -73,12 +73,13 @@ class RocksStore:
         self._lock = lock
         self._commit_lock = threading.Lock()
         self._failure: str | None = None  # written under _commit_lock, only ever from None
+        self._in_doubt = False  # written under _commit_lock: the database shows what is not synced, or never will be
         self._views: weakref.WeakSet[RocksView] = weakref.WeakSet()  # guarded by _commit_lock
         self._database: rocksdict.Rdict | None = database
         self._handles = {family: database.get_column_family_handle(family.value) for family in Family}
         self._readers = {family: FamilyReader(database.get_column_family(family.value)) for family in Family}
-        self._synced = rocksdict.WriteOptions()
-        self._synced.sync = True
+        self._unsynced = rocksdict.WriteOptions()
+        self._unsynced.sync = False
 
     @classmethod
     def create(cls, directory: Path, options: RocksOptions = RocksOptions()) -> RocksStore:
@@ -121,10 +122,18 @@ class RocksStore:
             raise
 
     def get(self, family: Family, key: bytes) -> bytes | None:
-        return self._reader(family).get(key)
+        value = self._reader(family).get(key)
+        while self._in_doubt:
+            self._wait_for_sync()
+            value = self._reader(family).get(key)
+        return value
 
     def get_many(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
-        return self._reader(family).get_many(keys)
+        values = self._reader(family).get_many(keys)
+        while self._in_doubt:
+            self._wait_for_sync()
+            values = self._reader(family).get_many(keys)
+        return values
 
     def scan(
         self,
@@ -135,7 +144,7 @@ class RocksStore:
         reverse: bool = False,
         limit: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
-        return self._reader(family).latest().scan(start, stop, reverse, limit)
+        return self._latest(family).scan(start, stop, reverse, limit)
 
     def commit(self, batch: Batch) -> None:
         writes = rocksdict.WriteBatch(raw_mode=True)
@@ -197,17 +206,41 @@ class RocksStore:
                 self._lock.release()
 
     def _write(self, writes: rocksdict.WriteBatch) -> None:
+        """Written, then synced: the binding lets other threads run while it syncs, but not while it writes."""
         database = self._usable()
         if writes.is_empty():
             return
+        self._in_doubt = True
         try:
-            database.write(writes, self._synced)
+            database.write(writes, self._unsynced)
+            database.flush_wal(True)
         except Exception as error:
             self._failure = str(error)
             raise StoreFailed(f"{self._directory}: a commit failed, stop and open the store again: {error}") from error
         finally:
             for reader in self._readers.values():
                 reader.expire()
+        self._in_doubt = False
+
+    def _latest(self, family: Family) -> FrozenFamily:
+        """The family after the newest commit that is synced."""
+        while True:
+            reader = self._reader(family)
+            frozen = reader.latest()
+            if frozen is not None:
+                return frozen
+            version, frozen = reader.version, reader.freeze()
+            if not self._in_doubt:
+                # Made beside a commit, it is kept for the version before, which nobody asks for any more.
+                reader.keep(version, frozen)
+                return frozen
+            self._wait_for_sync()
+
+    def _wait_for_sync(self) -> None:
+        """Nobody is shown what is not synced. What was read before the commit under way is read again after it; after
+        a failed one, `_reader` refuses."""
+        with self._commit_lock:
+            pass
 
     def _reader(self, family: Family) -> FamilyReader:
         reader = self._readers.get(family)

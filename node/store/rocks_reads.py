@@ -55,13 +55,19 @@ class FamilyReader:
         """The content as of now. The caller keeps commits away while it freezes several families together."""
         return FrozenFamily(self._column.iter(), self._column.snapshot())
 
-    def latest(self) -> FrozenFamily:
-        """The content after the newest commit, frozen once for all scans until the next: making it costs 20 us."""
+    @property
+    def version(self) -> int:
+        """How many commits there were."""
+        return self._version
+
+    def latest(self) -> FrozenFamily | None:
+        """The content after the newest commit, if it is kept: frozen once for all scans until the next, for 20 us."""
         version, frozen = self._version, self._frozen
-        if frozen is None or frozen[0] != version:
-            # What is made while a commit is under way belongs to the version before, and is not looked at after it.
-            frozen = self._frozen = (version, self.freeze())
-        return frozen[1]
+        return frozen[1] if frozen is not None and frozen[0] == version else None
+
+    def keep(self, version: int, frozen: FrozenFamily) -> None:
+        """Have what was frozen after so many commits for all who scan before the next one."""
+        self._frozen = (version, frozen)
 
     def expire(self) -> None:
         """There was a commit. The caller makes sure that it is done, and that only one calls at a time."""
