@@ -19,6 +19,13 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
+@pytest.fixture
+def store(directory: Path) -> Iterator[RocksStore]:
+    store = RocksStore.open(directory)
+    yield store
+    store.close()
+
+
 class SlowDisk:
     """A database whose next sync waits until it is let go, or fails then."""
 
