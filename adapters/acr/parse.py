@@ -12,7 +12,7 @@ from adapters import labels
 from adapters.acr.layout import CANCELLATIONS, ISSUANCES, RETIREMENTS
 from adapters.apx import APX_DATES, find_conversion, read_answers, read_batch
 from adapters.delimited import Binding
-from adapters.exports import Amount, EvidenceKind, EvidenceRow, RowSource, UnitRow, UnitStatus
+from adapters.exports import Amount, EvidenceKind, EvidenceRow, Period, RowSource, UnitRow, UnitStatus
 from adapters.fields import (
     around_numbers,
     read_host,
@@ -70,6 +70,7 @@ def _issuances(at: Binding) -> RowReader:
 def _blocks(at: Binding) -> RowReader:
     cancelled = at.layout is CANCELLATIONS
     beneficiary_at = at.indexes.get("beneficiary", -1)
+    starts_at, ends_at = at.at("period_start"), at.at("period_end")
 
     def read(cells: list[str], source: RowSource) -> UnitRow:
         serials = read_serials(cells[at.at("serial")], _SCHEME, read_units(cells[at.at("quantity")]))
@@ -81,6 +82,7 @@ def _blocks(at: Binding) -> RowReader:
             cells[at.at("vintage")],
             cells[at.at("issued")],
         )
+        batch = batch._replace(vintage=_narrow(batch.vintage, cells[starts_at], cells[ends_at]))
         reason, note = cells[at.at("reason")].strip(), cells[at.at("note")].strip()
         twin = find_conversion(_CONVERSIONS, reason, note) if cancelled else None
         ended = UnitStatus.CANCELLED if cancelled else UnitStatus.RETIRED
@@ -99,6 +101,14 @@ def _blocks(at: Binding) -> RowReader:
         )
 
     return read
+
+
+def _narrow(year: Period | None, first: str, last: str) -> Period | None:
+    """Return the days of the vintage year that the file assigns; the year where it names none, or days outside it."""
+    if year is None or not first.strip() or not last.strip():
+        return year
+    period = APX_DATES.period(first, last)
+    return period if year.first <= period.first and period.last <= year.last else year
 
 
 ADAPTER: Final = TableAdapter(

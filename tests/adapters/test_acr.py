@@ -1,9 +1,14 @@
-from datetime import UTC, datetime
+"""ACR's exports: blocks with serials, issuances as evidence, conversions, and what is said of vintage and labels."""
 
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.exports import Amount, Answer, EvidenceRow, Label, Precision, UnitRow, UnitStatus
+from adapters.exports import Amount, Answer, EvidenceRow, Label, Period, Precision, UnitRow, UnitStatus
 from adapters.registry import parse_file
 from tests.adapters.exports import SAMPLES, check_outcome, read_sample
 
@@ -42,6 +47,22 @@ def test_what_is_not_said_is_no_label_and_what_is_denied_is_a_no() -> None:
         Label("corsia:first", Answer.YES),
         Label("ccp", Answer.YES),
     )
+
+
+@pytest.mark.parametrize(
+    ("stated", "vintage"),
+    [
+        (b"2/7/2025,3/19/2025", Period(date(2025, 2, 7), date(2025, 3, 19))),
+        (b",", Period(date(2025, 1, 1), date(2025, 12, 31))),
+        (b"2/7/2025,", Period(date(2025, 1, 1), date(2025, 12, 31))),
+        (b"2/7/2024,3/19/2025", Period(date(2025, 1, 1), date(2025, 12, 31))),
+    ],
+)
+def test_a_vintage_is_the_days_assigned_within_its_year(stated: bytes, vintage: Period) -> None:
+    raw = (SAMPLES / "acr-retirements.csv").read_bytes().replace(b"2/7/2025,3/19/2025", stated, 1)
+    first = next(parse_file("acr", raw, file_name="a.csv").rows())
+    assert isinstance(first, UnitRow)
+    assert first.batch.vintage == vintage
 
 
 def test_conversions_are_not_destroyed() -> None:

@@ -66,7 +66,7 @@ import csv
 import io
 import json
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,6 +78,7 @@ from adapters.labels import EX_ANTE, label_name
 from adapters.registry import FILE_ADAPTERS, UnknownRegistryError, find_adapter, parse_file
 from adapters.totals import Totals
 from cli.importing.model import Fate, SourceRow
+from keeling.operations import When
 from keeling.serials import Grain, SerialError, detect_scheme, find_scheme, parse, print_range
 from keeling.units import UnitState
 from network.standard_records import PROGRAMMES
@@ -209,26 +210,38 @@ def test_planned_units_are_of_a_programme_that_retires_nothing() -> None:
 # 25
 
 
-def test_one_site_at_two_registries_is_two_batches_side_by_side() -> None:
-    """A landfill that moved from one programme to another: nothing is merged, and vintages can be held together."""
+@pytest.mark.parametrize(("months", "overlaps"), [("01022025-28022025", True), ("01102024-31122024", False)])
+def test_one_site_at_two_registries_is_two_batches_side_by_side(months: str, overlaps: bool) -> None:
+    """A landfill that moved from one programme to another, with the same project, numbers and units in both.
+
+    Nothing is merged or taken for a duplicate, and the ledger has both vintages to the day, so that they can be
+    compared: periods one after the other are as they should be, one tonne sold twice would show as an overlap.
+    """
+    acr = {"Credit Serial Numbers": "ACR-US-902-2025-1-1 to 212", "Project ID": "ACR0902"}
+    start, end = (date(int(day[4:]), int(day[2:4]), int(day[:2])) for day in months.split("-"))
+    verra = {
+        "Serial Number": f"1-1-212-VCS-VCU-1491-VER-US-3-902-{months}-0",
+        "Quantity Issued": "212",
+        "ID": "902",
+        "Vintage Start": start.isoformat(),
+        "Vintage End": end.isoformat(),
+    }
     world = new_ledger()
-    at_acr = edited("acr-retirements.csv", {})
-    at_verra = edited("verra-transactions.csv", {})
-    for registry, raw in (("acr", at_acr), ("verra", at_verra)):
-        rows = sourced(registry, raw)
-        report = import_rows(world, registry, rows)
-        assert report.facts()["units_by_outcome"]["new"] == sum(row.record.units or 0 for row in rows)
-    found = {batch.registry: batch for _, batch in world.state.scan(t.BATCHES)}
-    assert found.keys() == {"acr", "verra"}
+    for registry, raw in (
+        ("acr", edited("acr-retirements.csv", acr)),
+        ("verra", edited("verra-transactions.csv", verra)),
+    ):
+        assert import_rows(world, registry, sourced(registry, raw)).facts()["units_by_outcome"]["new"] == 212
+    assert units_in(world, "unassigned@acr", UnitState.RETIRED) == units_in(world, "unassigned@verra", UnitState.FREE)
     assert not list(world.state.scan(t.DISCREPANCIES))
-    spans = sorted((batch.vintage_start, batch.vintage_end) for batch in found.values())
-    assert all(start <= end for start, end in spans)
-    acr, verra = (records(registry, raw)[0] for registry, raw in (("acr", at_acr), ("verra", at_verra)))
-    assert isinstance(acr, UnitRow)
-    assert isinstance(verra, UnitRow)
-    assert acr.batch.vintage is not None
-    assert verra.batch.vintage is not None
-    assert verra.batch.vintage.first == date(2024, 10, 1), "the period to the day where the registry states it"
+    found = {batch.registry: batch for _, batch in world.state.scan(t.BATCHES)}
+    days = {name: (_day(batch.vintage_start), _day(batch.vintage_end)) for name, batch in found.items()}
+    assert days == {"acr": (date(2025, 2, 7), date(2025, 3, 19)), "verra": (start, end)}
+    assert (days["acr"][0] <= days["verra"][1] and days["verra"][0] <= days["acr"][1]) is overlaps
+
+
+def _day(when: When) -> date:
+    return datetime.fromtimestamp(when.ms / 1000, UTC).date()
 
 
 # 26
