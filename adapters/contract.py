@@ -196,6 +196,10 @@ class Change(NamedTuple):
     effective: Moment | None = None
     details: Mapping[str, str] = {}
     evidence: bytes = b""
+    due_ms: int = 0
+    """PROPOSED: when it ends without an answer; 0: the registry does not say."""
+    answers: str = ""
+    """PROPOSED: what `Instruction.answers` must name; empty: the reference."""
 
 
 class Changes(NamedTuple):

@@ -291,6 +291,8 @@ def read_event(value: Mapping[str, Any], evidence: bytes) -> Change:
         effective=Moment(at_ms),
         details={"event": named} | {str(name): str(said) for name, said in facts.items()},
         evidence=evidence,
+        due_ms=read_instant(value["decisionDueDateTime"]) if "decisionDueDateTime" in value else 0,
+        answers=read_text(value, "transactionIdentifier") if named == "Proposal" else "",
     )
 
 

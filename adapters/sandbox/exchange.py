@@ -168,6 +168,8 @@ class ExchangeSandbox(Sandbox):
         }
         if serials is not None:
             said["serials"] = print_range(serials)
+        if event == "Proposal" and order is not None:
+            said["decisionDueDateTime"] = print_instant(order.due_ms)
         self.log.append(said)
 
     # -- speaking

@@ -41,6 +41,7 @@ class Recorded(NamedTuple):
     until_ms: int = 0
 
 
+_ID_STRIDE_MS = 30 * 86_400_000
 _OVER = ("HOLD_ENDED", "HOLD_EXPIRED", "HOLD_NOT_FOUND")
 _LATER = ("LINK_SUSPENDED", "NOT_SETTLED_YET", "UNITS_RESTRICTED")
 
@@ -102,7 +103,7 @@ async def record_release(seat: Seat, known: Remembered, step: Release, grade: st
         evidence=op.Evidence(digest=seat.keep(answer.evidence), grade=grade, reference=reference),
     )
     seed = b"".join([hold.hold, *(n.to_bytes(8, "big") for n in (hold.captured, hold.released, step.units))])
-    number = make_number(hold.dispatched_ms, hashlib.sha256(seed).digest())
+    number = make_number(_age_id(hold.dispatched_ms, seat.now_ms()), hashlib.sha256(seed).digest())
     try:
         recorded = _read(await seat.ledger.submit(said, number=number, attests=True))
     except OutcomeUnknown as error:
@@ -110,6 +111,14 @@ async def record_release(seat: Seat, known: Remembered, step: Release, grade: st
     if recorded.detail.startswith("ID_USED_WITH_OTHER_CONTENT"):
         return Recorded(Outcome.LATER, "released already")
     return recorded
+
+
+def _age_id(began_ms: int, now_ms: int) -> int:
+    """The time in an id made of what it is about: the same for everybody, and young enough for the ledger.
+
+    The ledger takes ids of the last 35 days; a registry may take longer to say no.
+    """
+    return began_ms + max(0, now_ms - began_ms) // _ID_STRIDE_MS * _ID_STRIDE_MS
 
 
 def _when(moment: Moment | None) -> op.When | None:

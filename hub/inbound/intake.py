@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from adapters.contract import Adapter, Change, ChangeKind, Moment
 from hub.dispatch.wording import join_ranges
+from hub.inbound.proposals import Proposals
 from hub.inbound.refusals import Refusal, Why
 from hub.ledger_client import NotOnLedger, Receipt
 from hub.reconcile.classes import ENDED_HERE, LIVE_HERE
@@ -66,6 +67,8 @@ class Outcome(StrEnum):
     """The registry took back what it was contradicted for; the restriction is gone."""
     KNOWN = "known"
     """The ledger says so already."""
+    PROPOSED = "proposed"
+    """A proposal nobody has answered: shown to people."""
     NOTED = "noted"
     """Nothing that the ledger records."""
     REFUSED = "refused"
@@ -111,6 +114,8 @@ class Desk(NamedTuple):
     dispatch: Hearer
     keep: Callable[[bytes], bytes]
     """Puts a document on the shelf and returns its SHA-256."""
+    proposals: Proposals | None = None
+    """Where proposals are kept for people; None: they are noted and nothing else."""
 
 
 class Intake:
@@ -138,8 +143,11 @@ class Intake:
         return taken
 
     async def _take(self, registry: str, change: Change, grade: str) -> Taken:
+        proposed = self._desk.proposals is not None and self._desk.proposals.take(registry, change)
         if await self._desk.dispatch.hear(registry, change):
             return Taken(change.id, Outcome.DISPATCHED)
+        if proposed:
+            return Taken(change.id, Outcome.PROPOSED)
         if change.serials is None or change.kind in _WORDS:
             return Taken(change.id, Outcome.NOTED)
         stated = change.details.get("units", "")

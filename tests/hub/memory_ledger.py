@@ -49,8 +49,15 @@ class MemoryLedger:
         answer = self.world.run(self.participant, *operations, number=number, approvals=approvals)
         self.said += operations
         receipt = _read(number, answer.refusal, self.world.blocks[-1].header.height)
+        if number in self.receipts and receipt.reason != "ID_USED_WITH_OTHER_CONTENT":
+            receipt = self.receipts[number]._replace(duplicate=True)
+        elif number not in self.receipts:
+            self.receipts[number] = receipt
         self.after(operations[0])
         return receipt
+
+    async def find_receipt(self, number: bytes) -> Receipt | None:
+        return self.receipts.get(number)
 
     async def hold(self, hold: bytes) -> pb.HoldInfo:
         return self._read(get_hold, pb.GetHoldRequest(hold=hold))  # type: ignore[no-any-return]

@@ -216,6 +216,21 @@ def test_the_other_party_may_reject_or_stay_silent_for_a_day(acquirer: Acquirer)
     play("national", story)
 
 
+def test_a_registry_that_says_no_after_weeks_gets_everything_given_back() -> None:
+    async def story(scene: Scene) -> None:
+        assert isinstance(scene.sandbox, ExchangeSandbox)
+        scene.sandbox.faults.add(Fault(FaultKind.REFUSE, "DESK"))
+        scene.sandbox.check_ms = 50 * 24 * HOUR_MS
+        scene.sandbox.clock.at = lambda due, happen: None  # type: ignore[method-assign]
+        hub, hold, begun = scene.hub(), place_hold(scene, "unfccc"), scene.world.now_ms
+        assert await scene.settle(hub, hold, begun + 45 * 24 * HOUR_MS) == "INSTRUCTED"
+        order = next(iter(scene.sandbox.desk.orders.values()))
+        scene.sandbox.desk.refuse(order.reference, "declined after all")
+        assert await scene.settle(hub, hold, begun + 46 * 24 * HOUR_MS) == "RELEASED"
+
+    play("unfccc", story)
+
+
 def test_a_surrender_names_its_compliance_year_from_the_hold() -> None:
     async def story(scene: Scene) -> None:
         hub = scene.hub()
