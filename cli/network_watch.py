@@ -67,18 +67,20 @@ def status(file: _FILE) -> Answer:
         "may_still_stop": max(0, spare),
     }
     code = ExitCode.DONE if spare >= 0 else ExitCode.VERIFICATION_FAILED
-    grid = Grid(("node", "", ">height", "health", "waiting for"), rows)
+    grid = Grid(("node", "", ">height", ">epoch", "health", "waiting for", "not linked to"), rows)
     return Answer(facts, [grid, verdict], code)
 
 
-def _row(seen: Seen, highest: int) -> tuple[str, str, str, str, str]:
+def _row(seen: Seen, highest: int) -> tuple[str, ...]:
     part = "validator" if seen.organisation.validator else "observer"
     if seen.status is None:
-        return seen.organisation.id, part, "?", seen.problem, ""
+        return seen.organisation.id, part, "?", "?", seen.problem, "", ""
     behind = highest - seen.status.height
     health = seen.status.health + (f", {format_units(behind)} behind" if behind > 1 else "")
     waiting = ", ".join(seen.status.waiting_for) or "nobody"
-    return seen.organisation.id, part, format_units(seen.status.height), health, waiting
+    apart = ", ".join(link.participant for link in seen.status.links if not link.connected)
+    height, epoch = format_units(seen.status.height), str(seen.status.epoch)
+    return seen.organisation.id, part, height, epoch, health, waiting, apart
 
 
 def _ask(organisation: Organisation, destination: Destination) -> Seen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -11,6 +11,9 @@ from cli.command import reads
 from cli.output import Answer, Grid, facts_of
 from cli.quantities import format_time, format_units
 from cli.session import Session
+
+if TYPE_CHECKING:
+    from keeling.v1 import ledger_pb2 as pb
 
 app = typer.Typer()
 
@@ -43,6 +46,8 @@ def status(session: Session) -> Answer:
         ("quorum", f"{found.quorum}/{found.validators}" + _tamper_note(found.validators)),
         ("waiting for", ", ".join(found.waiting_for) or "nobody"),
         ("pending", f"{format_units(found.pending)} transactions"),
+        ("ordering", f"epoch {found.epoch}, log {found.ordering_log}"),
+        ("links", describe_links(found)),
         ("log", f"{format_units(found.tree_size)} leaves, root {found.root.hex()[:16]}…"),
     ]
     off_ms = found.clock_ms - here_ms
@@ -54,6 +59,13 @@ def status(session: Session) -> Answer:
         warnings.append(f"{describe_clock(off_ms)}: set the clock that is wrong; ids and deadlines are made with yours")
     facts = facts_of(found) | {"time": format_time(found.time_ms), "clock_off_ms": off_ms, "warnings": warnings}
     return Answer(facts, [Grid(("", ""), rows), *(f"warning: {text}" for text in warnings)])
+
+
+def describe_links(found: pb.Status) -> str:
+    """With which members' nodes this one speaks, and why not with the others."""
+    down = [f"{link.participant} ({link.problem})" for link in found.links if not link.connected]
+    up = len(found.links) - len(down)
+    return f"{up} of {len(found.links)}" + (f"; not {', '.join(down)}" if down else "")
 
 
 def describe_clock(off_ms: int) -> str:

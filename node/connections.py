@@ -27,6 +27,7 @@ from network.config import NodeConfig
 from network.keys import Signer
 from network.transport import TlsFiles
 from network.trust import PinnedKey, Trust, build_trust
+from node.beside import run_beside, watch
 from node.callers import Callers, LongCalls, Members
 from node.core import tables
 from node.core.state import State
@@ -117,8 +118,7 @@ class Connections:
         stack.push_async_callback(self.links.close)
         if isinstance(self.engine, JetStreamEngine):
             await self.engine.start()
-        refreshing = asyncio.create_task(self._refresh())
-        stack.callback(refreshing.cancel)
+        run_beside(stack, "reading members from the ledger", self._refresh())
 
     def on_policy(self, in_force: InForce, validators: Sequence[str]) -> None:
         """A policy is in force: its validators may order and vote."""
@@ -194,6 +194,7 @@ class Connections:
             task = asyncio.create_task(replica.turn(replica.chain.keep_evidence, ENGINE_EVIDENCE, raw))
             self._writing.add(task)
             task.add_done_callback(self._writing.discard)
+            watch("keeping evidence", task)
 
     async def _refresh(self) -> None:
         while True:

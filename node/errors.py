@@ -63,3 +63,9 @@ async def abort_refused(context: grpc.aio.ServicerContext[object, object], refus
     text = f"{refusal.reason.name}: {refusal.detail or MEANINGS[refusal.reason].text}"
     values = {**dict(refusal.values), "advice": advice, "number": int(refusal.reason)}
     await abort(context, code_of(refusal.reason), refusal.reason.name, text, **values)
+
+
+async def abort_failed(context: grpc.aio.ServicerContext[object, object]) -> NoReturn:
+    """End a read of a node whose store fails: it is about to stop, and others have the same."""
+    text = "this node cannot use its store and is about to stop; ask another"
+    await abort(context, code_pb2.UNAVAILABLE, "NODE_FAILED", text)

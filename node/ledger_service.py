@@ -7,38 +7,33 @@ Submitting goes through the door and the replica; every read sees one frozen vie
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 from google.rpc import code_pb2
 
-from keeling.block import FORMAT, RULES, parse_header
 from keeling.reasons import Reason
-from keeling.submission import MAX_SUBMISSION_BYTES, MAX_TRANSACTIONS
+from keeling.submission import MAX_TRANSACTIONS
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import ledger_pb2_grpc as rpc
 from node import reads
-from node.archive import height_key
-from node.core.governance.versions import find_unknown_decided
-from node.core.limits import ID_WINDOW_MS, LOTS_MAX, OPERATIONS_MAX
 from node.core.refusal import Refusal
 from node.core.state import State
 from node.door import Admitted, TurnedAway, admit, check_answers
 from node.dry_run import dry_run
-from node.errors import abort, abort_refused
-from node.health import describe_health
+from node.errors import abort, abort_failed, abort_refused
 from node.intake import Answered, Full, Observing, Poisonous
 from node.ledger import StateReader, read_height
+from node.peers.links import LinkState
 from node.reads.errors import ReadRefused
-from node.reads.pages import PAGE_MAX
 from node.reads.receipts import convert_dry_run, convert_submission
 from node.reads.serials import serials_of
 from node.reads.view import ReadState
 from node.reads.watch import read_events
 from node.replica import Replica
-from node.store.contract import Family, Reads, Store, StoreError
+from node.reporting import Reporter
+from node.store.contract import Reads, Store, StoreError
 from node.upkeep import Upkeep
 from node.verify import Verifier
 
@@ -67,6 +62,7 @@ class LedgerService(rpc.LedgerServicer):
         call_bytes_max: int = 4 << 20,
         slow_reader_s: float = SLOW_READER_S,
         upkeep: Upkeep | None = None,
+        links: Callable[[], Sequence[LinkState]] = tuple,
     ) -> None:
         self._replica = replica
         self._store = store
@@ -75,9 +71,8 @@ class LedgerService(rpc.LedgerServicer):
         self._author = author
         self._clock_ms = clock_ms
         self._transactions_max = transactions_max
-        self._call_bytes_max = call_bytes_max
         self._slow_reader_s = slow_reader_s
-        self._upkeep = upkeep
+        self._reporter = Reporter(replica, participant, transactions_max, call_bytes_max, clock_ms, upkeep, links)
 
     # -- reading: each call one frozen view, on a thread --------------------------------------------------------------
 
@@ -90,6 +85,8 @@ class LedgerService(rpc.LedgerServicer):
             return await asyncio.to_thread(on_view)
         except ReadRefused as error:
             await abort(context, error.code, error.reason.name, str(error), **error.values)
+        except StoreError:
+            await abort_failed(context)
 
     async def GetTransaction(self, request: pb.GetTransactionRequest, context: Context) -> pb.TransactionResult:
         asked = pb.GetTransactionRequest(id=request.id, participant=request.participant or self._participant)
@@ -183,7 +180,11 @@ class LedgerService(rpc.LedgerServicer):
         except Exception as error:  # noqa: BLE001 - the writer stopped: nothing may claim an outcome
             text = f"the node stopped while this was under way, ask for it by id: {error}"
             await abort(context, code_pb2.UNAVAILABLE, "OUTCOME_UNKNOWN", text)
-        return await asyncio.to_thread(self._receipts, answered, request.brief)
+        try:
+            return await asyncio.to_thread(self._receipts, answered, request.brief)
+        except StoreError:
+            text = "this is final, and the node cannot read its store: ask another node for it by id"
+            await abort(context, code_pb2.UNAVAILABLE, "NODE_FAILED", text)
 
     def _receipts(self, answered: list[Answered], brief: bool) -> pb.SubmitResponse:
         """The receipts; where a transaction was decided before, its first one again."""
@@ -216,52 +217,15 @@ class LedgerService(rpc.LedgerServicer):
                 block = dry_run(view, genesis, raws, self._author, self._clock_ms(), check)
                 return pb.SubmitResponse(results=convert_dry_run(block, serials_of(ReadState(view))))
 
-        return await asyncio.to_thread(on_view)
+        try:
+            return await asyncio.to_thread(on_view)
+        except StoreError:
+            await abort_failed(context)
 
     # -- status and events ------------------------------------------------------------------------------------------
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.Status:
-        chain, outlook = self._replica.chain, self._replica.chain.outlook
-        height = read_height(self._store)
-        leaf = self._store.get(Family.BLOCKS, height_key(b"h", height))
-        header = parse_header(leaf) if leaf is not None else None
-        health = describe_health(self._replica, self._clock_ms())
-        upkeep = self._upkeep
-        return pb.Status(
-            warnings=[*([] if upkeep is None else upkeep.find_warnings()), *self._warn_of_rules()],
-            certificate_ends_ms=0 if upkeep is None else int(upkeep.certificate_ends.timestamp()) * 1_000,
-            origin=outlook.policy.origin,
-            network=chain.genesis.network,
-            participant=self._participant,
-            version=version("keeling"),
-            format=FORMAT,
-            rules=RULES,
-            height=height,
-            time_ms=header.time_ms if header else chain.genesis.created_ms,
-            clock_ms=self._clock_ms(),
-            tree_size=header.first_leaf + header.leaves if header else 0,
-            root=outlook.root,
-            state_writes=header.writes if header else chain.overlay.final.writes,
-            validators=len(outlook.policy.validators),
-            quorum=outlook.policy.quorum,
-            health=health.text,
-            waiting_for=health.waiting_for,
-            pending=self._replica.pending,
-            limits=pb.Limits(
-                transactions_per_submission=self._transactions_max,
-                transactions_per_call=MAX_TRANSACTIONS,
-                bytes_per_call=self._call_bytes_max,
-                bytes_per_submission=MAX_SUBMISSION_BYTES,
-                operations_per_transaction=OPERATIONS_MAX,
-                lots_per_selection=LOTS_MAX,
-                id_window_ms=ID_WINDOW_MS,
-                page_max=PAGE_MAX,
-            ),
-        )
-
-    def _warn_of_rules(self) -> list[str]:
-        decided = find_unknown_decided(State(StateReader(self._store)))
-        return [decided] if decided else []
+        return await self._read(lambda view, _: self._reporter.report(view), request, context)
 
     async def Watch(self, request: pb.WatchRequest, context: Context) -> None:  # type: ignore[override]
         after = (request.after.height, request.after.ordinal) if request.HasField("after") else None
@@ -270,6 +234,8 @@ class LedgerService(rpc.LedgerServicer):
                 page, cursor, height = await asyncio.to_thread(self._read_events, after, request.account)
             except ReadRefused as error:
                 await abort(context, error.code, error.reason.name, str(error), **error.values)
+            except StoreError:
+                await abort_failed(context)
             moved = cursor != after
             after = cursor
             if page.events:

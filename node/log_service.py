@@ -21,14 +21,14 @@ from keeling.reasons import Reason
 from keeling.v1 import log_pb2 as pb
 from keeling.v1 import log_pb2_grpc as rpc
 from node.archive import TreeNotHere, height_key, leaf_key, read_size, read_subtrees
-from node.errors import abort
+from node.errors import abort, abort_failed
 from node.export import ExportError, export_cut, export_whole
 from node.handovers import read_handovers, read_policy_file, read_reign
 from node.incidents import ENGINE_EVIDENCE, VOTE_EVIDENCE, scan_evidence
 from node.ledger import read_height, read_published
 from node.proofs import prove_transaction
 from node.reads.errors import NotKept, ReadRefused
-from node.store.contract import Family, Reads, Store
+from node.store.contract import Family, Reads, Store, StoreError
 
 Context = Any
 T = TypeVar("T")
@@ -64,6 +64,8 @@ class LogService(rpc.LogServicer):
             await abort(context, NotKept.code, Reason.NOT_KEPT.name, f"{error}; {self._advise()}")
         except ReadRefused as error:
             await abort(context, error.code, error.reason.name, str(error), **error.values)
+        except StoreError:
+            await abort_failed(context)
 
     def _advise(self) -> str:
         """Who is likely to have the log from its first leaf on: those who were there when it began."""
@@ -138,7 +140,10 @@ class LogService(rpc.LogServicer):
 
     async def Export(self, request: pb.ExportRequest, context: Context) -> None:  # type: ignore[override]
         """Stream a bundle made from one frozen view."""
-        view = self._store.snapshot()
+        try:
+            view = self._store.snapshot()
+        except StoreError:
+            await abort_failed(context)
         try:
             pieces = await self._begin_export(view, request, context)
             while True:
@@ -146,6 +151,8 @@ class LogService(rpc.LogServicer):
                     piece = await asyncio.to_thread(next, pieces, None)
                 except (ExportError, TreeNotHere) as error:
                     await abort(context, code_pb2.NOT_FOUND, "NOT_HERE", str(error))
+                except StoreError:
+                    await abort_failed(context)
                 if piece is None:
                     return
                 for at in range(0, len(piece), CHUNK_BYTES):

@@ -5,7 +5,7 @@ Collected when they are read, from what the node knows anyway; nothing is counte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from network.names import parse_address
 from node.health import describe_health
+from node.peers.links import LinkState
 from node.replica import Replica
 from node.upkeep import Upkeep
 
@@ -20,8 +21,15 @@ from node.upkeep import Upkeep
 class Metrics(Collector):
     """A collector over one replica."""
 
-    def __init__(self, replica: Replica, clock_ms: Callable[[], int], upkeep: Upkeep) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        clock_ms: Callable[[], int],
+        upkeep: Upkeep,
+        links: Callable[[], Sequence[LinkState]] = tuple,
+    ) -> None:
         self._replica = replica
+        self._links = links
         self._clock_ms = clock_ms
         self._upkeep = upkeep
 
@@ -44,6 +52,20 @@ class Metrics(Collector):
         )
         for name, about, value in figures:
             yield GaugeMetricFamily(name, about, value)
+        yield from self._collect_links()
+
+    def _collect_links(self) -> Iterator[Metric]:
+        """By member: whether there is a link, how far it says it is, and what it was too slow for."""
+        links = self._links()
+        for name, about, values in (
+            ("keeling_peer_linked", "1 while a link to the member's node is open.", [int(x.connected) for x in links]),
+            ("keeling_peer_height", "The newest final height the member's node told.", [x.height for x in links]),
+            ("keeling_peer_dropped_total", "Messages never sent, for it was too slow.", [x.dropped for x in links]),
+        ):
+            family = GaugeMetricFamily(name, about, labels=["participant"])
+            for link, value in zip(links, values, strict=True):
+                family.add_metric([link.participant], value)
+            yield family
 
     def _age_s(self, now_ms: int) -> float:
         return (now_ms - self._replica.last_final_ms) / 1000

@@ -26,6 +26,7 @@ from network.config import NodeConfig
 from network.keys import KeyFileError, Role, Signer, load_key_file
 from network.transport import CALL_BYTES_MAX, server_credentials, server_options
 from node.attesting import Attester
+from node.beside import run_beside
 from node.chain import Chain
 from node.connections import Connections
 from node.core.state import State
@@ -136,13 +137,16 @@ class Node:
         transactions_max, call_bytes = config.limits.submission_transactions, config.limits.call_bytes
         author = keys.entry.public_key
         clock_ms = self._clock_ms
+        links = connections.links.describe
         ledger = LedgerService(
-            replica, store, verifier, config.participant, author, clock_ms, transactions_max, call_bytes, upkeep=upkeep
+            *(replica, store, verifier, config.participant, author, clock_ms, transactions_max, call_bytes),
+            upkeep=upkeep,
+            links=links,
         )
         operator = OperatorService(store, replica, config.participant, connections.trust)
         await self._serve(ledger, LogService(store, genesis, genesis_file), operator, connections, shelf)
         self._watch(upkeep)
-        metrics = Metrics(replica, clock_ms, upkeep)
+        metrics = Metrics(replica, clock_ms, upkeep, links)
         self._stack.callback(metrics.start(config.metrics))
         log.info("serving", origin=policy.origin, address=self.address, height=replica.height)
 
@@ -174,8 +178,7 @@ class Node:
         connections.serve(replica)
         await replica.start()
         self._stack.push_async_callback(replica.stop)
-        task = asyncio.create_task(keeper.run())
-        self._stack.callback(task.cancel)
+        run_beside(self._stack, "attesting snapshots", keeper.run())
         return replica
 
     def _make_keeper(self, chain: Chain, keys: NodeKeys, replica: Replica, shelf: Shelf) -> Keeper:
@@ -198,8 +201,7 @@ class Node:
             return
         own = OwnKeys(keys.entry, keys.vote, keys.log, keys.cosigner, keys.submission)
         readier = Readier(replica, self.config.participant, own, connections.hand_in, self._clock_ms)
-        task = asyncio.create_task(readier.run())
-        self._stack.callback(task.cancel)
+        run_beside(self._stack, "saying that the node is ready", readier.run())
 
     async def _serve(
         self,
@@ -224,8 +226,7 @@ class Node:
         await server.start()
         self._stack.push_async_callback(server.stop, 2.0)
         self._stack.callback(connections.end_calls)
-        task = asyncio.create_task(self._watch_health(probe))
-        self._stack.callback(task.cancel)
+        run_beside(self._stack, "health for probes", self._watch_health(probe))
 
     async def _watch_health(self, probe: health.aio.HealthServicer) -> None:
         """Keep the gRPC health service saying what `Status` says: serving means finality advances or has no work."""
@@ -246,8 +247,7 @@ class Node:
                 upkeep.tell(lambda text: log.warning("see to it", warning=text))
                 await asyncio.sleep(UPKEEP_EVERY_S)
 
-        task = asyncio.create_task(watch())
-        self._stack.callback(task.cancel)
+        run_beside(self._stack, "warnings", watch())
 
     async def wait_failed(self) -> BaseException:
         """Return the failure that stopped the writer, once there is one."""

@@ -107,7 +107,7 @@ class Link:
                 raise LinkSilent(self._ended.result())
         finally:
             for task in (sending, taking):
-                task.add_done_callback(_look_at)  # a server's read ends only with its call, so nobody waits for it here
+                task.add_done_callback(look_at)  # a server's read ends only with its call, so nobody waits for it here
                 task.cancel()
 
     async def _send(self, write: Callable[[pb.PeerMessage], Awaitable[None]]) -> None:
@@ -124,12 +124,11 @@ class Link:
     async def _take(self, read: Callable[[], Awaitable[pb.PeerMessage | None]]) -> None:
         while True:
             reading = asyncio.ensure_future(read())
+            reading.add_done_callback(look_at)  # also where this task is cancelled as the read fails
             try:
                 await asyncio.wait([reading], timeout=SILENCE_S)
             finally:
-                if not reading.done():
-                    reading.add_done_callback(_look_at)
-                    reading.cancel()
+                reading.cancel()
             if not reading.done():
                 raise LinkSilent(f"nothing heard for {SILENCE_S:.0f} seconds")
             raw = reading.result()
@@ -146,7 +145,7 @@ class Link:
                 self._hooks.on_message(self.participant, message)
 
 
-def _look_at(ended: asyncio.Future[Any]) -> None:
+def look_at(ended: asyncio.Future[Any]) -> None:
     """Take note of how an abandoned task ended: its error is that of a link that is over."""
     if not ended.cancelled():
         ended.exception()

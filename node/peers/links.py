@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -21,7 +22,7 @@ from keeling.v1 import peers_pb2 as pb
 from keeling.v1 import peers_pb2_grpc as rpc
 from network.channels import Channels, LinkDown, Pace, answer_of
 from node.peers.contract import FetchedBlock, FinalRecord, Member, Message, PeerFailed, Serving, TipMessage
-from node.peers.link import Hooks, Link, LinkSilent
+from node.peers.link import Hooks, Link, LinkSilent, look_at
 from node.peers.wire import HelloRefused, check_hello, format_hello, parse_candidate, parse_records
 
 log = structlog.get_logger()
@@ -43,6 +44,8 @@ class LinkState(NamedTuple):
     """Why there is no link; empty while there is one."""
     height: int
     """The newest tip it told."""
+    dropped: int = 0
+    """Messages to it that were never sent, since the start: it was too slow, and they are said again if they matter."""
 
 
 class Setup(NamedTuple):
@@ -70,6 +73,7 @@ class PeerLinks:
         self._open: dict[str, list[Link]] = {}
         self._problems: dict[str, str] = {}
         self._tips: dict[str, int] = {}
+        self._dropped: Counter[str] = Counter()
         self._turn = itertools.count()
         self._pace = Pace(setup.random)
         self._closed = False
@@ -90,11 +94,13 @@ class PeerLinks:
             LinkState(
                 member.participant,
                 member.validator,
-                connected := bool(self._open.get(member.participant)),
+                connected := bool(links),
                 "" if connected else self._problems.get(member.participant, "it did not connect to us yet"),
                 self._tips.get(member.participant, 0),
+                self._dropped[member.participant] + sum(link.outbox.dropped for link in links),
             )
             for member in self._members.values()
+            for links in (self._open.get(member.participant, ()),)
         ]
 
     # -- Peers ------------------------------------------------------------------------------------------------------
@@ -188,6 +194,7 @@ class PeerLinks:
         links = self._open.get(link.participant, [])
         if link in links:
             links.remove(link)
+            self._dropped[link.participant] += link.outbox.dropped
             log.info("link ended", participant=link.participant, why=why, dropped=link.outbox.dropped)
             self._note_problem(link.participant, why)
         if not links:
@@ -298,6 +305,7 @@ class PeerLinks:
     async def _read_page(self, participant: str, stream: Any, height: int) -> pb.FinalPage | None:
         """The next page; `LinkDown` for a peer that gives none although others have it."""
         reading = asyncio.ensure_future(answer_of(stream.read()))
+        reading.add_done_callback(look_at)  # whoever follows may be cancelled as the read fails
         try:
             while True:
                 done, _ = await asyncio.wait([reading], timeout=STALLED_S)

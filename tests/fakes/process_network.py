@@ -165,6 +165,12 @@ class ProcessNetwork:
             if code:
                 raise AssertionError(f"{name} ended with {code}: {self.read_log(name)[-1500:]}")
 
+    async def stop_one(self, name: str) -> None:
+        """Stop a node as its operator does."""
+        self.processes[name].terminate()
+        if code := await asyncio.to_thread(self._reap, name):
+            raise AssertionError(f"{name} ended with {code}: {self.read_log(name)[-1500:]}")
+
     def kill_all(self) -> None:
         """What is left of a test that failed."""
         for name in list(self.processes):

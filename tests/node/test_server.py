@@ -24,7 +24,8 @@ from network.folders import NodeFolder
 from network.transport import Destination, open_aio_channel
 from node.ledger import ChainError, StateReader
 from node.server import Node
-from node.store.contract import StoreFailed, StoreLocked
+from node.store.contract import StoreFailed, StoreLocked, View
+from node.store.rocks import RocksStore
 from tests.fakes.clients import Client
 from tests.fakes.real_node import make_folder
 from tests.fakes.world import Person
@@ -177,9 +178,28 @@ def test_a_node_whose_store_failed_sends_clients_to_another(
             await client.submit_one("alice", client.transaction("alice", give(1)))
         assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.UNAVAILABLE, "NODE_FAILED")
         monkeypatch.undo()
+        monkeypatch.setattr(RocksStore, "snapshot", fail_at_all)
+        for read in (
+            lambda: client.ledger.GetStatus(pb.GetStatusRequest()),
+            lambda: client.ledger.ListLots(pb.ListLotsRequest(account="a")),
+            lambda: client.watch(pb.WatchRequest(until_now=True)),
+            lambda: client.log.GetCheckpoint(log_pb2.GetCheckpointRequest()),
+            lambda: read_export(client),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError, match="ask another") as caught:
+                await read()
+            assert (caught.value.code(), reason_of(caught.value)) == (grpc.StatusCode.UNAVAILABLE, "NODE_FAILED")
+        monkeypatch.undo()
 
     def fail(reader: StateReader, key: bytes) -> bytes | None:
         raise StoreFailed(f"/data/store: no space for {key.hex()}")
+
+    def fail_at_all(store: RocksStore) -> View:
+        raise StoreFailed("/data/store: no space")
+
+    async def read_export(client: Client) -> None:
+        async for _ in client.log.Export(log_pb2.ExportRequest()):
+            pass
 
     with_node(folder, scenario)
 

@@ -426,6 +426,41 @@ Global___Limits: _TypeAlias = Limits  # noqa: Y015
 class Status(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class Link(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PARTICIPANT_FIELD_NUMBER: _builtins.int
+        VALIDATOR_FIELD_NUMBER: _builtins.int
+        CONNECTED_FIELD_NUMBER: _builtins.int
+        PROBLEM_FIELD_NUMBER: _builtins.int
+        HEIGHT_FIELD_NUMBER: _builtins.int
+        DROPPED_FIELD_NUMBER: _builtins.int
+        participant: _builtins.str
+        validator: _builtins.bool
+        connected: _builtins.bool
+        problem: _builtins.str
+        """why it is not"""
+        height: _builtins.int
+        """the newest that the other told"""
+        dropped: _builtins.int
+        """messages that were never sent, because the other was too slow"""
+        def __init__(
+            self,
+            *,
+            participant: _builtins.str = ...,
+            validator: _builtins.bool = ...,
+            connected: _builtins.bool = ...,
+            problem: _builtins.str = ...,
+            height: _builtins.int = ...,
+            dropped: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "dropped", b"dropped", "height", b"height", "participant", b"participant", "problem", b"problem", "validator", b"validator"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ORIGIN_FIELD_NUMBER: _builtins.int
     NETWORK_FIELD_NUMBER: _builtins.int
     PARTICIPANT_FIELD_NUMBER: _builtins.int
@@ -446,6 +481,9 @@ class Status(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     CERTIFICATE_ENDS_MS_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    ORDERING_LOG_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
     origin: _builtins.str
     network: _builtins.bytes
     participant: _builtins.str
@@ -469,6 +507,10 @@ class Status(_message.Message):
     """transactions taken and not final"""
     certificate_ends_ms: _builtins.int
     """the end of the node's own certificate; 0: it has none"""
+    epoch: _builtins.int
+    """in force: each reads an ordering log of its own"""
+    ordering_log: _builtins.str
+    """that log's name"""
     @_builtins.property
     def waiting_for(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -476,6 +518,10 @@ class Status(_message.Message):
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """what an operator should do something about, such as a certificate that ends soon"""
+
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___Status.Link]:
+        """how the node stands with each other member's node"""
 
     def __init__(
         self,
@@ -500,10 +546,13 @@ class Status(_message.Message):
         limits: Global___Limits | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         certificate_ends_ms: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+        ordering_log: _builtins.str = ...,
+        links: _abc.Iterable[Global___Status.Link] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_ends_ms", b"certificate_ends_ms", "clock_ms", b"clock_ms", "format", b"format", "health", b"health", "height", b"height", "limits", b"limits", "network", b"network", "origin", b"origin", "participant", b"participant", "pending", b"pending", "quorum", b"quorum", "root", b"root", "rules", b"rules", "state_writes", b"state_writes", "time_ms", b"time_ms", "tree_size", b"tree_size", "validators", b"validators", "version", b"version", "waiting_for", b"waiting_for", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_ends_ms", b"certificate_ends_ms", "clock_ms", b"clock_ms", "epoch", b"epoch", "format", b"format", "health", b"health", "height", b"height", "limits", b"limits", "links", b"links", "network", b"network", "ordering_log", b"ordering_log", "origin", b"origin", "participant", b"participant", "pending", b"pending", "quorum", b"quorum", "root", b"root", "rules", b"rules", "state_writes", b"state_writes", "time_ms", b"time_ms", "tree_size", b"tree_size", "validators", b"validators", "version", b"version", "waiting_for", b"waiting_for", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
