@@ -1,3 +1,7 @@
+"""ARB's list of issuances: evidence by the projects they came from, never units of ours."""
+
+from __future__ import annotations
+
 from hypothesis import given
 from hypothesis import strategies as st
 

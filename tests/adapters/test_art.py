@@ -1,3 +1,7 @@
+"""ART's exports: sovereign programmes of two standards, a buffer beside the credits, and how units end."""
+
+from __future__ import annotations
+
 from hypothesis import given
 from hypothesis import strategies as st
 

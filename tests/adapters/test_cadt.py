@@ -1,3 +1,7 @@
+"""Units of a CAD Trust node, as JSON and as CSV: serial, blocks and count must agree."""
+
+from __future__ import annotations
+
 import json
 from datetime import UTC, datetime
 from typing import Any

@@ -1,3 +1,7 @@
+"""CAR's exports: Windows-1252, undoubled quotes, American dates, and cancellations that are conversions."""
+
+from __future__ import annotations
+
 from datetime import UTC, datetime
 
 from hypothesis import given

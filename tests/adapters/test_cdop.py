@@ -1,3 +1,7 @@
+"""CDOP files: nested lists, the current status among several, and a row for each block."""
+
+from __future__ import annotations
+
 import copy
 import json
 from typing import Any

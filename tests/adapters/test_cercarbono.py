@@ -1,3 +1,7 @@
+"""Cercarbono's lists: sizes without numbers, numbers in columns of their own, kilograms, what is not public."""
+
+from __future__ import annotations
+
 from datetime import date
 
 import pytest

@@ -1,3 +1,7 @@
+"""Cells that every registry has: quantities, dates, years, projects, countries, and what is none of them."""
+
+from __future__ import annotations
+
 from datetime import UTC, datetime
 
 import pytest

@@ -1,3 +1,7 @@
+"""Gold Standard's exports: pairs of CERs, planned units, and cancellations of two kinds without a date."""
+
+from __future__ import annotations
+
 from datetime import date
 
 from hypothesis import given

@@ -1,3 +1,7 @@
+"""Isometric's lists: kilograms without serials, some of them in the buffer."""
+
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,7 @@
+"""A JSON file read record by record: the same as read whole, in bounded memory, however it is broken."""
+
+from __future__ import annotations
+
 import io
 import json
 import tracemalloc

@@ -1,3 +1,7 @@
+"""Labels: every spelling that was seen, and a yes, a no and an empty cell told apart."""
+
+from __future__ import annotations
+
 import pytest
 
 from adapters.exports import Answer, Label

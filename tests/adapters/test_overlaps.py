@@ -1,3 +1,7 @@
+"""Rows that claim a unit twice are found, in any order and with numbers of any length."""
+
+from __future__ import annotations
+
 from hypothesis import given
 from hypothesis import strategies as st
 

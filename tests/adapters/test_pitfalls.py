@@ -15,7 +15,8 @@ Rows that say "here" are below, with fixtures of their own; the others are tests
         test_one_project_under_two_spellings_is_one_batch_and_the_holder_is_no_beneficiary
      9  dialects of CSV: test_car.py
         test_windows_1252_with_undoubled_quotes_loads_and_lists_what_cannot_be_repaired,
-        test_acr.py test_a_heading_with_one_space_or_two_is_one, test_fields.py test_dates
+        test_delimited.py test_rows_and_their_repair, test_acr.py test_a_heading_with_one_space_or_two_is_one,
+        test_fields.py test_dates
     10  cancelled is often converted: test_acr.py test_conversions_are_not_destroyed
     11  one tonne at CAR and at Verra: test_car.py test_conversions_exports_and_cancellations
     12  status is a state and may be undone: here test_a_retirement_that_is_undone_is_recorded_and_frees_nothing,

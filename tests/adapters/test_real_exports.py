@@ -1,3 +1,7 @@
+"""The real exports, where they lie beside the repository: every row in one class, sums as the files have them."""
+
+from __future__ import annotations
+
 import pytest
 
 from adapters.exports import EvidenceRow, Extent, UnitRow, UnitStatus

@@ -1,3 +1,7 @@
+"""Which adapter a file belongs to, and what is said of one that was given to another."""
+
+from __future__ import annotations
+
 import csv
 import io
 

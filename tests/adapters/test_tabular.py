@@ -1,3 +1,7 @@
+"""Rows to records: numbered, hashed without addresses of persons, wrong ones named and the rest taken."""
+
+from __future__ import annotations
+
 import hashlib
 
 import pytest

@@ -1,3 +1,7 @@
+"""Verra's export: all that a row says, old forms of dates and quantities, labels in any spelling."""
+
+from __future__ import annotations
+
 import csv
 import io
 from datetime import UTC, date, datetime

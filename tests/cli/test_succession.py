@@ -35,8 +35,8 @@ def found_first(keeling: Keeling) -> Path:
     keeling.must("network", "up", file)
     for name in ("natreg", "acme"):
         keeling.must("account", "open", f"{name}/a", "--owner", name, "--profile", name)
-    words = ("--programme", "NATIONAL", "--activity", "1", "--host", "IN", "--vintage", "2024", "--quantity", "1000")
-    keeling.must("issue", *words, "--batch", "b", "--to", "natreg/a", "--profile", "natreg")
+    units = ("--programme", "NATIONAL", "--activity", "1", "--host", "IN", "--vintage", "2024", "--quantity", "1000")
+    keeling.must("issue", *units, "--batch", "b", "--to", "natreg/a", "--profile", "natreg")
     give(keeling, 300)
     return file
 

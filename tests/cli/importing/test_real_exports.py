@@ -13,9 +13,11 @@ from adapters.exports import EvidenceRow, Extent, RowSource, UnitRow, UnitStatus
 from cli.importing.model import SourceRow
 from hub.reports.html import format_html
 from hub.reports.summary import format_json
+from keeling.events import EVENT, Move
 from keeling.units import UnitState
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
+from node.core.block import Answer
 from tests.adapters.exports import EXPORTS
 from tests.cli.importing.mirror import (
     FOLDERS,
@@ -185,20 +187,22 @@ def test_next_month_brings_only_its_news(registry: str) -> None:
     assert first.facts()["rows_by_outcome"]["new"] > 0, "the old report says what it said"
 
 
-def _moves(answer: object) -> list[object]:
-    from keeling.events import EVENT
-
-    return [move for raw in answer.events for move in EVENT.decode(raw).moves]  # type: ignore[attr-defined]
+def _moves(answer: Answer) -> list[Move]:
+    return [move for raw in answer.events for move in EVENT.decode(raw).moves]
 
 
 def test_two_exports_that_contradict_each_other_are_both_on_record() -> None:
     world, _, rows = imported("verra")
-    ended = next(row for row in rows if isinstance(row.record, UnitRow) and row.record.status is UnitStatus.ENDED)
-    back = ended._replace(record=ended.record._replace(status=UnitStatus.ACTIVE, effective=None))
+    at, ended = next(
+        (row.file, row.record)
+        for row in rows
+        if isinstance(row.record, UnitRow) and row.record.status is UnitStatus.ENDED
+    )
+    back = SourceRow(at, ended._replace(status=UnitStatus.ACTIVE, effective=None))
     now = world.clone()
     report = import_rows(now, "verra", [back], as_of=NEXT_MONTH)
     ((_, row),) = now.state.scan(t.DISCREPANCIES)
-    assert (row.ledger, row.registry, row.piece.units) == ("ENDED in unassigned@verra", "FREE", ended.record.units)
+    assert (row.ledger, row.registry, row.piece.units) == ("ENDED in unassigned@verra", "FREE", ended.units)
     assert row.since.height < now.tip.height, "the other side is the event of the first export"
     (line,) = report.lines
     assert line[1].fate == "contradicts"
@@ -240,8 +244,14 @@ def as_a_month_before(rows: tuple[SourceRow, ...]) -> tuple[list[SourceRow], Sou
         if isinstance(record, UnitRow) and record.status in GONE:
             record = record._replace(status=UnitStatus.ACTIVE, effective=None, twin=None)
         before.append(row._replace(record=record))
-    active = (row for row in rows if isinstance(row.record, UnitRow) and row.record.status is UnitStatus.ACTIVE)
-    return before, next((row for row in active if row.record.batch.extent is Extent.AT_LEAST), None)
+    counted = (
+        row
+        for row in rows
+        if isinstance(row.record, UnitRow)
+        and row.record.status is UnitStatus.ACTIVE
+        and row.record.batch.extent is Extent.AT_LEAST
+    )
+    return before, next(counted, None)
 
 
 @pytest.mark.parametrize("registry", FOLDERS)
@@ -265,10 +275,10 @@ def test_an_issuance_that_comes_later_corrects_the_vintage() -> None:
     """Retirements of Cercarbono state one year; the issuance, when it is seen, the whole period."""
     world, _, rows = imported("cercarbono")
     wanted = {batch.name: (batch.vintage_start, batch.vintage_end) for _, batch in world.state.scan(t.BATCHES)}
-    units = [row for row in rows if isinstance(row.record, UnitRow)]
-    issued = [row for row in units if row.record.batch.extent is Extent.EXACT]
+    units = [(row, row.record) for row in rows if isinstance(row.record, UnitRow)]
+    issued = [row for row, record in units if record.batch.extent is Extent.EXACT]
     other = new_ledger()
-    import_rows(other, "cercarbono", [row for row in units if row not in issued])
+    import_rows(other, "cercarbono", [row for row, _ in units if row not in issued])
     years = {batch.name: (batch.vintage_start, batch.vintage_end) for _, batch in other.state.scan(t.BATCHES)}
     import_rows(other, "cercarbono", issued)
     now = {batch.name: (batch.vintage_start, batch.vintage_end) for _, batch in other.state.scan(t.BATCHES)}
@@ -282,7 +292,9 @@ def test_a_claimed_unit_that_ends_at_the_registry_is_restricted() -> None:
     later, block = after_a_month(rows)
     now.must("acme", op.OpenAccount(account="A", owner="acme"))
     number = now.state.get(t.BATCH_NUMBERS, block.batch.key)
-    base = now.state.get(t.BATCHES, number).base
+    batch = now.state.get(t.BATCHES, number)
+    assert batch is not None
+    base = batch.base
     claims = [op.Range(batch=block.batch.key, first=block.serials.first - base, units=block.units)]
     proof = op.Evidence(digest=bytes(32), grade="B", reference="S")
     link = op.Link(
@@ -298,7 +310,9 @@ def test_a_claimed_unit_that_ends_at_the_registry_is_restricted() -> None:
     import_rows(now, "verra", later)
     ((_, row),) = now.state.scan(t.DISCREPANCIES)
     assert (row.ledger, row.registry, row.piece.units) == ("FREE in A", "RETIRED", 40)
-    assert now.state.get(t.BATCHES, number).restrictions == 1
+    restricted = now.state.get(t.BATCHES, number)
+    assert restricted is not None
+    assert restricted.restrictions == 1
 
 
 # -- the page

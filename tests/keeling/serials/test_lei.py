@@ -1,3 +1,7 @@
+"""Legal entity identifiers: real ones, wrong ones, and check digits that no other would fit."""
+
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,7 @@
+"""Numbers of UK registry accounts: real ones, wrong ones, and their check digits."""
+
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,7 @@
+"""Verra's serials: one space for all, padding, the scope that may be absent, and what is refused."""
+
+from __future__ import annotations
+
 import pytest
 
 from keeling.serials import SerialError, SerialFault, parse, parse_segments, print_range
