@@ -39,7 +39,6 @@ from node.ordering.engine import EmbeddedEngine, Home, Hosts
 from node.ordering.hosted import HostSigner
 from node.ordering.jetstream import JetStreamEngine, JetStreamSettings
 from node.ordering.service import OrderingService
-from node.outcome import Done
 from node.peers.links import PeerLinks, Setup
 from node.peers.service import PeersService
 from node.replica import Replica
@@ -92,7 +91,7 @@ class Connections:
         self._standing = read_standing(store)
         self._trust = self._build_trust()
         self._validators: Sequence[str] = ()
-        self._writing: set[asyncio.Task[Done]] = set()
+        self._writing: set[asyncio.Task[Any]] = set()
         self._hosts = Hosts()
         for reign in read_reigns(store, genesis, 1 << 62):
             self._hosts.add(reign.hash, read_roster(store, reign.policy).validators)
@@ -124,6 +123,19 @@ class Connections:
         """A policy is in force: its validators may order and vote."""
         self._hosts.add(hash_policy(in_force.file), validators)
         self._validators = tuple(validators)
+
+    def on_past(self, epoch: int) -> None:
+        """No validator reads an ordering log below this epoch any more: those hosted here are deleted."""
+        if isinstance(self.engine, EmbeddedEngine):
+            task = asyncio.create_task(self._forget(self.engine, epoch))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+            watch("deleting ordering logs of epochs that are over", task)
+
+    async def _forget(self, engine: EmbeddedEngine, epoch: int) -> None:
+        deleted = await engine.forget(epoch)
+        if deleted:
+            log.info("ordering logs deleted: their epochs are over", logs=deleted)
 
     def trust(self) -> Trust:
         """Whose certificates are good. Quick, and for any thread."""

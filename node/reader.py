@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -100,7 +101,9 @@ class Reader:
                 await self._turn(self._chain.suspend, Reason.ENGINE_FAULT, self._clock_ms())
             return None
         except (LogFailed, LogClosed):
-            raise
+            if not self._has_moved(outlook):
+                raise
+            return None  # the log of an epoch that is over was given up under the read
         except LogTruncated as error:
             log.warning("the ordering log no longer has what is next here", error=str(error))
             self._following.ask()
@@ -125,7 +128,7 @@ class Reader:
         ordering: Ordering = self._engine.open(outlook.log)
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = asyncio.ensure_future(ordering.wait(outlook.cursor.position + 1))
-        waiting.add_done_callback(lambda _: None if ended.done() else ended.set_result(None))
+        waiting.add_done_callback(partial(_end_wait, ended))
         self._waits, self._waits_at = ended, outlook
         try:
             await ended
@@ -137,7 +140,8 @@ class Reader:
             try:
                 waiting.result()
             except (LogFailed, LogClosed):
-                raise
+                if not self._has_moved(outlook):
+                    raise
             except OrderingError as error:
                 await self._cannot(outlook, error)
 
@@ -150,3 +154,11 @@ class Reader:
         waits, at = self._waits, self._waits_at
         if waits is not None and at is not None and not self._is_at(at) and not waits.done():
             waits.set_result(None)
+
+
+def _end_wait(ended: asyncio.Future[None], waiting: asyncio.Future[None]) -> None:
+    """The log has more, or why it cannot say so; nobody else looks at that where the wait was given up."""
+    if not waiting.cancelled():
+        waiting.exception()
+    if not ended.done():
+        ended.set_result(None)

@@ -74,11 +74,13 @@ class Replica:
         limits: Limits = Limits(),
         on_policy: Callable[[InForce, Sequence[str]], None] = lambda in_force, validators: None,
         on_final: Callable[[Sequence[FinalBlock]], None] = lambda blocks: None,
+        on_past: Callable[[int], None] = lambda epoch: None,
         reseed_after_ms: int = 10_000,
     ) -> None:
         """`on_policy` is told of each policy, with its participants in policy order, before a log of it is opened.
 
-        `on_final` is told of final blocks while the store is exactly as the last of them left it.
+        `on_final` is told of final blocks while the store is exactly as the last of them left it, `on_past` of the
+        epoch below which no validator reads an ordering log any more.
         """
         self.chain = chain
         self._peers = peers
@@ -87,6 +89,7 @@ class Replica:
         self._run_in_thread = run_in_thread
         self._on_policy = on_policy
         self._on_final = on_final
+        self.on_past = on_past
         self._in_force = chain.outlook.in_force
         self.roster = read_roster(chain.store, chain.outlook.policy)
         self._lock = asyncio.Lock()

@@ -172,6 +172,7 @@ class Node:
             random=Random(),
             limits=limits,
             on_policy=connections.on_policy,
+            on_past=connections.on_past,
             on_final=lambda blocks: keeper.on_final(blocks),  # noqa: PLW0108 - made below
         )
         keeper = self._make_keeper(chain, keys, replica, shelf)

@@ -49,6 +49,7 @@ class Watch:
         self._down_since_ms: int | None = None
         self._down_epoch = 0
         self._beat_at_ms: int | None = None
+        self._past = 0
 
     def hear(self, sender: str, tip: TipMessage) -> None:
         """A peer's tip, with its word on the engine."""
@@ -66,6 +67,7 @@ class Watch:
                 self._peers.announce(self._replica.make_tip())
             self._watch_due(now_ms)
             await self._watch_engine(now_ms)
+            self._watch_past()
 
     # -- heartbeats -------------------------------------------------------------------------------------------------
 
@@ -101,3 +103,16 @@ class Watch:
             log.warning("the ordering log is out of reach: asking for a new epoch", validators=down)
             self._down_since_ms = now_ms
             await self._replica.turn(self._replica.chain.reseed, None, now_ms)
+
+    def _watch_past(self) -> None:
+        """Say below which epoch nobody reads an ordering log any more.
+
+        Every validator said that it is past it, and so is the newest final block: what is carried over to a later epoch
+        was read no earlier than the block before it.
+        """
+        outlook, validators = self._replica.chain.outlook, self._replica.roster.validators
+        heard = [self._heard[name].tip.epoch for name in validators if name in self._heard]
+        past = min([outlook.final_place.epoch, outlook.health.epoch, *heard])
+        if past > self._past and len(heard) + outlook.is_validator >= len(validators):
+            self._past = past
+            self._replica.on_past(past)

@@ -8,6 +8,8 @@ hosted log promises is in `embedded`, what is asked of it over the network in `s
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -147,6 +149,14 @@ class EmbeddedEngine:
             except (BadPage, WrongLog):
                 continue
 
+    async def forget(self, below: int) -> list[str]:
+        """Delete the logs hosted here of epochs below this one, which nobody reads any more; returns their folders."""
+        for which in [which for which in self._remote if which.epoch < below]:
+            await self._remote.pop(which).close()
+        for which in [which for which in self._hosted if which.epoch < below]:
+            await self._hosted.pop(which).ordering.close()
+        return await asyncio.to_thread(_delete_below, self._home.folder, below)
+
     async def close(self) -> None:
         self._closed = True
         remote, self._remote = list(self._remote.values()), {}
@@ -181,6 +191,14 @@ class EmbeddedEngine:
             self._reported.add(mark)
             log.error("the engine showed two logs", epoch=word.epoch, log=word.log, position=word.position)
             self._on_evidence(evidence)
+
+
+def _delete_below(folder: Path, below: int) -> list[str]:
+    epochs = {path: path.name.partition("-")[0] for path in folder.iterdir()} if folder.is_dir() else {}
+    over = sorted(path for path, epoch in epochs.items() if epoch.isdecimal() and int(epoch) < below)
+    for path in over:
+        shutil.rmtree(path)
+    return [path.name for path in over]
 
 
 class UnusableOrdering:

@@ -35,8 +35,10 @@ class SimulatedEngine:
         self.logs: dict[str, list[bytes]] = {}
         self._shown: dict[tuple[str, str, int], bytes] = {}
         self._news = asyncio.Event()
+        self._epochs: dict[str, int] = {}
         self.down = False
         self.lied = 0
+        self.forgotten = 0
 
     def seen_by(self, reader: str) -> SeenEngine:
         return SeenEngine(self, reader)
@@ -46,6 +48,16 @@ class SimulatedEngine:
         for log in self.logs.values():
             if log and entries:
                 del log[-entries:]
+
+    def know(self, log: LogId) -> None:
+        """Somebody reads or appends a log."""
+        self._epochs[log.name] = log.epoch
+
+    def forget(self, below: int) -> None:
+        """Some node says that nobody reads the logs of earlier epochs: they are gone, for everybody."""
+        for name in [name for name in self.logs if self._epochs.get(name, below) < below]:
+            del self.logs[name]
+            self.forgotten += 1
 
     async def pause(self) -> None:
         """What one call takes; an engine that is down answers after a while that it does not."""
@@ -119,6 +131,7 @@ class SeenEngine:
         self._open: dict[LogId, SeenLog] = {}
 
     def open(self, log: LogId) -> SeenLog:
+        self._engine.know(log)
         return self._open.setdefault(log, SeenLog(self._engine, self._reader, log))
 
     async def close(self) -> None:

@@ -97,6 +97,7 @@ class Node:
                 clock_ms=self.clock_ms,
                 run_in_thread=self._run_in_thread,
                 random=Random(run.random.random()),
+                on_past=run.engine.forget,
             )
             await replica.start()
             self.replica = replica

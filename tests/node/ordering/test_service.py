@@ -12,8 +12,8 @@ import pytest
 from keeling.v1 import ordering_pb2 as pb
 from keeling.v1 import ordering_pb2_grpc as rpc
 from node.callers import Members
-from node.ordering.contract import Appended, LogId
-from tests.fakes.ordering_hosts import LOG, NETWORK, VALIDATORS, World, run
+from node.ordering.contract import Appended, LogClosed, LogId, LogUnreachable, Ordered
+from tests.fakes.ordering_hosts import LOG, NETWORK, VALIDATORS, OrderingNode, World, run
 
 
 async def refused(call: Awaitable[Any]) -> str:
@@ -68,5 +68,25 @@ def test_one_caller_cannot_hold_more_calls_than_it_needs(tmp_path: Path) -> None
         assert await world.reader("group").open().append(b"1") == Appended(1), "others go on"
         for stream in streams:
             stream.cancel()
+
+    run(tmp_path, walk)
+
+
+def test_logs_of_epochs_that_are_over_are_deleted_and_later_ones_stay(tmp_path: Path) -> None:
+    async def walk(world: World) -> None:
+        host = await world.start_host()
+        logs = [LogId(epoch, f"{LOG.name[:16]}-{epoch}") for epoch in (0, 4, 8)]
+        for log in logs:
+            await host.open(log).append(b"entry")
+        old = host.open(logs[0])
+        assert [name[:20] for name in await host.engine.forget(8)] == [f"{0:020}", f"{4:020}"]
+        with pytest.raises(LogClosed):
+            await old.append(b"more")
+        with pytest.raises(LogUnreachable):
+            host.engine.find_hosted(logs[1])
+        assert (await host.open(logs[2]).read(1, 10)).entries == (Ordered(1, b"entry"),)
+        await host.engine.close()
+        again = OrderingNode("natreg", tmp_path, {})
+        assert len(await again.engine.forget(9)) == 1, "also those of earlier lives of the process"
 
     run(tmp_path, walk)
