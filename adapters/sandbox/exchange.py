@@ -314,7 +314,11 @@ class ExchangeSandbox(Sandbox):
     def _list_transactions(self, request: web.Request, asked: dict[str, str]) -> dict[str, Any]:
         at_ms = self.seen_at(request)
         found = []
-        for (initiator, identifier), order in self._proposed.items():
+        known = self._proposed
+        exact = (asked.get("initiator", ""), asked.get("identifier", ""))
+        if all(exact):
+            known = {exact: known[exact]} if exact in known else {}
+        for (initiator, identifier), order in known.items():
             mine = asked.get("initiator", "") in ("", initiator) and asked.get("identifier", identifier) == identifier
             if mine and asked.get("reference", order.reference) == order.reference and order.received_ms <= at_ms:
                 found.append(self._show(order, at_ms))

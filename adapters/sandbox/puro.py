@@ -134,7 +134,9 @@ class PuroSandbox(Sandbox):
         if denied is not None:
             return denied
         at_ms = self.seen_at(request)
-        rows = [_transaction(order, at_ms) for order in self.desk.orders.values() if order.received_ms <= at_ms]
+        key = request.query.get("idempotencyKey")
+        asked = [o for o in self.desk.orders.values() if o.received_ms <= at_ms and key in (None, o.key)]
+        rows = [_transaction(order, at_ms) for order in asked]
         for name in ("idempotencyKey", "sourceAccountNumber", "type"):
             wanted = request.query.get(name)
             rows = [row for row in rows if wanted is None or row[name] == wanted]

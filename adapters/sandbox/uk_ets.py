@@ -178,14 +178,14 @@ class UkEtsSandbox(Sandbox):
 
     async def _list(self, request: web.Request) -> web.Response:
         at_ms, asked = self.seen_at(request), request.query
-        since = asked.get("transactionLastUpdateDateFrom", "")
+        since_ms = _day_ms(asked.get("transactionLastUpdateDateFrom", "1970-01-01"))
         account = asked.get("transferringAccountNumber", "")
         found = [
             order
             for order in self.desk.orders.values()
             if order.received_ms <= at_ms
             and account in order.account
-            and (not since or _instant(self._updated(order, at_ms))[:10] >= since)
+            and self._updated(order, at_ms) >= since_ms
         ]
 
         def show(order: Order) -> dict[str, Any]:
@@ -292,6 +292,11 @@ def _page(request: web.Request, rows: Sequence[T], show: Callable[[T], dict[str,
     page, size = int(request.query.get("page", "0")), int(request.query.get("pageSize", "20"))
     found = [show(row) for row in rows[page * size : (page + 1) * size]]
     return web.json_response({"page": page, "pageSize": size, "totalResults": len(rows), "items": found})
+
+
+def _day_ms(text: str) -> int:
+    day = datetime.fromisoformat(text[:10]).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return day.days * 86_400_000
 
 
 def _instant(at_ms: int) -> str:

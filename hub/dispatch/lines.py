@@ -92,13 +92,14 @@ class Lines:
         return answer, began, ended
 
     async def probe(self) -> None:
-        """Try every link whose breaker is open and rested, with a question that has no effect."""
+        """Try every link whose breaker is open and rested, with a question that has no effect and is soon answered:
+        the first page of the registry's books. (All its events since the beginning may be very many.)"""
         now = self._seat.now_ms()
         for link in self.links():
             if link.breaker.is_open and link.breaker.lets_try(now) and now >= self.quiet_until(link.registry):
                 adapter = self._seat.adapters[link.registry]
                 await self.turn(link.registry)
-                await self.call(link, lambda adapter=adapter: adapter.changes(""))  # type: ignore[misc]
+                await self.call(link, lambda adapter=adapter: adapter.snapshot())  # type: ignore[misc]
 
     async def _judge(self, link: LinkMemory, failed: bool, began_ms: int, ended_ms: int) -> None:
         took = ended_ms - began_ms
