@@ -37,6 +37,8 @@ class Remembered:
     why: str = ""
     due_ms: int = 0
     alert: str = ""
+    has_turn: bool = False
+    """The next call to the registry is this hold's: its turn came before the attempt was recorded."""
 
     def note(self, place: int, message: Message) -> None:
         """Keep what became of a message, and what the registry calls it."""

@@ -243,6 +243,11 @@ class Dispatcher:
             case Stuck():
                 return self._stop(known, step.why)
             case Dispatch():
+                if not known.has_turn:
+                    # First its turn, then the record: an attempt that waits in line could outlast its own window.
+                    await self.lines.turn(known.hold.registry)
+                    known.has_turn = True
+                    return True
                 return await self._dispatch(known, step)
             case Send():
                 return await self._send(known, step.place)
@@ -281,7 +286,7 @@ class Dispatcher:
     async def _send(self, known: Remembered, place: int) -> bool:
         """Send what this process alone may send, if its attempt is still the newest when its turn comes."""
         adapter, hold = self._seat.adapters[known.hold.registry], known.hold.hold
-        await self.lines.turn(known.hold.registry)
+        await self._take_turn(known)
         known.hold = await self._seat.ledger.hold(hold)
         current = known.hold.phase == INSTRUCTED and known.hold.attempt == known.mine
         if not current or self._seat.now_ms() >= known.send_until_ms:
@@ -293,9 +298,15 @@ class Dispatcher:
         answer, began, ended = await self.lines.call(self._link(known), lambda: adapter.instruct(message.instruction))
         return self._take_in(known, place, message, answer, began, ended, sent=True)
 
+    async def _take_turn(self, known: Remembered) -> None:
+        """Wait for a call's turn, unless this hold has it already."""
+        if not known.has_turn:
+            await self.lines.turn(known.hold.registry)
+        known.has_turn = False
+
     async def _ask(self, known: Remembered, place: int) -> bool:
         adapter, message = self._seat.adapters[known.hold.registry], known.messages[place]
-        await self.lines.turn(known.hold.registry)
+        await self._take_turn(known)
         self.figures.asked += 1
         references = (known.references[place],) if place in known.references else ()
         question = Question(message.instruction, references, known.hold.dispatched_ms)

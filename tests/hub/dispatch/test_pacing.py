@@ -16,6 +16,7 @@ from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.puro import KEY_ID, KEY_SECRET, PuroSandbox
 from hub.dispatch.pacing import Pace, size_bucket
 from tests.adapters.exchange_stand import Stand
+from tests.hub.dispatch.stage import Stage, play
 
 LIMIT = Limit(60, 600, stated=True)
 
@@ -60,3 +61,23 @@ def test_a_strict_server_never_says_429() -> None:
     throttled, rate = asyncio.run(run())
     assert throttled == 0
     assert rate <= 1000 * LIMIT.requests / LIMIT.per_ms
+
+
+def test_a_queue_longer_than_the_window_of_an_attempt_is_worked_off_in_order() -> None:
+    """The turn comes before the record: twelve calls of five seconds each, where an attempt may be sent for thirty."""
+
+    async def story(stage: Stage) -> None:
+        hub = stage.hub()
+        holds = [stage.place(f"hold {place}", 10, 1 + 10 * place) for place in range(12)]
+
+        async def wait_in_line(registry: str) -> None:
+            await asyncio.sleep(0)  # the others get as far as they can without a call
+            stage.later(5_000)
+
+        hub.lines.turn = wait_in_line  # type: ignore[method-assign]
+        await hub.step()
+        found = [await stage.hold(hold) for hold in holds]
+        assert {(each.phase, each.attempt) for each in found} == {("CAPTURED", 1)}
+        assert stage.sandbox.book.effects() == {hold.hex(): 10 for hold in holds}
+
+    play(story)

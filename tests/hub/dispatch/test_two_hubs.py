@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from adapters.sandbox.faults import Fault, FaultKind
+from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import SETTLING_MS, Stage, play
 from tests.hub.dispatch.test_crashes import forgetful
+from tests.hub.memory_ledger import MemoryLedger
 
 
 def test_one_dispatch_an_attempt_and_the_other_says_who_has_it() -> None:
@@ -64,21 +67,34 @@ def test_whoever_waited_too_long_does_not_send_any_more() -> None:
     play(story)
 
 
-def test_an_attempt_that_was_replaced_while_waiting_for_its_turn_is_not_sent() -> None:
+class SlowReads(MemoryLedger):
+    """Lets `meanwhile` happen before the second time that an instructed hold is read: right before it is sent."""
+
+    def __init__(self, stage: Stage, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(stage.world, "hub")
+        self.meanwhile, self.reads = meanwhile, 0
+
+    async def hold(self, hold: bytes) -> pb.HoldInfo:
+        found = await super().hold(hold)
+        self.reads += found.phase == "INSTRUCTED"
+        if self.reads != 2:
+            return found
+        self.reads += 1
+        await self.meanwhile()
+        return await super().hold(hold)
+
+
+def test_an_attempt_that_was_replaced_before_it_left_is_not_sent() -> None:
     async def story(stage: Stage) -> None:
         forgetful(stage)
         hold = stage.place()
-        one, two = stage.hub(), stage.hub()
+        two = stage.hub()
 
-        async def long_queue(_: str) -> None:
-            one.lines.turn = no_queue  # type: ignore[method-assign]
+        async def replace() -> None:
             stage.later(SETTLING_MS)
             await two.step()
 
-        async def no_queue(_: str) -> None:
-            """Its turn at once."""
-
-        one.lines.turn = long_queue  # type: ignore[method-assign]
+        one = stage.hub(SlowReads(stage, replace))
         await one.step()
         found = await stage.hold(hold)
         assert (found.phase, found.attempt) == ("CAPTURED", 2)
