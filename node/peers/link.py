@@ -6,7 +6,6 @@ The same on both ends, whoever opened it; opening, choosing and closing links is
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
@@ -29,7 +28,7 @@ class Outbox:
     """What waits to be sent to one node. When it is full the oldest goes: it is said again if it still matters."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Message, pb.PeerMessage, int]] = deque()
+        self._waiting: deque[tuple[Message | pb.Ping, pb.PeerMessage, int]] = deque()
         self._bytes = 0
         self._filled = asyncio.Event()
         self.dropped = 0
@@ -37,9 +36,16 @@ class Outbox:
 
     def put(self, message: Message) -> None:
         """Queue a message; a newer tip takes the place of an older one."""
-        raw = format_message(message)
-        if isinstance(message, TipMessage):
-            self._drop(lambda waiting: isinstance(waiting, TipMessage))
+        self._put(message, format_message(message))
+
+    def ping(self, words: list[bytes]) -> None:
+        """Queue a sign of life with the newest words of ordering logs; it takes the place of an older one."""
+        said = pb.Ping(words=words[:WORDS_MAX])
+        self._put(said, pb.PeerMessage(ping=said))
+
+    def _put(self, message: Message | pb.Ping, raw: pb.PeerMessage) -> None:
+        if isinstance(message, (TipMessage, pb.Ping)):
+            self._drop(type(message))
         self._waiting.append((message, raw, raw.ByteSize()))
         self._bytes += raw.ByteSize()
         while len(self._waiting) > QUEUE_MESSAGES_MAX or self._bytes > QUEUE_BYTES_MAX:
@@ -47,20 +53,17 @@ class Outbox:
             self.dropped += 1
         self._filled.set()
 
-    async def take(self, timeout_s: float) -> pb.PeerMessage | None:
-        """The oldest message, or None when there was none for that long."""
-        if not self._waiting:
+    async def take(self) -> pb.PeerMessage:
+        """The oldest message, as soon as there is one."""
+        while not self._waiting:
             self._filled.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._filled.wait(), timeout_s)
-        if not self._waiting:
-            return None
+            await self._filled.wait()
         _, raw, size = self._waiting.popleft()
         self._bytes -= size
         return raw
 
-    def _drop(self, unwanted: Callable[[Message], bool]) -> None:
-        kept = [item for item in self._waiting if not unwanted(item[0])]
+    def _drop(self, unwanted: type) -> None:
+        kept = [item for item in self._waiting if not isinstance(item[0], unwanted)]
         self._bytes = sum(size for _, _, size in kept)
         self._waiting = deque(kept)
 
@@ -83,6 +86,7 @@ class Link:
         self.refused = 0
         """Messages from the other end that were none, for metrics."""
         self._hooks = hooks
+        self._heard_at = 0.0
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def end(self, why: str) -> None:
@@ -95,45 +99,40 @@ class Link:
     ) -> None:
         """Send and take messages until the link ends. `read` gives None at the end. Raises `LinkSilent`, and whatever
         `read` and `write` raise."""
-        sending = asyncio.create_task(self._send(write))
-        taking = asyncio.create_task(self._take(read))
+        tasks = [asyncio.create_task(part) for part in (self._take(read), self._send(write), self._watch())]
         try:
-            ends: list[asyncio.Future[Any]] = [sending, taking, self._ended]
+            ends: list[asyncio.Future[Any]] = [*tasks, self._ended]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in (taking, sending):
+            for task in tasks:
                 if task.done():
                     task.result()
             if self._ended.done():
                 raise LinkSilent(self._ended.result())
         finally:
-            for task in (sending, taking):
+            for task in tasks:
                 task.add_done_callback(look_at)  # a server's read ends only with its call, so nobody waits for it here
                 task.cancel()
 
-    async def _send(self, write: Callable[[pb.PeerMessage], Awaitable[None]]) -> None:
+    async def _watch(self) -> None:
+        """Say something now and then, and notice when the other end does not. One timer, none for each message."""
         loop = asyncio.get_running_loop()
-        ping_at = loop.time()
+        self._heard_at = loop.time()
+        while loop.time() < self._heard_at + SILENCE_S:
+            self.outbox.ping(self._hooks.words())
+            await asyncio.sleep(PING_S)
+        raise LinkSilent(f"nothing heard for {SILENCE_S:.0f} seconds")
+
+    async def _send(self, write: Callable[[pb.PeerMessage], Awaitable[None]]) -> None:
         while True:
-            if loop.time() >= ping_at:
-                await write(pb.PeerMessage(ping=pb.Ping(words=self._hooks.words()[:WORDS_MAX])))
-                ping_at = loop.time() + PING_S
-            raw = await self.outbox.take(ping_at - loop.time())
-            if raw is not None:
-                await write(raw)
+            await write(await self.outbox.take())
 
     async def _take(self, read: Callable[[], Awaitable[pb.PeerMessage | None]]) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            reading = asyncio.ensure_future(read())
-            reading.add_done_callback(look_at)  # also where this task is cancelled as the read fails
-            try:
-                await asyncio.wait([reading], timeout=SILENCE_S)
-            finally:
-                reading.cancel()
-            if not reading.done():
-                raise LinkSilent(f"nothing heard for {SILENCE_S:.0f} seconds")
-            raw = reading.result()
+            raw = await read()
             if raw is None:
                 raise LinkSilent("the other end closed the link")
+            self._heard_at = loop.time()
             try:
                 message = parse_message(raw)
             except BadMessage:

@@ -116,21 +116,24 @@ def test_a_slow_link_keeps_the_newest_and_counts_what_it_dropped() -> None:
         outbox = link.Outbox()
         for height in range(3):
             outbox.put(TipMessage(height, 0, True))
-        assert await outbox.take(0) == pb.PeerMessage(tip=pb.Tip(height=2, engine_ok=True)), "only the newest tip"
+        outbox.ping([b"old"])
+        outbox.ping([b"new"])
+        assert await outbox.take() == pb.PeerMessage(tip=pb.Tip(height=2, engine_ok=True)), "only the newest tip"
+        assert await outbox.take() == pb.PeerMessage(ping=pb.Ping(words=[b"new"])), "and the newest sign of life"
         for number in range(link.QUEUE_MESSAGES_MAX + 5):
             outbox.put(VoteMessage(b"%d" % number))
         assert outbox.dropped == 5
-        first = await outbox.take(0)
-        assert first is not None
-        assert first.vote == b"5"
+        assert (await outbox.take()).vote == b"5"
         for _ in range(20):
             outbox.put(ReportMessage(bytes(1 << 20)))
-        taken = []
-        while (raw := await outbox.take(0)) is not None:
-            taken.append(raw)
+        taken = [await outbox.take() for _ in range(len(outbox._waiting))]
         assert sum(raw.ByteSize() for raw in taken) <= link.QUEUE_BYTES_MAX
         assert {len(raw.report) for raw in taken} == {1 << 20}, "the votes were older"
-        assert await outbox.take(0.001) is None
+        later = asyncio.create_task(outbox.take())
+        await asyncio.sleep(0)
+        assert not later.done(), "nothing waits any more"
+        outbox.put(VoteMessage(b"late"))
+        assert (await later).vote == b"late"
 
     asyncio.run(asyncio.wait_for(walk(), 20))
 
@@ -156,11 +159,12 @@ def test_a_silent_link_is_given_up_and_opened_again(tmp_path: Path, monkeypatch:
             assert "nothing heard for" in two.links.describe()[0].problem
             proxy.answers_lost = False
             await two.connected("natreg")
+            before = two.replica.connected.count("natreg")
             proxy.calls_lost = True
             await until_problem(one, "exchange", "nothing heard for")
             proxy.cut()
             proxy.heal()
-            await two.connected("natreg")
+            await two.replica.until(lambda: two.replica.connected.count("natreg") > before)
             two.links.send("natreg", VoteMessage(b"after"))
             await one.replica.until(lambda: one.replica.heard)
 
