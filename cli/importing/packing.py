@@ -22,6 +22,9 @@ TRANSACTION_BYTES_MAX: Final = 200_000
 SUBMISSION_BYTES_MAX: Final = 400_000
 """Well inside the ledger's megabyte, so that a block of an import does not make others wait long."""
 SUBMISSION_TRANSACTIONS_MAX: Final = 200
+TRIAL_TRANSACTIONS_MAX: Final = 500
+TRIAL_BYTES_MAX: Final = 3_000_000
+"""Well inside what one call may carry (`network.transport.CALL_BYTES_MAX`), with keys, signatures and lengths."""
 TEXT_MAX: Final = 256
 """Characters the ledger takes of a destination and of the words for it."""
 _GRADE: Final = "C"
@@ -92,6 +95,18 @@ def pack_submissions(parcels: Iterable[Parcel]) -> Iterator[list[Parcel]]:
         size += weight
     if group:
         yield group
+
+
+def take_for_trial(parcels: Iterable[Parcel]) -> list[Parcel]:
+    """The first transactions, as many as one call carries: a trial keeps nothing from one call to the next."""
+    taken: list[Parcel] = []
+    size = 0
+    for parcel in parcels:
+        size += parcel.weight
+        if taken and (size > TRIAL_BYTES_MAX or len(taken) == TRIAL_TRANSACTIONS_MAX):
+            break
+        taken.append(parcel)
+    return taken
 
 
 def _cut(layer: Iterable[Seen]) -> Iterator[list[Seen]]:

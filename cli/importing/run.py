@@ -20,7 +20,7 @@ from cli.importing.big import WINDOW_ROWS, plan_big
 from cli.importing.identity import Run, RunBuilder
 from cli.importing.lookup import Ledger, NodeLedger, look_up
 from cli.importing.model import Fate, SourceRow, Verdict
-from cli.importing.packing import Parcel, build_parcels, build_registration, pack_submissions
+from cli.importing.packing import Parcel, build_parcels, build_registration, pack_submissions, take_for_trial
 from cli.importing.plan import plan_batch
 from cli.importing.ranges import SpilledRanges
 from cli.importing.report import judge
@@ -42,7 +42,6 @@ Choose = Callable[[list[op.RegisterProject]], Iterable[op.RegisterProject]]
 ROUNDS_MAX: Final = 3
 """Times a batch is planned again because somebody else brought it in between."""
 _STANDING: Final = frozenset({Reason.ACCEPTED, Reason.PROJECT_EXISTS})
-_DRY_RUN_TRANSACTIONS_MAX: Final = 500
 _PROJECTS_ASKED_AT_ONCE: Final = 200
 _PROJECTS_KEPT: Final = 20_000
 
@@ -153,8 +152,8 @@ def _pack(session: Session, source: Source, batches: Iterable[SpooledBatch], han
 
 
 def try_out(session: Session, source: Source, hand: Hand) -> Outcome:
-    """What the ledger would say of the first 500 transactions, changing nothing."""
-    some = list(islice(_pack(session, source, source.spool.batches(), hand), _DRY_RUN_TRANSACTIONS_MAX))
+    """What the ledger would say of the first transactions, as many as a call carries, changing nothing."""
+    some = take_for_trial(_pack(session, source, source.spool.batches(), hand))
     if not some:
         return Outcome(None, 0, 0, 0)
     results = send(session, [_format(session, group, hand) for group in pack_submissions(some)], dry_run=True)
