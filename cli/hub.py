@@ -18,6 +18,7 @@ from cli.command import works, writes
 from cli.exits import ExitCode, Failed, misused
 from cli.hub_rehearsal import app as rehearsal_app
 from cli.hub_sandbox import app as sandbox_app
+from cli.identifiers import format_id
 from cli.output import Answer, Grid
 from cli.quantities import format_time, format_units
 from cli.session import Session
@@ -32,6 +33,7 @@ app.add_typer(rehearsal_app)
 
 ASK_S: Final = 600.0
 UNREAD_SHOWN: Final = 10
+LINES_SHOWN: Final = 20
 _MARKS: Final = {"sandbox": "sandbox: not a real registry"}
 _CONFIG = Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's file.")]
 
@@ -159,7 +161,7 @@ def backlog(config: _CONFIG = Path("group.toml")) -> Answer:
     lines = list(_call_pages(config, "/v1/backlog", "backlog"))
     rows = [
         (
-            line["hold"],
+            format_id(bytes.fromhex(line["hold"])),
             line["registry"],
             format_units(line["units"]),
             line["phase"],
@@ -192,6 +194,7 @@ def certificate(
     Example:
       keeling hub certificate 019a0000-0000-7000-8000-0000000000a1 --folder certificates
     """
+    told = json.loads(_call(config, "GET", f"/v1/holds/{hold}", "viewer"))["told"]
     found = list(_call_pages(config, f"/v1/holds/{hold}/certificates", "certificates"))
     rows = [
         (
@@ -209,8 +212,8 @@ def certificate(
     events = [each["event"] for each in found]
     files = [] if folder is None else _write_certificates(config, hold, events, folder)
     columns = ("event", "", ">units", "", "registry", "", "reference", "grade")
-    empty = "not issued: the registry has not confirmed it"
-    return Answer({"certificates": found, "files": files}, [Grid(columns, rows, empty), *files])
+    grid = Grid(columns, rows, f"no certificate: {told}")
+    return Answer({"told": told, "certificates": found, "files": files}, [grid, *files])
 
 
 @works(app, "reconcile")
@@ -238,7 +241,10 @@ def reconcile(
     if csv is not None:
         csv.write_text(found["csv"], "utf-8")
     found.pop("csv")
-    rows = [(s["class"], s["action"], s["units"], str(s["lines"]), s["oldest"]) for s in found["sums"]]
+    rows = [
+        (s["class"], s["action"], format_units(int(s["units"])), str(s["lines"] or ""), s["oldest"])
+        for s in found["sums"]
+    ]
     grid = Grid(("class", "action", ">units", ">lines", "oldest"), rows, "nothing was compared")
     anchored = found["anchored"]
     record = f"on record at height {anchored}" if anchored.isdecimal() else anchored
@@ -249,16 +255,39 @@ def reconcile(
     head = f"{registry} ({_MARKS.get(found['driver'], found['driver'])}), as of {found['as_of']}"
     alarm = [f"ALARM {found['alarm']}: nothing was compared and nothing changed"] if found["alarm"] else []
     code = ExitCode.VERIFICATION_FAILED if broken else ExitCode.DONE
-    return Answer(found, [head, *alarm, *warnings, grid, record], code, complaint)
+    sections = [head, *alarm, *warnings, grid, _side_by_side(found["differences"]), record]
+    return Answer(found, sections, code, complaint)
+
+
+def _side_by_side(lines: list[Any]) -> Grid | str:
+    """What the registry shows and what the ledger says of the units that differ, oldest first."""
+    if not lines:
+        return ""
+    ordered = sorted(lines, key=lambda line: (line["since"], line["space"], int(line["first"])))
+    rows = [
+        (
+            line["class"],
+            f"{line['space']} {line['first']}..{line['last']}",
+            f"{line['there_state'] or 'nothing'} {line['there_account']}",
+            f"{line['here_state'] or 'nothing'} {line['here_account']}",
+            line["since"],
+            line["outcome"] or line["why"],
+        )
+        for line in ordered[:LINES_SHOWN]
+    ]
+    if len(lines) > LINES_SHOWN:
+        rows.append((f"and {len(lines) - LINES_SHOWN:,} more", "--csv and --json have all", "", "", "", ""))
+    return Grid(("", "units", "the registry shows", "the ledger says", "since", ""), rows)
 
 
 def _write_certificates(config: Path, hold: str, events: list[str], folder: Path) -> list[str]:
-    """Each as a page and as JSON; returns the names of the files."""
+    """Each as a page and as JSON, named by the hold, from the second on with a number; returns the names."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for event in events:
+    for number, event in enumerate(events, start=1):
+        name = hold if number == 1 else f"{hold}-{number}"
         for ending, accept in (("html", "text/html"), ("json", "application/json")):
-            path = folder / f"{hold}-{event}.{ending}"
+            path = folder / f"{name}.{ending}"
             path.write_text(_call(config, "GET", f"/v1/holds/{hold}/certificates/{event}", "viewer", accept), "utf-8")
             files.append(str(path))
     return files

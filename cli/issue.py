@@ -63,7 +63,7 @@ def issue(
     \b
     Example:
       keeling issue --programme A64 --activity 0007 --host MMR --vintage 2024 --quantity 7125
-      keeling issue --programme CORC --activity 643002 --host FI --vintage 2024 --evidence list.pdf \
+      keeling issue --programme CORC --activity 643002 --host FI --vintage 2024 --evidence list.pdf \\
         --observed PURO_PR_CORC100+_FI_643002_2024_40980b1a-cff7-4c78-9cc5-a3a2f18c7e04_1-1000000
     """
     from keeling.v1 import operations_pb2 as op

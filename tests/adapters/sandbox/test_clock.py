@@ -1,4 +1,4 @@
-"""The clock of a sandbox: what falls due happens in order and at its own time, whether the clock runs along or stands."""
+"""The clock of a sandbox: what falls due happens in order and at its own time, also while the clock runs along."""
 
 from __future__ import annotations
 

@@ -1,0 +1,182 @@
+"""What docs/hub.md prints, typed as it stands: commands in this process, node and hub as processes of their own.
+
+Only ports differ, because tests run beside each other. Waiting is watching the ledger's events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hub.ledger_client import LedgerClient
+from hub.service.config import load_config
+from hub.service.running import open_ledger
+from tests.cli.command_line import Ended, Keeling
+from tests.cli.running_node import START_S, RunningNode
+
+PAGE = Path(__file__).parents[2] / "docs" / "hub.md"
+WAIT_S = 60.0
+
+
+def read_blocks() -> list[str]:
+    """The shell blocks of the page, in order, from "A hub of your own" on."""
+    text = PAGE.read_text("utf-8").partition("## A hub of your own")[2].partition("\n## ")[0]
+    return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+
+
+def split_statements(block: str) -> list[str]:
+    """One statement for each line, here-documents in one piece."""
+    statements: list[str] = []
+    lines = iter(block.splitlines())
+    for line in lines:
+        statement = line
+        if line.endswith("<<'EOF'"):
+            for more in lines:
+                statement += f"\n{more}"
+                if more == "EOF":
+                    break
+        statements.append(statement)
+    return [each for each in statements if each.strip()]
+
+
+def find_ports() -> dict[str, str]:
+    """Free ports for those on the page: two beside each other for the sandboxes, one for the hub."""
+    for _ in range(100):
+        with socket.socket() as first, socket.socket() as second, socket.socket() as third:
+            first.bind(("127.0.0.1", 0))
+            low = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", low + 1))
+            except OSError:
+                continue
+            third.bind(("127.0.0.1", 0))
+            return {"7490": str(low), "7491": str(low + 1), "7480": str(third.getsockname()[1])}
+    raise AssertionError("no two free ports beside each other")
+
+
+class HubProcess:
+    """`keeling hub run FILE` as a process."""
+
+    def __init__(self, keeling: Keeling, file: str) -> None:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("KEELING_")}
+        self.log = keeling.root / "hub.err"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from cli.main import main; main()", "hub", "run", file],
+            cwd=keeling.root,
+            stdout=subprocess.PIPE,
+            stderr=self.log.open("ab"),
+            text=True,
+            env={**environment, "KEELING_HOME": str(keeling.home)},
+        )
+        guard = threading.Timer(START_S, self.process.kill)
+        guard.start()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        guard.cancel()
+        if not line.startswith("serving"):
+            raise AssertionError(f"the hub did not start: {line}{self.log.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is written any more."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """As an operator does it; returns the exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(START_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+class HubStage:
+    """A folder in which the page is typed."""
+
+    def __init__(self, keeling: Keeling) -> None:
+        self.keeling = keeling
+        self.ports = find_ports()
+        self.said: dict[str, Ended] = {}
+        """What each `keeling` line of the page ended with, by the line as printed."""
+        self.node: RunningNode | None = None
+        self.hub: HubProcess | None = None
+
+    def type(self, block: str, change: Callable[[str], str] = lambda line: line) -> None:
+        """Type a block of the page; every command must succeed. `change`: what this test writes otherwise."""
+        for statement in split_statements(block):
+            line = self.place(change(statement))
+            if line.startswith("keeling node run"):
+                self.node = RunningNode(self.keeling.root / shlex.split(line)[3])
+                self.keeling.point_to(self.node.address)
+            elif line.startswith("keeling hub run"):
+                self.start_hub()
+            elif line.startswith("keeling "):
+                words = shlex.split(line)[1:]
+                words += ["--listen", "127.0.0.1:0", "--metrics", ""] if words[0] == "init" else []
+                self.said[statement] = self.keeling.must(*words)
+            else:
+                subprocess.run(["sh", "-e", "-c", line], cwd=self.keeling.root, check=True)
+
+    def place(self, text: str) -> str:
+        """The text with this test's ports."""
+        return re.sub(r"\b(7480|7490|7491)\b", lambda found: self.ports[found[0]], text)
+
+    def start_hub(self) -> HubProcess:
+        self.hub = HubProcess(self.keeling, "group.toml")
+        return self.hub
+
+    def admin(self, registry: str, path: str, body: Any = None) -> Any:
+        """Ask the admin side of a sandbox."""
+        port = self.ports["7490" if registry == "puro" else "7491"]
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_admin/{path}", data=data, timeout=WAIT_S) as answer:
+            return json.load(answer)
+
+    def wait(self, seen: Callable[[LedgerClient], Any]) -> None:
+        """Until the awaitable that `seen` makes is true; asked again after every event of the ledger."""
+
+        async def watch() -> None:
+            async with open_ledger(load_config(self.keeling.root / "group.toml"), None) as ledger:
+                height = (await ledger.status()).height
+                if await seen(ledger):
+                    return
+                async for _ in ledger.watch((height, 0)):
+                    if await seen(ledger):
+                        return
+
+        os.environ["KEELING_HOME"] = str(self.keeling.home)
+        try:
+            asyncio.run(asyncio.wait_for(watch(), WAIT_S))
+        except TimeoutError as error:
+            raise AssertionError(self.keeling("hub", "backlog").out) from error
+        finally:
+            del os.environ["KEELING_HOME"]
+
+    def wait_for_phase(self, hold: str, phase: str) -> None:
+        async def seen(ledger: LedgerClient) -> bool:
+            return (await ledger.hold(bytes.fromhex(hold.replace("-", "")))).phase == phase
+
+        self.wait(seen)
+
+    def close(self) -> None:
+        if self.hub is not None and self.hub.process.poll() is None:
+            self.hub.kill()
+        process = self.keeling.home / "sandboxes" / "running.json"
+        self.keeling("hub", "sandbox", "down")
+        if process.exists():
+            os.waitpid(int(json.loads(process.read_text())["process"]), 0)
+        if self.node is not None:
+            self.node.stop()
