@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import structlog
+
 from keeling.block import Header
 from keeling.checkpoint import (
     Checkpoint,
@@ -36,10 +38,13 @@ from node.peers.contract import CosignedMessage
 from node.signing import ValidatorKeys
 from node.store.contract import Batch, Family, Store
 
+log = structlog.get_logger()
 UNPUBLISHED_MAX: Final = 64
 """Heights whose lines are collected at once; an older one stays unpublished here until somebody hands its note over."""
 EARLY_HEIGHTS_MAX: Final = 16
 """Lines for heights so far ahead of our own are kept until we are there."""
+LINES_OWN: Final = 2
+"""A validator gives a log line and a cosignature."""
 REPEATED_MAX: Final = 8
 """Unpublished heights asked for again at once, the newest."""
 
@@ -73,12 +78,14 @@ class Checkpoints:
         self._done: list[tuple[int, bytes]] = []
         self._published = 0
         self._ring: _Ring | None = None
+        self._fitting: tuple[Policy, list[bool]] | None = None  # whether our own keys are those a policy names
 
     def restore(self, header: Header, checkpoint: Checkpoint, policy: Policy) -> None:
         """Go on collecting for a final height whose note is not in the store."""
         own = self._store.get(Family.BLOCKS, height_key(b"s", header.height)) or b""
-        lines = {(line.name, line.key_id): line for line in parse_lines(own)}
-        self._open[header.height] = _Open(checkpoint, policy, lines, own)
+        genuine = [line for line in parse_lines(own) if self._is_genuine(line, checkpoint, policy)]
+        lines = {(line.name, line.key_id): line for line in genuine}
+        self._open[header.height] = _Open(checkpoint, policy, lines, format_lines(genuine))
 
     def finish(self, batch: Batch, header: Header, checkpoint: Checkpoint, policy: Policy, note: bytes) -> bytes:
         """A block became final: returns its published note, or nothing yet; then `message` has our own lines."""
@@ -87,7 +94,7 @@ class Checkpoints:
             self._publish(batch, height)
             return note
         own = self._sign(header, checkpoint, policy)
-        if own and policy.quorum == 1:
+        if len(own) == LINES_OWN and policy.quorum == 1:
             self._publish(batch, height)
             return format_final(checkpoint, own, policy)
         raw = format_lines(own)
@@ -107,7 +114,24 @@ class Checkpoints:
             return []
         log_line = sign_checkpoint(checkpoint, own.log_key, self._keys.log)
         seconds = header.time_ms // 1000
-        return [log_line, cosign_checkpoint(checkpoint, own.cosigner_key, seconds, self._keys.cosigner)]
+        lines = [log_line, cosign_checkpoint(checkpoint, own.cosigner_key, seconds, self._keys.cosigner)]
+        if self._fitting is None or self._fitting[0] is not policy:
+            self._fitting = policy, [self._is_genuine(line, checkpoint, policy) for line in lines]
+            for what, fits in zip(("log", "cosigner"), self._fitting[1], strict=True):
+                if not fits:
+                    log.error("lines not given: the key here is not the one the policy in force names", key=what)
+        return [line for line, fits in zip(lines, self._fitting[1], strict=True) if fits]
+
+    def _is_genuine(self, line: SignatureLine, checkpoint: Checkpoint, policy: Policy) -> bool:
+        """Whether a line is by the key that the policy names for it."""
+        key = self._ring_of(policy).keys.get((line.name, line.key_id))
+        if key is None:
+            return False
+        try:
+            check_line(format_checkpoint(checkpoint), line, key, self._check)
+        except NoteRefused:
+            return False
+        return True
 
     def _find_own(self, policy: Policy) -> Validator | None:
         if self._keys is None:

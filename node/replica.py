@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, TypeVar
 import structlog
 
 from keeling.events import EventKind
+from node.accusing import Accusing
 from node.chain import Chain
 from node.door import Admitted
 from node.following import Following
@@ -26,7 +27,15 @@ from node.ledger import InForce
 from node.offering import Offering
 from node.ordering.contract import Engine
 from node.outcome import Done, FinalBlock
-from node.peers.contract import FetchedBlock, FinalRecord, Message, PeerFailed, Peers, TipMessage
+from node.peers.contract import (
+    EvidenceMessage,
+    FetchedBlock,
+    FinalRecord,
+    Message,
+    PeerFailed,
+    Peers,
+    TipMessage,
+)
 from node.pulse import Pulse
 from node.reader import Reader
 from node.roster import Roster, read_roster
@@ -108,6 +117,7 @@ class Replica:
         self.offering = Offering(
             chain, engine, self.intake, author, signatures, clock_ms, self._pulse, lambda: self._may_author
         )  # fmt: skip
+        self.accusing = Accusing(chain, peers, signatures.check, self.turn, run_in_thread)
         self.watch = Watch(self, peers, clock_ms, random, reseed_after_ms)
         self.failure: BaseException | None = None
         self.last_final_ms = clock_ms()
@@ -200,6 +210,7 @@ class Replica:
                     self.following.run_fetches(),
                     self.offering.run(),
                     self.watch.run(),
+                    self.accusing.run(),
                 ):
                     group.create_task(task)
         except BaseExceptionGroup as errors:
@@ -266,12 +277,16 @@ class Replica:
             self.following.hear(sender, message)
             self.watch.hear(sender, message)
             return
+        if isinstance(message, EvidenceMessage):
+            self.accusing.hear(message)
+            return
         self._inbox.append((sender, message))
         self._inbox_filled.set()
 
     def on_connected(self, participant: str) -> None:
         """A newcomer is told our tip, and a validator its own newest vote, lest its journal be older."""
         self._peers.send(participant, self.make_tip())
+        self.accusing.greet(participant)
         for vote_key, owner in self.roster.by_vote_key.items():
             vote = self.chain.newest_vote(vote_key) if owner == participant else None
             if vote is not None:

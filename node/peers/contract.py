@@ -62,7 +62,14 @@ class CosignedMessage(NamedTuple):
     again: bool
 
 
-Message = VoteMessage | ReportMessage | EpochMessage | TipMessage | CosignedMessage
+class EvidenceMessage(NamedTuple):
+    """Proof that a validator lied, of a kind of `node.incidents`. It accuses by itself, whoever sends it."""
+
+    kind: bytes
+    evidence: bytes
+
+
+Message = VoteMessage | ReportMessage | EpochMessage | TipMessage | CosignedMessage | EvidenceMessage
 
 
 class FinalRecord(NamedTuple):

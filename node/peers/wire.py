@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 from keeling.v1 import peers_pb2 as pb
+from node.incidents import ENGINE_EVIDENCE, VOTE_EVIDENCE
 from node.peers.contract import (
     CosignedMessage,
     EpochMessage,
+    EvidenceMessage,
     FetchedBlock,
     FinalRecord,
     Message,
@@ -24,6 +26,7 @@ NEWEST_VERSION: Final = 1
 MESSAGE_BYTES_MAX: Final = 1 << 20
 """No message between honest nodes comes near: the longest are the reports of 22 of 32 validators, some 150 kB."""
 WORDS_MAX: Final = 4
+_KINDS: Final = {VOTE_EVIDENCE: "vote_evidence", ENGINE_EVIDENCE: "engine_evidence"}
 PAGE_BYTES_MAX: Final = 1 << 20
 """Bytes of blocks in one message of a follow, the first block apart, so that it fits a call."""
 
@@ -75,6 +78,8 @@ def format_message(message: Message) -> pb.PeerMessage:
             return pb.PeerMessage(tip=pb.Tip(height=height, epoch=epoch, engine_ok=engine_ok))
         case CosignedMessage(height, lines, again):
             return pb.PeerMessage(cosigned=pb.Cosigned(height=height, lines=lines, again=again))
+        case EvidenceMessage(kind, evidence):
+            return pb.PeerMessage(**{_KINDS[kind]: evidence})  # type: ignore[arg-type]
 
 
 def parse_message(raw: pb.PeerMessage) -> Message | pb.Ping:
@@ -92,6 +97,10 @@ def parse_message(raw: pb.PeerMessage) -> Message | pb.Ping:
             return TipMessage(raw.tip.height, raw.tip.epoch, raw.tip.engine_ok)
         case "cosigned":
             return CosignedMessage(raw.cosigned.height, raw.cosigned.lines, raw.cosigned.again)
+        case "vote_evidence":
+            return EvidenceMessage(VOTE_EVIDENCE, raw.vote_evidence)
+        case "engine_evidence":
+            return EvidenceMessage(ENGINE_EVIDENCE, raw.engine_evidence)
         case "ping":
             return raw.ping
         case "hello":

@@ -105,3 +105,34 @@ def test_lines_that_are_lacking_are_asked_for_and_given_again() -> None:
     again = checkpoints.message(1)
     assert again is not None
     assert again.lines == asked.lines
+
+
+def test_own_lines_with_a_key_that_the_policy_does_not_name_are_not_given_nor_counted() -> None:
+    """The log key was rotated on the ledger, and this node still runs with the old one."""
+    keys, other = keys_of("v0"), keys_of("x")
+    store, batch = MemoryStore(), Batch()
+    checkpoints = Checkpoints(store, keys._replace(log=other.log), check_signature)
+    assert checkpoints.finish(batch, header(), CHECKPOINT, POLICY, b"") == b""
+    store.commit(batch)
+    (line,) = parse_lines(store.get(Family.BLOCKS, height_key(b"s", 1)) or b"")
+    assert line.name == POLICY.validators[0].cosigner_key.name
+    for name in ("v1", "v2"):
+        checkpoints.collect(name, message_of(name), 1)
+    assert check_final(flush(store, checkpoints), POLICY).signers == ("v0", "v1", "v2")
+    alone = Policy(ORIGIN, POLICY.validators[:1])
+    single = Checkpoints(MemoryStore(), keys._replace(cosigner=other.cosigner), check_signature)
+    assert single.finish(Batch(), header(), CHECKPOINT, alone, b"") == b"", "no note that nobody could check"
+
+
+def test_own_lines_of_an_earlier_life_are_checked_before_they_count() -> None:
+    store, batch = MemoryStore(), Batch()
+    lines = message_of("v0").lines.replace(b"A", b"B")
+    batch.put(Family.BLOCKS, height_key(b"s", 1), lines)
+    store.commit(batch)
+    checkpoints = Checkpoints(store, keys_of("v0"), check_signature)
+    checkpoints.restore(header(), CHECKPOINT, POLICY)
+    for name in ("v1", "v2"):
+        checkpoints.collect(name, message_of(name), 1)
+    assert flush(store, checkpoints) == b"", "two genuine cosignatures of four are no quorum"
+    checkpoints.collect("v3", message_of("v3"), 1)
+    assert check_final(flush(store, checkpoints), POLICY).signers == ("v1", "v2", "v3")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16keeling/v1/peers.proto\x12\nkeeling.v1\"\xdb\x01\n\x0bPeerMessage\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.keeling.v1.HelloH\x00\x12\x0e\n\x04vote\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06report\x18\x03 \x01(\x0cH\x00\x12\x0f\n\x05\x65poch\x18\x04 \x01(\x0cH\x00\x12\x1e\n\x03tip\x18\x05 \x01(\x0b\x32\x0f.keeling.v1.TipH\x00\x12(\n\x08\x63osigned\x18\x06 \x01(\x0b\x32\x14.keeling.v1.CosignedH\x00\x12 \n\x04ping\x18\x07 \x01(\x0b\x32\x10.keeling.v1.PingH\x00\x42\t\n\x07message\"Y\n\x05Hello\x12\x0f\n\x07network\x18\x01 \x01(\x0c\x12\x16\n\x0eoldest_version\x18\x02 \x01(\r\x12\x16\n\x0enewest_version\x18\x03 \x01(\r\x12\x0f\n\x07release\x18\x04 \x01(\t\"7\n\x03Tip\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x11\n\tengine_ok\x18\x03 \x01(\x08\"8\n\x08\x43osigned\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\r\n\x05lines\x18\x02 \x01(\x0c\x12\r\n\x05\x61gain\x18\x03 \x01(\x08\"\x15\n\x04Ping\x12\r\n\x05words\x18\x01 \x03(\x0c\"5\n\x12\x46ollowFinalRequest\x12\x0f\n\x07network\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\x04\"3\n\tFinalPage\x12&\n\x06\x62locks\x18\x01 \x03(\x0b\x32\x16.keeling.v1.FinalBlock\"T\n\nFinalBlock\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\x12\r\n\x05\x65ntry\x18\x03 \x01(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\x0c\"D\n\x13GetCandidateRequest\x12\x0f\n\x07network\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\x0c\n\x04root\x18\x03 \x01(\x0c\"J\n\tCandidate\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12\x0e\n\x06leaves\x18\x03 \x01(\x0c\x12\x0e\n\x06tables\x18\x04 \x01(\x0c\x32\xd9\x01\n\x05Peers\x12@\n\x08\x45xchange\x12\x17.keeling.v1.PeerMessage\x1a\x17.keeling.v1.PeerMessage(\x01\x30\x01\x12\x46\n\x0b\x46ollowFinal\x12\x1e.keeling.v1.FollowFinalRequest\x1a\x15.keeling.v1.FinalPage0\x01\x12\x46\n\x0cGetCandidate\x12\x1f.keeling.v1.GetCandidateRequest\x1a\x15.keeling.v1.Candidateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16keeling/v1/peers.proto\x12\nkeeling.v1\"\x8f\x02\n\x0bPeerMessage\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.keeling.v1.HelloH\x00\x12\x0e\n\x04vote\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06report\x18\x03 \x01(\x0cH\x00\x12\x0f\n\x05\x65poch\x18\x04 \x01(\x0cH\x00\x12\x1e\n\x03tip\x18\x05 \x01(\x0b\x32\x0f.keeling.v1.TipH\x00\x12(\n\x08\x63osigned\x18\x06 \x01(\x0b\x32\x14.keeling.v1.CosignedH\x00\x12 \n\x04ping\x18\x07 \x01(\x0b\x32\x10.keeling.v1.PingH\x00\x12\x17\n\rvote_evidence\x18\x08 \x01(\x0cH\x00\x12\x19\n\x0f\x65ngine_evidence\x18\t \x01(\x0cH\x00\x42\t\n\x07message\"Y\n\x05Hello\x12\x0f\n\x07network\x18\x01 \x01(\x0c\x12\x16\n\x0eoldest_version\x18\x02 \x01(\r\x12\x16\n\x0enewest_version\x18\x03 \x01(\r\x12\x0f\n\x07release\x18\x04 \x01(\t\"7\n\x03Tip\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x11\n\tengine_ok\x18\x03 \x01(\x08\"8\n\x08\x43osigned\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\r\n\x05lines\x18\x02 \x01(\x0c\x12\r\n\x05\x61gain\x18\x03 \x01(\x08\"\x15\n\x04Ping\x12\r\n\x05words\x18\x01 \x03(\x0c\"5\n\x12\x46ollowFinalRequest\x12\x0f\n\x07network\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\x04\"3\n\tFinalPage\x12&\n\x06\x62locks\x18\x01 \x03(\x0b\x32\x16.keeling.v1.FinalBlock\"T\n\nFinalBlock\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\x12\r\n\x05\x65ntry\x18\x03 \x01(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\x0c\"D\n\x13GetCandidateRequest\x12\x0f\n\x07network\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\x0c\n\x04root\x18\x03 \x01(\x0c\"J\n\tCandidate\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\x12\x0e\n\x06leaves\x18\x03 \x01(\x0c\x12\x0e\n\x06tables\x18\x04 \x01(\x0c\x32\xd9\x01\n\x05Peers\x12@\n\x08\x45xchange\x12\x17.keeling.v1.PeerMessage\x1a\x17.keeling.v1.PeerMessage(\x01\x30\x01\x12\x46\n\x0b\x46ollowFinal\x12\x1e.keeling.v1.FollowFinalRequest\x1a\x15.keeling.v1.FinalPage0\x01\x12\x46\n\x0cGetCandidate\x12\x1f.keeling.v1.GetCandidateRequest\x1a\x15.keeling.v1.Candidateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,25 +32,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'keeling.v1.peers_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PEERMESSAGE']._serialized_start=39
-  _globals['_PEERMESSAGE']._serialized_end=258
-  _globals['_HELLO']._serialized_start=260
-  _globals['_HELLO']._serialized_end=349
-  _globals['_TIP']._serialized_start=351
-  _globals['_TIP']._serialized_end=406
-  _globals['_COSIGNED']._serialized_start=408
-  _globals['_COSIGNED']._serialized_end=464
-  _globals['_PING']._serialized_start=466
-  _globals['_PING']._serialized_end=487
-  _globals['_FOLLOWFINALREQUEST']._serialized_start=489
-  _globals['_FOLLOWFINALREQUEST']._serialized_end=542
-  _globals['_FINALPAGE']._serialized_start=544
-  _globals['_FINALPAGE']._serialized_end=595
-  _globals['_FINALBLOCK']._serialized_start=597
-  _globals['_FINALBLOCK']._serialized_end=681
-  _globals['_GETCANDIDATEREQUEST']._serialized_start=683
-  _globals['_GETCANDIDATEREQUEST']._serialized_end=751
-  _globals['_CANDIDATE']._serialized_start=753
-  _globals['_CANDIDATE']._serialized_end=827
-  _globals['_PEERS']._serialized_start=830
-  _globals['_PEERS']._serialized_end=1047
+  _globals['_PEERMESSAGE']._serialized_end=310
+  _globals['_HELLO']._serialized_start=312
+  _globals['_HELLO']._serialized_end=401
+  _globals['_TIP']._serialized_start=403
+  _globals['_TIP']._serialized_end=458
+  _globals['_COSIGNED']._serialized_start=460
+  _globals['_COSIGNED']._serialized_end=516
+  _globals['_PING']._serialized_start=518
+  _globals['_PING']._serialized_end=539
+  _globals['_FOLLOWFINALREQUEST']._serialized_start=541
+  _globals['_FOLLOWFINALREQUEST']._serialized_end=594
+  _globals['_FINALPAGE']._serialized_start=596
+  _globals['_FINALPAGE']._serialized_end=647
+  _globals['_FINALBLOCK']._serialized_start=649
+  _globals['_FINALBLOCK']._serialized_end=733
+  _globals['_GETCANDIDATEREQUEST']._serialized_start=735
+  _globals['_GETCANDIDATEREQUEST']._serialized_end=803
+  _globals['_CANDIDATE']._serialized_start=805
+  _globals['_CANDIDATE']._serialized_end=879
+  _globals['_PEERS']._serialized_start=882
+  _globals['_PEERS']._serialized_end=1099
 # @@protoc_insertion_point(module_scope)

@@ -34,12 +34,18 @@ class PeerMessage(_message.Message):
     TIP_FIELD_NUMBER: _builtins.int
     COSIGNED_FIELD_NUMBER: _builtins.int
     PING_FIELD_NUMBER: _builtins.int
+    VOTE_EVIDENCE_FIELD_NUMBER: _builtins.int
+    ENGINE_EVIDENCE_FIELD_NUMBER: _builtins.int
     vote: _builtins.bytes
     """signed vote"""
     report: _builtins.bytes
     """signed report for a new epoch"""
     epoch: _builtins.bytes
     """the reports that opened an epoch"""
+    vote_evidence: _builtins.bytes
+    """two votes of one key that exclude each other"""
+    engine_evidence: _builtins.bytes
+    """two words of one host that do"""
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -58,12 +64,14 @@ class PeerMessage(_message.Message):
         tip: Global___Tip | None = ...,
         cosigned: Global___Cosigned | None = ...,
         ping: Global___Ping | None = ...,
+        vote_evidence: _builtins.bytes = ...,
+        engine_evidence: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cosigned", b"cosigned", "epoch", b"epoch", "hello", b"hello", "message", b"message", "ping", b"ping", "report", b"report", "tip", b"tip", "vote", b"vote"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cosigned", b"cosigned", "engine_evidence", b"engine_evidence", "epoch", b"epoch", "hello", b"hello", "message", b"message", "ping", b"ping", "report", b"report", "tip", b"tip", "vote", b"vote", "vote_evidence", b"vote_evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned", b"cosigned", "epoch", b"epoch", "hello", b"hello", "message", b"message", "ping", b"ping", "report", b"report", "tip", b"tip", "vote", b"vote"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned", b"cosigned", "engine_evidence", b"engine_evidence", "epoch", b"epoch", "hello", b"hello", "message", b"message", "ping", b"ping", "report", b"report", "tip", b"tip", "vote", b"vote", "vote_evidence", b"vote_evidence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "vote", "report", "epoch", "tip", "cosigned", "ping"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "vote", "report", "epoch", "tip", "cosigned", "ping", "vote_evidence", "engine_evidence"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from keeling.checkpoint import check_final
 from keeling.policy import parse_policy
 from keeling.reasons import Reason
 from node.archive import height_key
+from node.intake import Observing
 from node.ledger import read_published
 from node.store.contract import Family
 from tests.fakes.consortium import Consortium
@@ -110,6 +113,20 @@ def test_a_submission_at_two_nodes_has_one_effect_and_two_answers() -> None:
         assert again.submission.answers[0].reason == Reason.DUPLICATE
         await net.settled()
         assert len({tuple(net.state(name)) for name in net.validators}) == 1
+        await net.stop()
+
+    net.run(scenario())
+
+
+def test_an_observer_orders_nothing_and_names_who_does() -> None:
+    net = Consortium(observers=1)
+
+    async def scenario() -> None:
+        await net.start()
+        with pytest.raises(Observing, match=r"hand in at a validator \(v0, v1, v2, v3\)"):
+            await net.hand_in("o0", net.submission("o0"))
+        await net.hand_in("v0", net.submission("o0"))
+        await net.settled()
         await net.stop()
 
     net.run(scenario())
