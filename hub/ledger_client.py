@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -69,11 +69,21 @@ class NotOnLedger(LedgerError):
     """What was asked for does not exist."""
 
 
+class WillNotAttest(Exception):
+    """Another organisation does not attest a transaction; the text says why."""
+
+
+async def _nobody(_: bytes) -> list[tuple[bytes, bytes]]:
+    return []
+
+
 class Signatory(NamedTuple):
     """Who signs for the hub: whoever hands in, and the keys that approve and attest besides."""
 
     submitter: Signer
     approvers: tuple[Signer, ...] = ()
+    others: Callable[[bytes], Awaitable[list[tuple[bytes, bytes]]]] = _nobody
+    """Asks other organisations to attest a transaction (its bytes): public keys and signatures. Never raises."""
 
 
 class Receipt(NamedTuple):
@@ -142,7 +152,7 @@ class LedgerClient:
         `attests`: the keys that attest sign too. Raises `OutcomeUnknown`, `LedgerRefusal`.
         """
         number = number or make_number(self._now_ms())
-        request = pb.SubmitRequest(submissions=[self._sign(number, operations, attests)], brief=True)
+        request = pb.SubmitRequest(submissions=[await self.sign(number, operations, attests=attests)], brief=True)
         try:
             response: pb.SubmitResponse = await self._call(self._stub.Submit, request)
         except grpc.aio.AioRpcError as error:
@@ -161,13 +171,15 @@ class LedgerClient:
             return None
         return _read_result(found)
 
-    def _sign(self, number: bytes, operations: Sequence[Message], attests: bool) -> bytes:
+    async def sign(self, number: bytes, operations: Sequence[Message], *, attests: bool) -> bytes:
+        """The submission as it is handed in, with every signature there is."""
         message = transaction_pb2.Transaction(id=number, participant=self.participant)
         message.operations.extend(wrap_operation(each) for each in operations)
         raw = format_transaction(message)
         said = approval_message(self.network, compute_transaction_digest(raw))
         signers = self._signatory.approvers if attests else ()
         approvals = [(each.public_key, each.sign(said)) for each in signers]
+        approvals += await self._signatory.others(raw) if attests else []
         submitter = self._signatory.submitter
         return format_submission(self.network, submitter.public_key, [(raw, approvals)], submitter.sign)
 

@@ -92,6 +92,8 @@ def _decide_message(sight: Sight, place: int, message: Message) -> Step:
     if message.standing is Standing.READY and sight.mine == sight.attempt:
         if sight.now_ms >= sight.send_until_ms:
             return Ask(place)
+        if sight.busy:
+            return Wait(sight.send_until_ms, "an instruction of this account that was dispatched before is under way")
         return Wait(sight.link_stopped_until_ms, sight.link_stopped) if sight.link_stopped else Send(place)
     if message.standing is Standing.NOTHING:
         settled_ms = sight.dispatched_ms + sight.settling_ms

@@ -27,7 +27,7 @@ class Outcome(StrEnum):
     TAKEN = "taken"
     """Somebody else has this attempt."""
     LATER = "later"
-    """The ledger says not now; `Recorded.until_ms` when it says until when."""
+    """The ledger says not now; `Recorded.until_ms` when it says until when, `alert` where a person should know."""
     OVER = "over"
     """The hold has ended."""
     STUCK = "stuck"
@@ -39,11 +39,12 @@ class Recorded(NamedTuple):
     outcome: Outcome
     detail: str = ""
     until_ms: int = 0
+    alert: str = ""
 
 
 _ID_STRIDE_MS = 30 * 86_400_000
 _OVER = ("HOLD_ENDED", "HOLD_EXPIRED", "HOLD_NOT_FOUND")
-_LATER = ("LINK_SUSPENDED", "NOT_SETTLED_YET", "UNITS_RESTRICTED")
+_LATER = ("LINK_SUSPENDED", "NOT_SETTLED_YET", "UNITS_RESTRICTED", "NEEDS_APPROVAL")
 
 
 def _read(receipt: Receipt) -> Recorded:
@@ -55,7 +56,8 @@ def _read(receipt: Receipt) -> Recorded:
     if receipt.reason in _OVER:
         return Recorded(Outcome.OVER, detail)
     if receipt.reason in _LATER:
-        return Recorded(Outcome.LATER, detail, int(receipt.values.get("until_ms", "0")))
+        alert = f"other attestors must sign too: {receipt.detail}" if receipt.reason == "NEEDS_APPROVAL" else ""
+        return Recorded(Outcome.LATER, detail, int(receipt.values.get("until_ms", "0")), alert)
     return Recorded(Outcome.STUCK, detail)
 
 

@@ -222,16 +222,21 @@ class Dispatcher:
         link = self._link(known)
         settling = await self._settling_ms(known.hold.registry)
         quiet = self.lines.quiet_until(known.hold.registry)
-        return decide(build_sight(known, link, self._seat, settling, self._is_busy(known), quiet))
+        return decide(build_sight(known, link, self._seat, settling, await self._is_busy(known), quiet))
 
     def _link(self, known: Remembered) -> LinkMemory:
         return next(link for link in self.lines.links() if link.account == known.hold.account)
 
-    def _is_busy(self, known: Remembered) -> bool:
-        if not self._seat.adapters[known.hold.registry].capabilities.in_order:
+    async def _is_busy(self, known: Remembered) -> bool:
+        """Whether another instruction of the account comes first, where its registry takes one at a time: as the
+        ledger says now, for another hub of ours may have dispatched it. Of two at the same time neither goes first."""
+        hold = known.hold
+        if not self._seat.adapters[hold.registry].capabilities.in_order:
             return False
-        others = (each for each in self._known.values() if each is not known)
-        return any(o.hold.account == known.hold.account and o.hold.phase == INSTRUCTED for o in others)
+        live = await self._seat.ledger.live_holds()
+        others = [each for each in live if each.account == hold.account and each.hold != hold.hold]
+        ahead = [each.dispatched_ms for each in others if each.phase == INSTRUCTED]
+        return bool(ahead) and (hold.phase != INSTRUCTED or min(ahead) <= hold.dispatched_ms)
 
     async def _perform(self, known: Remembered, step: Step) -> bool:
         """Do one step; False: nothing more can be done now."""
@@ -357,6 +362,7 @@ class Dispatcher:
                 now = self._seat.now_ms()
                 known.due_ms = max(recorded.until_ms, now + compute_pause(known.hold.dispatched_ms or now, now))
                 known.why = recorded.detail
+                known.alert = recorded.alert or known.alert
                 return False
         return True
 

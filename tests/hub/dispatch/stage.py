@@ -54,10 +54,13 @@ RECORDS = [
 ROLES = {"reg": ("registry",), "hub": ("exchange",), "alice": ("group",), "bob": ("group",)}
 
 
-def open_puro_world(link_account: str = "alice/puro") -> IndexedWorld:
-    """alice's account linked to her account at Puro, with 10,000 units."""
-    world = IndexedWorld(ROLES, RECORDS)
-    world.records = RECORDS  # type: ignore[attr-defined]
+def open_puro_world(link_account: str = "alice/puro", attestors: tuple[str, ...] = ("hub",)) -> IndexedWorld:
+    """alice's account linked to her account at Puro, with 10,000 units; all attestors must sign."""
+    records = [op.SetRecord.FromString(each.SerializeToString()) for each in RECORDS]
+    records[0].registry.attestors[:] = attestors
+    records[0].registry.attestors_needed = len(attestors)
+    world = IndexedWorld(ROLES | dict.fromkeys(attestors, ("exchange",)), records)
+    world.records = records  # type: ignore[attr-defined]
     world.must("alice", op.OpenAccount(account=link_account, owner="alice"))
     world.must("hub", op.RegisterProject(project="char", programme="corc", name="Biochar", host="FI"))
     seen = [op.Observation(first_number="1", units=UNITS, status=op.Observation.ACTIVE)]
@@ -73,7 +76,7 @@ def open_puro_world(link_account: str = "alice/puro") -> IndexedWorld:
         evidence=EVIDENCE,
         observations=seen,
     )
-    world.must("hub", issue)
+    world.must("hub", issue, approvals=attestors)
     link = op.Link(
         account=link_account,
         registry="puro",
@@ -83,7 +86,7 @@ def open_puro_world(link_account: str = "alice/puro") -> IndexedWorld:
         claims=[op.Range(batch="corc-1", first=1, units=UNITS)],
         evidence=EVIDENCE,
     )
-    world.must("alice", link, approvals=("alice", "hub"))
+    world.must("alice", link, approvals=("alice", *attestors))
     return world
 
 
@@ -96,9 +99,12 @@ class Stage:
         self.shelf: dict[bytes, bytes] = {}
 
     def hub(self, ledger: MemoryLedger | None = None, adapter: Any = None) -> Dispatcher:
+        return Dispatcher(self.seat("hub", ledger, adapter))
+
+    def seat(self, participant: str, ledger: MemoryLedger | None = None, adapter: Any = None) -> Seat:
         randomness = random.Random(7)
-        seat = Seat(
-            participant="hub",
+        return Seat(
+            participant=participant,
             ledger=ledger or self.ledger,
             adapters={"puro": adapter or self.adapter},
             keep=self.keep,
@@ -107,7 +113,6 @@ class Stage:
             details=describe_buyer,
             limits={"puro": ()},
         )
-        return Dispatcher(seat)
 
     def keep(self, document: bytes) -> bytes:
         self.shelf[digest_of(document)] = document
@@ -163,8 +168,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(approval_ms: int = 0) -> AsyncIterator[Stage]:
-    world = open_puro_world()
+async def open_stage(approval_ms: int = 0, attestors: tuple[str, ...] = ("hub",)) -> AsyncIterator[Stage]:
+    world = open_puro_world(attestors=attestors)
     sandbox = PuroSandbox(SandboxClock(world.now_ms), approval_ms=approval_ms)
     sandbox.fill(UNITS)
     assert SYSTEM.open is not None
@@ -177,11 +182,13 @@ async def open_stage(approval_ms: int = 0) -> AsyncIterator[Stage]:
         await sandbox.stop()
 
 
-def play(story: Callable[[Stage], Awaitable[None]], approval_ms: int = 0) -> None:
+def play(
+    story: Callable[[Stage], Awaitable[None]], approval_ms: int = 0, attestors: tuple[str, ...] = ("hub",)
+) -> None:
     """Run a story on a stage of its own."""
 
     async def run() -> None:
-        async with open_stage(approval_ms) as stage:
+        async with open_stage(approval_ms, attestors) as stage:
             await story(stage)
 
     asyncio.run(run())

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+from google.protobuf.message import Message
+
 from adapters.sandbox.faults import Fault, FaultKind
+from hub.ledger_client import Receipt
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import SETTLING_MS, Stage, play
@@ -117,3 +121,65 @@ def test_two_hubs_release_once() -> None:
         assert stage.effects == {hold.hex(): 500}
 
     play(story)
+
+
+class OneAtATime:
+    """Puro's adapter, as if the registry took one instruction of an account at a time."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._adapter = stage.adapter
+        self.capabilities = stage.adapter.capabilities._replace(in_order=True)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._adapter, name)
+
+
+class Overtaken(MemoryLedger):
+    """Lets `meanwhile` happen right before an attempt is recorded."""
+
+    def __init__(self, stage: Stage, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(stage.world, "hub")
+        self.meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
+
+    async def submit(self, *operations: Message, number: bytes | None = None, attests: bool = False) -> Receipt:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None and isinstance(operations[0], op.Dispatch):
+            await meanwhile()
+        return await super().submit(*operations, number=number, attests=attests)
+
+
+@pytest.mark.parametrize("gap_ms", [0, 5])
+def test_two_hubs_keep_the_order_of_an_account_that_takes_one_at_a_time(gap_ms: int) -> None:
+    """The second hub dispatches and sends another hold of the account while the first records its own attempt."""
+
+    async def story(stage: Stage) -> None:
+        forgetful(stage)
+        late, adapter = stage.place("late"), OneAtATime(stage)
+        two = stage.hub(adapter=adapter)
+        overtaking: list[bytes] = []
+
+        async def overtake() -> None:
+            overtaking.append(stage.place("early", first=5_000))
+            await two._advance(await stage.hold(overtaking[0]))
+            stage.later(gap_ms)
+
+        one = stage.hub(Overtaken(stage, overtake), adapter)
+        await one.step()
+        (early,) = overtaking
+        phases = [(await stage.hold(hold)).phase for hold in (early, late)]
+        assert phases == ["INSTRUCTED", "INSTRUCTED"], "both are dispatched"
+        assert (one.figures.sent, two.figures.sent) == (0, 1), "the one that was dispatched first is sent alone"
+        assert "dispatched before is under way" in one.backlog()[0].why
+        most = 0
+        for _ in range(200):
+            for hub in (one, two):
+                await hub.step()
+            orders = stage.sandbox.desk.orders.values()
+            most = max(most, sum(1 for order in orders if order.waiting_units))
+            stage.later(20_000)
+        assert most == 1, "never two at a time"
+        for hold in (early, late):
+            assert (await stage.hold(hold)).phase == "CAPTURED"
+        assert stage.effects == {early.hex(): 100, late.hex(): 100}
+
+    play(story, approval_ms=600_000)
