@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import structlog
+import uvloop
 
 from keeling.genesis import GenesisError, describe_succession
 from keeling.snapshot import SnapshotRefused
@@ -167,10 +168,10 @@ def main(arguments: list[str]) -> int:
                 print(f"in use now: new keys for {', '.join(parts)}; destroy the old ones, which end in .old")
             case ["rehearse", folder, clock]:
                 with locked(NodeFolder(Path(folder))):
-                    return asyncio.run(rehearse(NodeFolder(Path(folder)), Path(clock)))
+                    return uvloop.run(rehearse(NodeFolder(Path(folder)), Path(clock)))
             case [folder]:
                 with locked(NodeFolder(Path(folder))):
-                    return asyncio.run(run(NodeFolder(Path(folder))))
+                    return uvloop.run(run(NodeFolder(Path(folder))))
             case _:
                 print(USAGE, file=sys.stderr)
                 return 2
