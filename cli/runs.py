@@ -107,13 +107,16 @@ def _watch(session: Session) -> Iterator[pb.Event]:
 
 def _collect(events: Iterable[pb.Event]) -> dict[str, dict[str, Any]]:
     """What events say of each run, in order of its first event."""
+    from cli.importing.identity import names_run
+
     found: dict[str, dict[str, Any]] = {}
     for event in events:
         facts = {fact.name: fact.value for fact in event.facts}
-        run = facts.get("run") or (facts.get("source", "") if event.kind == "DISCREPANCY" else "")
+        source = facts.get("source", "") if event.kind == "DISCREPANCY" else ""
+        run = facts.get("run") or (source if names_run(source) else "")
         if event.kind == "ANCHORED" and event.subject.startswith("import/"):
             run = event.subject.removeprefix("import/")
-        if run and (run in found or event.kind != "DISCREPANCY"):
+        if run:
             _add(found, run, event, facts)
     for each in found.values():
         each["batches"] = sorted(each["batches"])

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from adapters.exports import Effective, EvidenceRow, Record, UnitRow
 
 UNDATED: Final = "undated"
-_NAME: Final = re.compile(r"(\d{4}-\d\d-\d\d)-[0-9a-f]{32}", re.ASCII)
+_NAME: Final = re.compile(rf"(?:(\d{{4}}-\d\d-\d\d)|{UNDATED})-[0-9a-f]{{32}}", re.ASCII)
 
 
 class Run(NamedTuple):
@@ -74,4 +74,9 @@ def identify_run(registry: str, records: Iterable[Record], as_of: str = "") -> R
 def day_of_run(run: str) -> str:
     """The day in the name of a run; empty if it has none."""
     found = _NAME.fullmatch(run)
-    return found[1] if found else ""
+    return found[1] or "" if found else ""
+
+
+def names_run(source: str) -> bool:
+    """Whether what an event names as its source is an import, and not an attestation or a notice."""
+    return _NAME.fullmatch(source) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,20 @@ def test_two_claims_are_shown_side_by_side(keeling: Keeling, proof: Path) -> Non
         assert keeling.json("discrepancy", "list", "--open")["discrepancies"] == []
         assert len(keeling.json("discrepancy", "list")["discrepancies"]) == 1
         assert keeling("discrepancy", "show", "999.0").code == 3
+        assert [run["discrepancies"] for run in keeling.json("run", "list")["runs"]] == [0]
+        _write_ended(Path("may.csv"), serials)
+        brought = keeling.json("import", "may.csv", "--registry", "verra")
+        assert brought["rows_by_outcome"]["contradicts"] == 1
+        listed = keeling.json("run", "list")["runs"][-1]
+        assert (listed["run"], listed["discrepancies"], listed["created"]) == (brought["run"], 1, 0)
+
+
+def _write_ended(path: Path, serials: str) -> None:
+    """The row of a block that was active, as a later export shows it: ended."""
+    with (SAMPLES / "verra-transactions.csv").open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        (row,) = [row for row in reader if row["Serial Number"] == serials]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, reader.fieldnames or ())
+        writer.writeheader()
+        writer.writerow({**row, "Retirement/Cancellation Date": "2026-05-02"})
