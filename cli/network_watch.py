@@ -32,6 +32,13 @@ class Seen(NamedTuple):
     problem: str
 
 
+class Own(NamedTuple):
+    """An organisation whose node is on this machine."""
+
+    organisation: Organisation
+    folder: NodeFolder
+
+
 @works(app, "status")
 def status(file: _FILE) -> Answer:
     """Show every node of a network: how far it is, how it stands with finality, and who is waited for.
@@ -45,7 +52,7 @@ def status(file: _FILE) -> Answer:
     from network.plan import compute_tolerance, load_plan
 
     plan = load_plan(file)
-    asker = _own_folders(plan, file)[0]
+    asker = _own_folders(plan, file)[0].folder
     seen = [_ask(each, _destination(asker, each)) for each in plan.organisations]
     bears = compute_tolerance(len(plan.validators))
     up = sum(1 for each in seen if each.organisation.validator and each.status is not None)
@@ -126,8 +133,7 @@ def reseed(
     plan = load_plan(file)
     rows: list[tuple[str, str]] = []
     leaving: int | None = None
-    for folder in _own_folders(plan, file):
-        organisation = next(each for each in plan.organisations if each.id == folder.root.name)
+    for organisation, folder in _own_folders(plan, file):
         if not organisation.validator:
             continue
         with open_channel(_destination(folder, organisation)) as channel:
@@ -144,15 +150,21 @@ def reseed(
     return Answer(facts, [Grid(("node", ""), rows), f"next: keeling network status {file}"])
 
 
-def _own_folders(plan: NetworkPlan, file: Path) -> list[NodeFolder]:
-    """The node folders of the network that are on this machine; their names are the organisations' ids."""
+def _own_folders(plan: NetworkPlan, file: Path) -> list[Own]:
+    """The nodes of the network that are on this machine: beside their cards, of a trial, or known as profiles."""
     from network.folders import NodeFolder
+    from network.profiles import find_home, load_profiles
 
+    profiles = load_profiles(find_home()).by_name.values()
+    roots = {each.participant: each.genesis.expanduser().parent for each in profiles if each.origin == plan.origin}
     found = []
     for each in plan.organisations:
-        root = each.card.parent if each.card is not None else file.absolute().with_suffix("") / each.id
-        if (root / "node.toml").exists():
-            found.append(NodeFolder(root))
+        places = [file.absolute().with_suffix("") / each.id, roots.get(each.id)]
+        if each.card is not None:
+            places.insert(0, each.card.parent)
+        root = next((place for place in places if place is not None and (place / "node.toml").exists()), None)
+        if root is not None:
+            found.append(Own(each, NodeFolder(root)))
     if not found:
         text = f"no node of {plan.origin} has its folder on this machine"
         raise Failed(ExitCode.NOT_FOUND, text, advice=f"start a trial with keeling network up {file}")
