@@ -22,7 +22,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 from rich.console import Console
 
-from bench import audit, join, limits, network, node_figures, parse, peer, postgres, reconcile
+from bench import audit, hub, join, limits, network, node_figures, parse, peer, postgres, reconcile
 from bench.figures import Section, convert_sections, print_sections
 from bench.sizes import FULL, QUICK, Sizes
 
@@ -54,6 +54,7 @@ def run(root: Path, sizes: Sizes, console: Console) -> list[Section]:
         join.measure_join(root / "join", sizes.join_lots),
         *_measure_imports(root, sizes),
         reconcile.measure_reconcile(sizes.join_lots),
+        hub.measure_hub(root / "hub", sizes.hub_events),
     ]
     if compared:
         sections.append(peer.describe_peer(compared))

@@ -35,9 +35,11 @@ class Sizes(NamedTuple):
     """Rows of a registry's file."""
     join_lots: int
     """Lots in the state that a node joins from a snapshot."""
+    hub_events: int
+    """Decisions of a registry, one at a time, told by webhook."""
     seconds_max: float
     """The longest one load may take."""
 
 
-QUICK: Final = Sizes(0.2, 20, 12, 120, 8, 60, 16, 8, 12, 200, 5_000, 50_000, 20.0)
-FULL: Final = Sizes(1.0, 125, 100, 1_000, 60, 400, 40, 20, 100, 2_000, 50_000, 1_000_000, 120.0)
+QUICK: Final = Sizes(0.2, 20, 12, 120, 8, 60, 16, 8, 12, 200, 5_000, 50_000, 5, 20.0)
+FULL: Final = Sizes(1.0, 125, 100, 1_000, 60, 400, 40, 20, 100, 2_000, 50_000, 1_000_000, 30, 120.0)
