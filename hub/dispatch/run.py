@@ -138,6 +138,11 @@ class Dispatcher:
                 found.append(hold_id)
         return found
 
+    @property
+    def live(self) -> int:
+        """How many holds were not over in the last round."""
+        return len(self._known)
+
     def backlog(self) -> list[Pending]:
         """Everything that is not over, oldest first, as of the last round."""
         now = self._seat.now_ms()

@@ -28,14 +28,14 @@ from hub.rehearsal.weather import make_weather
 from hub.rehearsal.world import World, open_clock, open_world
 
 UNITS_MOST: Final = 30
-AT_ONCE: Final = 160, 480
+AT_ONCE: Final = 160, 960
 """Instructions under way at the same time: a twelfth of them all, not fewer and not more than this."""
 BUNCH: Final = 40
 """Holds in one transaction."""
 HUBS: Final = 2
 LIFE_CALLS: Final = 12
-"""A hub dies within so many calls through one of its doors; within a fortieth of all instructions, if that is more."""
-_STEPS_MS: Final = (1_000, 5_000, 20_000, 60_000, 10 * 60_000, HOUR_MS, 4 * HOUR_MS)
+"""A hub dies within so many calls through one of its doors; within a sixteenth of all instructions, if that is more."""
+_STEPS_MS: Final = (1_000, 20_000, 60_000, 10 * 60_000, HOUR_MS, 4 * HOUR_MS)
 _ENDED: Final = ("CAPTURED", "RELEASED")
 CALM_AFTER: Final = 150
 """Rounds without an instruction ended, after which the weather ends."""
@@ -90,7 +90,7 @@ async def run_chaos(
     counters = build_counters(registries, clock.sandbox, each * UNITS_MOST * 2, each * UNITS_MOST + 1_000, seed)
     began = time.monotonic()
     async with open_world(folder, clock, counters) as world:
-        storm = Storm(world, counters, chance, EvidenceShelf(folder / "shelf"), max(LIFE_CALLS, instructions // 40))
+        storm = Storm(world, counters, chance, EvidenceShelf(folder / "shelf"), max(LIFE_CALLS, instructions // 16))
         await storm.run(plan_tasks(counters, instructions, chance, clock.now_ms()), tell)
         return await storm.conclude(time.monotonic() - began)
 
@@ -155,7 +155,7 @@ class Storm:
 
     async def _count_live(self) -> int:
         """As a hub saw it in its last round, which is cheaper; the ledger itself where none did, and in the end."""
-        seen = [len(hub.dispatcher.backlog()) for hub in self._hubs if hub is not None]
+        seen = [hub.dispatcher.live for hub in self._hubs if hub is not None]
         return min(seen, default=0) or len(await self._world.ledgers["hub"].live_holds())
 
     async def conclude(self, seconds: float) -> Chaos:

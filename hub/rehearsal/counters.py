@@ -45,7 +45,7 @@ class Kind(NamedTuple):
     tells: bool
     """It decides at once or pushes a notice; else its outcomes are found by asking after a cycle."""
     purposes: tuple[Purpose, ...] = (op.Hold.FOR_RETIREMENT,)
-    """What is asked of it."""
+    """What is asked of it, each as often as it stands here."""
     buyers_account: str = ""
     """Where it transfers to, if it does: an account of globex there."""
     whole: bool = False
@@ -89,7 +89,7 @@ KINDS: Final = (
         programme="UKA",
         settling_ms=10 * MINUTE_MS,
         tells=False,
-        purposes=(op.Hold.FOR_CANCELLATION, op.Hold.FOR_TRANSFER),
+        purposes=(*[op.Hold.FOR_CANCELLATION] * 7, op.Hold.FOR_TRANSFER),
         buyers_account=uk_ets.OUTSIDE,
         whole=True,
         like="proposals, a second person, delays in working days, it chooses the serials",
