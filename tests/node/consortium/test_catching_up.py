@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from keeling.block import format_header, parse_header
 from keeling.v1 import operations_pb2 as op
 from node.archive import height_key
 from node.core import tables
@@ -35,6 +36,12 @@ def altered(record: FinalRecord, other: FinalRecord, how: str) -> FinalRecord:
             return record._replace(entry=b"")
         case "another place in the log":
             return record._replace(header=other.header)
+        case "of another network":
+            return record._replace(header=format_header(parse_header(record.header)._replace(network=bytes(32))))
+        case "an earlier block again":
+            return other
+        case "an oversized entry":
+            return record._replace(entry=record.entry + bytes(3 << 20))
         case _:
             return record._replace(checkpoint=b"junk")
 
@@ -47,6 +54,9 @@ LIES = (
     "another entry",
     "no entry",
     "another place in the log",
+    "of another network",
+    "an earlier block again",
+    "an oversized entry",
     "a note that is none",
 )
 
