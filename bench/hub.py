@@ -26,7 +26,7 @@ from adapters.puro import SYSTEM
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.puro import ACCOUNTS, KEY_ID, KEY_SECRET, PuroSandbox
-from bench.figures import Figure, Section, compute_percentile, print_sections, with_aim
+from bench.figures import Figure, Section, compute_percentile, print_sections
 from hub.dispatch.pacing import Pace
 from hub.ledger_client import make_number
 from hub.rehearsal.counters import DAY_MS, HOUR_MS, Counter, build_counters
@@ -49,18 +49,20 @@ BETWEEN_S: Final = 1.3
 class Strict(PuroSandbox):
     """Counts in a sliding window, and answers 429 to the first call too many."""
 
-    limits = (LIMIT,)
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(SandboxClock(follows=True))
+        self.limits = (limit,)
 
 
-async def measure_pace() -> tuple[float, int]:
+async def measure_pace(limit: Limit) -> tuple[float, int]:
     """The share of the limit that was used after the first window, and how often it was said to be too much."""
-    sandbox = Strict(SandboxClock(follows=True))
+    sandbox = Strict(limit)
     sandbox.fill()
     if SYSTEM.open is None:
         raise LookupError("Puro has no driver")
     secrets = {"key-id": KEY_ID, "key-secret": KEY_SECRET}
     adapter = SYSTEM.open(Driver.SANDBOX, Settings(await sandbox.start(), secrets.__getitem__, (ACCOUNTS[0],)))
-    pace, done, span = Pace((LIMIT,)), list[float](), LIMIT.per_ms / 1000
+    pace, done, span = Pace((limit,)), list[float](), limit.per_ms / 1000
     ends = time.monotonic() + WINDOWS * span
 
     async def call() -> None:
@@ -75,7 +77,7 @@ async def measure_pace() -> tuple[float, int]:
         await adapter.close()
         await sandbox.stop()
     steady = sum(ends - (WINDOWS - 1) * span <= at < ends for at in done)
-    return steady / (LIMIT.requests * (WINDOWS - 1)), sandbox.throttled
+    return steady / (limit.requests * (WINDOWS - 1)), sandbox.throttled
 
 
 @asynccontextmanager
@@ -179,7 +181,7 @@ def measure_hub(root: Path, times: int) -> Section:
     """The figures of a hub, from so many decisions of a registry; `root` is made."""
     root.mkdir(parents=True, exist_ok=True)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory((root / "log").open("w")))
-    share, throttled = asyncio.run(measure_pace())
+    share, throttled = asyncio.run(measure_pace(LIMIT))
     (root / "events").mkdir()
     took = asyncio.run(measure_events(root / "events", times))
     (root / "breaker").mkdir()
@@ -187,8 +189,14 @@ def measure_hub(root: Path, times: int) -> Section:
     median, tail = compute_percentile(took, 0.5), compute_percentile(took, 0.95)
     stated = f"{LIMIT.requests} calls in {LIMIT.per_ms // 1000} s"
     figures = (
-        with_aim(Figure(f"share of a limit used, {stated}", share * 100, "%"), 95, ">= 95 % without a 429"),
-        Figure("429 met meanwhile", throttled, "", aim="none", met=throttled == 0),
+        Figure(
+            f"share of a limit used, {stated}",
+            share * 100,
+            "%",
+            aim=">= 95 % without a 429",
+            met=share >= 0.95 and not throttled,
+            note=f"429 met {throttled} times",
+        ),
         Figure(
             "registry's decision to final event, p50", median, "s", aim=f"< {EVENT_AIM_S:g} s", met=median < EVENT_AIM_S
         ),

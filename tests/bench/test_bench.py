@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from adapters.capabilities import Limit
 from adapters.exports import UnitRow
 from adapters.registry import parse_file
 from bench import peer, postgres
@@ -34,6 +35,7 @@ TINY = Sizes(
     peer_single=5,
     parse_rows=60,
     join_lots=2_000,
+    hub_events=2,
     seconds_max=60.0,
 )
 
@@ -45,6 +47,7 @@ def children() -> set[str]:
 def test_a_run_gives_every_figure_and_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "is_available", lambda: False)  # has a test of its own below
     monkeypatch.setattr("bench.__main__._measure_imports", lambda root, sizes: [])
+    monkeypatch.setattr("bench.hub.LIMIT", Limit(60, 600, stated=True))
     before = children()
     with (tmp_path / "progress").open("w") as progress:
         sections = run(tmp_path, TINY, Console(file=progress))
