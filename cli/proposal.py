@@ -39,6 +39,9 @@ def list_proposals(
 ) -> Answer:
     """List what waits for a decision: units whose registry says that they moved to another one.
 
+    A person accepts or declines each. Moves that the record rule:twin.auto names, such as "car>arb", decide themselves
+    where nobody has claimed the units (keeling record set); they are among --all.
+
     \b
     Example:
       keeling proposal list
