@@ -171,7 +171,7 @@ def tell_report(facts: Mapping[str, Any]) -> list[str | Grid]:
     twins = facts["twins_proposed"]
     if twins["rows"]:
         moved = f"{format_units(twins['rows'])} rows, {format_units(twins['units'])} units"
-        lines.append(f"{moved}, seem to live on elsewhere: twins that a person or a rule decides (keeling proposal list --all)")
+        lines.append(f"{moved}, seem to live on elsewhere: a person or a rule decides (keeling proposal list --all)")
     if facts["refused"]:
         rows = [(each["file"], str(each["row"]), each["reason"], each["detail"]) for each in facts["refused"][:20]]
         lines += [Grid(("refused in", ">row", "reason", "because"), rows)]
