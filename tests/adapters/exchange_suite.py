@@ -38,6 +38,7 @@ from adapters.contract import (
 )
 from adapters.sandbox.faults import Fault, FaultKind
 from tests.adapters.exchange_stand import Stand, any_json, dump, ended_units, instruct_and_settle
+from tests.adapters.spoilt import meet_spoilt
 
 WRITES = "^(POST|PUT)"
 
@@ -345,6 +346,12 @@ class ExchangeSuite:
             assert isinstance(found, WrongShape) or all(isinstance(change, Change) for change in found)
 
         read()
+
+    def test_a_true_answer_with_a_few_things_wrong_is_a_value_that_adds_up(self) -> None:
+        async def trial(stand: Stand) -> None:
+            assert await meet_spoilt(stand, range(20)), "some of it is always noticed"
+
+        self.prove(trial)
 
     def test_any_json_as_an_answer_is_a_value_and_never_a_success(self) -> None:
         """A server that answers nonsense: nothing is raised, and nothing it says is taken for a done instruction."""
