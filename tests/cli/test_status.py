@@ -40,3 +40,16 @@ def test_warnings_are_printed_and_a_clock_that_is_wrong_is_one(keeling: Keeling)
         facts = keeling.json("status")
         assert len(facts["warnings"]) == 2
         assert facts["clock_off_ms"] < -3_500_000
+
+
+def test_the_status_names_the_ordering_log_and_who_is_not_linked(keeling: Keeling) -> None:
+    up = pb.Status.Link(participant="acme", validator=True, connected=True, height=7)
+    down = pb.Status.Link(participant="power", problem="UNAVAILABLE: connection refused")
+    with fake_node(keeling, keeling.init()) as node:
+        node.answers["GetStatus"] = pb.Status(
+            clock_ms=time.time_ns() // 1_000_000, epoch=3, ordering_log="ab12-3", links=[up, down]
+        )
+        told = keeling("status").out
+        assert "epoch 3, log ab12-3" in told
+        assert "1 of 2; not power (UNAVAILABLE: connection refused)" in told
+        assert keeling.json("status")["links"][0]["participant"] == "acme"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from keeling.engine_word import ENGINE_EVIDENCE, check_engine_evidence
 from keeling.v1 import ledger_pb2 as pb
@@ -18,11 +19,13 @@ from keeling.v1 import operations_pb2 as op
 from network.jetstream_servers import PID
 from network.jetstream_trial import prepare_servers, read_places, start_servers, stop_servers
 from network.keys import Role
+from node.metrics import Metrics
 from node.ordering.contract import LogId, Ordering
 from node.ordering.embedded import EmbeddedOrdering
 from node.ordering.engine import EmbeddedEngine
 from node.ordering.hosted import HostedLog
 from node.ordering.segment_log import SegmentLog
+from node.upkeep import Upkeep
 from tests.fakes.clients import Client
 from tests.fakes.real_network import RealNetwork
 from tests.fakes.simulated_folder import SimulatedFolder
@@ -59,6 +62,31 @@ async def check_same(network: RealNetwork) -> None:
     assert len({(status.root, status.state_writes, status.tree_size) for status in said}) == 1
 
 
+async def check_links(network: RealNetwork, expected: dict[str, bool]) -> None:
+    """With whom natreg's node speaks, by its status and by its metrics."""
+    async with asyncio.timeout(30):
+        while (said := await linked(network)) != expected:
+            await asyncio.sleep(0.05)
+    assert said == expected
+    status = await network.status("natreg")
+    assert (status.epoch, bool(status.ordering_log)) == (0, True)
+    assert all(bool(link.problem) is not link.connected for link in status.links)
+    node = network.nodes["natreg"]
+    assert node.replica is not None
+    assert node.connections is not None
+    upkeep = Upkeep("natreg", node.connections.tls, lambda: datetime.now(UTC))
+    registry = CollectorRegistry()
+    registry.register(Metrics(node.replica, lambda: 0, upkeep, node.connections.links.describe))
+    assert registry.get_sample_value("keeling_final_height") == status.height
+    for name, is_linked in expected.items():
+        assert registry.get_sample_value("keeling_peer_linked", {"participant": name}) == is_linked
+        assert registry.get_sample_value("keeling_peer_dropped_total", {"participant": name}) == 0
+
+
+async def linked(network: RealNetwork) -> dict[str, bool]:
+    return {link.participant: link.connected for link in (await network.status("natreg")).links}
+
+
 def test_four_nodes_decide_one_may_be_killed_and_catches_up(tmp_path: Path) -> None:
     async def walk(network: RealNetwork) -> None:
         await network.start()
@@ -69,6 +97,7 @@ def test_four_nodes_decide_one_may_be_killed_and_catches_up(tmp_path: Path) -> N
         for number in range(5):
             await open_account(clients["exchange"], f"without-{number}")
         before = await network.settled()
+        await check_links(network, {"exchange": True, "group": True, "bank": False})
         await network.start("bank")
         assert await network.settled(height=before) >= before
         await open_account(network.client("bank"), "bank-2")
