@@ -286,6 +286,14 @@ def mandate_account(
     return Change([operation], lambda _: [f"{grantee} may act for {account} under mandate {mandate}"])
 
 
+def _describe_window(window: pb.LinkWindow) -> str:
+    """When a link rests, and why."""
+    from keeling.v1 import operations_pb2 as op
+
+    until = f" until {format_time(window.until_ms)}" if window.until_ms else ""
+    return f"{op.LinkState.State.Name(window.state)} from {format_time(window.from_ms)}{until}: {window.reason}"
+
+
 @reads(app, "list")
 def list_accounts(session: Session) -> Answer:
     """List all accounts with owner, link and cash.
@@ -326,6 +334,7 @@ def show_account(session: Session, account: ACCOUNT) -> Answer:
         ("policy", describe_policy(found.policy)),
         ("state", "closed" if found.closed else "open"),
     ]
+    rows += [("announced", _describe_window(window)) for window in found.link_windows]
     if found.HasField("next_policy"):
         from_time = format_time(found.next_policy_from_ms)
         rows.append(("next policy", f"{describe_policy(found.next_policy)} (from {from_time})"))

@@ -20,7 +20,7 @@ from cli.hub_rehearsal import app as rehearsal_app
 from cli.hub_sandbox import app as sandbox_app
 from cli.identifiers import format_id
 from cli.output import Answer, Grid
-from cli.quantities import format_time, format_units
+from cli.quantities import format_time, format_units, parse_moment
 from cli.session import Session
 from cli.writing import Change
 
@@ -121,6 +121,37 @@ def link(
         return change
     warning = f"until {registry} confirms, the seller could still move it there"
     return change._replace(tell=lambda result: [*tell(result), warning])
+
+
+@writes(app, "maintenance")
+def maintenance(
+    session: Session,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The linked account.")],
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help="When it begins, such as 2027-01-15T02:00Z.")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="When it ends.")],
+    reason: Annotated[str, typer.Option("--reason", help="What the registry says.")] = "announced maintenance",
+) -> Change:
+    """Announce that the registry of a link will be closed: visible ahead, and nothing is sent while it lasts.
+
+    Until it begins everything goes on; what is instructed is asked about all along. The link's hub announces it.
+
+    \b
+    Example:
+      keeling hub maintenance acme/puro --from 2027-01-15T02:00Z --until 2027-01-15T06:00Z
+    """
+    from keeling.v1 import operations_pb2 as op
+
+    try:
+        begins, ends = parse_moment(start), parse_moment(until)
+    except ValueError as error:
+        raise misused(str(error)) from error
+    if not begins.ms < ends.ms:
+        raise misused(f"it ends at {until}, which is not after {start}")
+    said = op.LinkState(
+        account=account, state=op.LinkState.MAINTENANCE, from_ms=begins.ms, until_ms=ends.ms, reason=reason
+    )
+    told = f"the link of {account} rests from {format_time(begins.ms)} until {format_time(ends.ms)}: {reason}"
+    return Change([said], lambda _: [told])
 
 
 @works(app, "run")
@@ -255,7 +286,8 @@ def reconcile(
     head = f"{registry} ({_MARKS.get(found['driver'], found['driver'])}), as of {found['as_of']}"
     alarm = [f"ALARM {found['alarm']}: nothing was compared and nothing changed"] if found["alarm"] else []
     code = ExitCode.VERIFICATION_FAILED if broken else ExitCode.DONE
-    sections = [head, *alarm, *warnings, grid, _side_by_side(found["differences"]), record]
+    table = [] if found["alarm"] else [grid, _side_by_side(found["differences"])]
+    sections = [head, *alarm, *warnings, *table, record]
     return Answer(found, sections, code, complaint)
 
 

@@ -22,6 +22,7 @@ from adapters.contract import (
 )
 from hub.dispatch.decide import compute_backoff, compute_pause
 from hub.dispatch.sight import Message, Standing
+from hub.reconcile.report import format_instant
 
 LOOK_AHEAD_MS: Final = 6 * 3_600_000
 """The longest that a registry is left alone because it said when it will decide."""
@@ -108,4 +109,4 @@ def _delay(message: Message, until_ms: int, why: str) -> Message:
 def _throttle(message: Message, told_ms: int | None, call: Call) -> Absorbed:
     pause = compute_backoff(message.failures, call.jitter) if told_ms is None else told_ms
     until = call.ended_ms + pause
-    return Absorbed(_delay(message, until, f"throttled until {until}"), until)
+    return Absorbed(_delay(message, until, f"throttled until {format_instant(until)}"), until)

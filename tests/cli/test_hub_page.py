@@ -48,6 +48,7 @@ def test_the_page_is_typed_as_it_stands(stage: HubStage) -> None:
     check_certificate(stage)
     effects = {**stage.admin("puro", "book")["effects"], **stage.admin("verra", "book")["effects"]}
     assert effects == {PURO.replace("-", ""): 100, VERRA.replace("-", ""): 10_000}
+    check_maintenance(stage)
     check_believing(stage)
     assert stage.hub is not None
     assert stage.hub.stop() == 0
@@ -101,3 +102,20 @@ def check_believing(stage: HubStage) -> None:
     assert believed.code == 4
     assert "warning: believed because you said so" in believed.err
     assert "missing there" in believed.out
+
+
+def check_maintenance(stage: HubStage) -> None:
+    """Announced, it is visible and stops nothing; begun, it stops this link and no other."""
+    place = ("hold", "place", "1", "--as", "natreg-keys/acme.key", "--account")
+    ahead = ("--from", "2099-01-15T02:00Z", "--until", "2099-01-15T06:00Z")
+    stage.keeling.must("hub", "maintenance", "acme/verra", *ahead, "--reason", "yearly works")
+    shown = stage.keeling.must("account", "show", "acme/verra").out
+    assert "MAINTENANCE from 2099-01-15T02:00:00Z until 2099-01-15T06:00:00Z: yearly works" in shown
+    stage.keeling.must(*place, "acme/verra")
+    begun = ("--from", "2026-01-01T00:00Z", "--until", "2099-01-01T00:00Z")
+    stage.keeling.must("hub", "maintenance", "acme/puro", *begun, "--reason", "works")
+    refused = stage.keeling(*place, "acme/puro")
+    assert refused.code == 1
+    assert "LINK_SUSPENDED: the link of acme/puro to puro is stopped" in refused.err
+    backwards = stage.keeling("hub", "maintenance", "acme/puro", "--from", "2099-01-01", "--until", "2098-01-01")
+    assert backwards.code == 2
