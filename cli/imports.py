@@ -215,10 +215,13 @@ def _tails() -> list[str]:
 
 
 def _tell(source: Source, facts: dict[str, Any], path: Path | None, dry_run: bool, transactions: int) -> Answer:
+    from adapters.documents import DocumentAdapter
+    from adapters.registry import find_adapter
     from cli.importing.report import tell_report
     from keeling.units import unassigned_account
 
-    account = unassigned_account(source.registry)
+    of_many = isinstance(find_adapter(source.registry), DocumentAdapter)  # each batch is of the registry that issued it
+    account = "" if of_many else unassigned_account(source.registry)
     facts |= {
         "run": source.run.id,
         "registry": source.registry,
@@ -235,7 +238,8 @@ def _tell(source: Source, facts: dict[str, Any], path: Path | None, dry_run: boo
     lines.append(f"the files know up to {source.run.as_of}" if source.run.as_of else "no row of the files has a date")
     lines.append(f"run {source.run.id}" + (" (nothing was changed)" if dry_run else ""))
     if facts["batches"]:
-        lines.append(f"active units are in {account}: not tradable until claimed (keeling account link)")
+        place = account or "unassigned@ and the registry of their batch"
+        lines.append(f"active units are in {place}: not tradable until claimed (keeling account link)")
     if path is not None:
         lines.append(f"every row's fate: {path}")
     return Answer(facts, lines)

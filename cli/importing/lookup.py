@@ -96,6 +96,7 @@ class NodeLedger:
             exact=batch.exact,
             unseen=batch.unseen,
             assumed=batch.numbers_assumed,
+            registry=batch.registry,
         )
 
     def find(self, key: str, known: KnownBatch, space: str, span: tuple[int, int], starts: Sequence[int]) -> Between:

@@ -108,6 +108,8 @@ class KnownBatch(NamedTuple):
     assumed: bool = False
     """How many units there are is known; that they count from 1 is assumed until a number proves it."""
     strangers: tuple[Stranger, ...] = ()
+    registry: str = ""
+    """Its registry of record, which is another than the file's where a file tells of several (CDOP, CAD Trust)."""
 
     @property
     def exists(self) -> bool:

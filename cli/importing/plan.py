@@ -21,6 +21,7 @@ from cli.importing.about import AboutBuilder
 from cli.importing.frame import Claim, Frame, build_frame, claim_of, find_shift, shift_lots, shows_issuance
 from cli.importing.model import LIVE, TERMINAL, BatchPlan, Fate, KnownBatch, KnownLot, Seen, UnitSource, Verdict
 from cli.importing.shelf import Part, Shelf
+from keeling.units import unassigned_account
 
 ALIGNMENT: Final = 2**63
 """Positions of a MIRRORED batch lie between two multiples of this (`node.core.limits`)."""
@@ -43,7 +44,7 @@ _STATUS_OF: Final = {state: "ACTIVE" if state == "FREE" else state for state in 
 def plan_batch(key: str, rows: Sequence[UnitSource], known: KnownBatch, unassigned: str, as_of: str = "") -> BatchPlan:
     """The plan for the rows of one batch, given what the ledger has of it.
 
-    `unassigned` is its registry's account, `as_of` the day up to which the file knows; empty: not known.
+    `unassigned` is the account of the file's registry, `as_of` the day up to which the file knows; empty: not known.
     """
     claims = [claim_of(at, row.record) for at, row in enumerate(rows)]
     frame = build_frame(claims, known)
@@ -131,7 +132,7 @@ class Planner:
         self._key = key
         self._frame = frame
         self._known = known
-        self._unassigned = unassigned
+        self._unassigned = unassigned_account(known.registry) if known.registry else unassigned
         self._as_of = as_of
         self._units: Counter[str] = Counter()
         self._changed: Counter[tuple[int, int]] = Counter()  # units that change, by whole lot on the ledger

@@ -74,6 +74,7 @@ class WorldLedger:
             batch.exact,
             batch.high - batch.low + 1 - batch.seen,
             assumed=self._world.state.get(t.ASSUMED, number) is not None,
+            registry=batch.registry,
         )
 
     def find(self, key: str, known: KnownBatch, space: str, span: tuple[int, int], starts: Sequence[int]) -> Between:

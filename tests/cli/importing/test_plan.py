@@ -47,6 +47,13 @@ FATES: list[tuple[str, UnitSource, KnownBatch, Fate, str]] = [
     ("the same state", row(10, 19), known(lot(10, 19)), Fate.KNOWN, ""),
     ("the same state in a wider lot", row(10, 19), known(lot(1, 99)), Fate.KNOWN, ""),
     ("ended since", row(10, 19, ENDED), known(lot(10, 19)), Fate.CHANGED, ""),
+    (
+        "ended since, of another registry than the file's",
+        row(10, 19, ENDED),
+        known(lot(10, 19, account="unassigned@acr"), registry="acr"),
+        Fate.CHANGED,
+        "",
+    ),
     ("ended, and the ledger knows how", row(10, 19, ENDED), known(lot(10, 19, "RETIRED")), Fate.KNOWN, ""),
     ("undone at the registry", row(10, 19), known(lot(10, 19, "ENDED")), Fate.CONTRADICTS, ""),
     ("claimed and live", row(10, 19), known(lot(10, 19, "HELD", "A")), Fate.KNOWN, ""),
