@@ -26,6 +26,10 @@ app = typer.Typer()
 _TO = Annotated[
     str, typer.Option("--to", metavar="ACCOUNT", help="Receives the net units; default: PARTICIPANT/issued, of yours.")
 ]
+_QUANTITY = Annotated[int, typer.Option("--quantity", parser=parse_units, help="How many units, levies included.")]
+_OBSERVED = Annotated[
+    str, typer.Option("--observed", metavar="SERIALS", help="Units an outside registry shows as active, instead.")
+]
 _HOST = Annotated[str, typer.Option("--host", metavar="CODE", help="Host Party; registers the project if it is new.")]
 
 
@@ -35,9 +39,7 @@ def issue(
     programme: Annotated[str, typer.Option("--programme", help="Under whose rules: keeling record list.")],
     activity: Annotated[str, typer.Option("--activity", help="The project's id under the programme.")],
     vintage: Annotated[str, typer.Option("--vintage", metavar="YEAR|FROM/TO", help="2024, or two days with a slash.")],
-    quantity: Annotated[
-        int, typer.Option("--quantity", parser=parse_units, help="How many units, levies included.")
-    ] = "0",  # type: ignore[assignment]
+    quantity: _QUANTITY = "0",  # type: ignore[assignment]
     to: _TO = "",
     host: _HOST = "",
     batch: Annotated[str, typer.Option("--batch", help="Its name; default: PROGRAMME:ACTIVITY-VINTAGE.")] = "",
@@ -47,9 +49,7 @@ def issue(
     serial_form: Annotated[
         str, typer.Option("--serial-form", metavar="SERIAL", help="Any serial of the batch, to print the others like.")
     ] = "",
-    observed: Annotated[
-        str, typer.Option("--observed", metavar="SERIALS", help="Units an outside registry shows as active, instead.")
-    ] = "",
+    observed: _OBSERVED = "",
     evidence: EVIDENCE = None,
     grade: GRADE = Grade.D,
     reference: REFERENCE = "",
@@ -70,9 +70,7 @@ def issue(
 
     start, end = parse_vintage(vintage)
     if bool(quantity) == bool(observed):
-        raise misused(
-            "say how many units come into being, or which an outside registry shows", "--quantity, --observed"
-        )
+        raise misused("say how many units come into being, or which ones a registry shows", "--quantity, --observed")
     opening = [] if observed else find_missing_accounts(session, programme, to)
     account = to or f"{session.profile.participant}/issued"
     project = f"{programme}:{activity}"
@@ -95,11 +93,9 @@ def issue(
     )
     if observed:
         _observe(operation, observed)
-    operations: list[object] = [*opening, operation]
-    if host:
-        registration = op.RegisterProject(project=project, programme=programme, name=project, host=host)
-        operations = [*opening, *find_new_projects(session, [registration], load_hand(session, None)), operation]
-    return Change(operations, lambda result: _tell(result, name))
+    wanted = [op.RegisterProject(project=project, programme=programme, name=project, host=host)] if host else []
+    projects = find_new_projects(session, wanted, load_hand(session, None)) if host else []
+    return Change([*opening, *projects, operation], lambda result: _tell(result, name))
 
 
 def _observe(operation: op.Issue, serials: str) -> None:
