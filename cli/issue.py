@@ -75,22 +75,11 @@ def issue(
     account = to or f"{session.profile.participant}/issued"
     project = f"{programme}:{activity}"
     name = batch or f"{project}-{vintage.replace('/', '..')}"
-    operation = op.Issue(
-        batch=name,
-        project=project,
-        programme=programme,
-        space=space or name,
-        first_number=str(first),
-        units=quantity,
-        extent=op.Issue.EXACT,
-        account=account,
-        vintage_start=start,
-        vintage_end=end,
-        ndc_year=ndc_year,
-        serial_form=serial_form,
-        evidence=build_evidence(evidence, grade, reference),
-        effective=build_when(effective),
-    )
+    said = build_evidence(evidence, grade, reference)
+    numbers = {"space": space or name, "first_number": str(first), "units": quantity, "serial_form": serial_form}
+    dates = {"vintage_start": start, "vintage_end": end, "ndc_year": ndc_year, "effective": build_when(effective)}
+    about = {"batch": name, "project": project, "programme": programme, "account": account, "evidence": said}
+    operation = op.Issue(extent=op.Issue.EXACT, **about, **numbers, **dates)  # type: ignore[arg-type]
     if observed:
         _observe(operation, observed)
     wanted = [op.RegisterProject(project=project, programme=programme, name=project, host=host)] if host else []
