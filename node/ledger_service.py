@@ -203,7 +203,7 @@ class LedgerService(rpc.LedgerServicer):
         for again in response.results:
             if again.reason == Reason.DUPLICATE:
                 request = pb.GetTransactionRequest(id=again.id, participant=again.participant)
-                first = reads.get_transaction(view, request)
+                first = reads.get_first_receipt(view, request)
                 first.duplicate = True
                 again.CopyFrom(first)
 

@@ -14,7 +14,7 @@ from node.reads.holds import get_hold, list_holds
 from node.reads.lots import list_lots
 from node.reads.members import list_participants, list_records
 from node.reads.questions import list_discrepancies, list_proposals
-from node.reads.transactions import get_transaction
+from node.reads.transactions import get_first_receipt, get_transaction
 from node.reads.watch import read_events
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "get_authorization",
     "get_availability",
     "get_batch",
+    "get_first_receipt",
     "get_governance",
     "get_hold",
     "get_party_years",

@@ -39,6 +39,29 @@ def get_transaction(view: Reads, request: pb.GetTransactionRequest) -> pb.Transa
     return receipts.convert_answer(answer, participant, place, archived.time_ms, first_event, serials_of(state))
 
 
+def get_first_receipt(view: Reads, request: pb.GetTransactionRequest) -> pb.TransactionResult:
+    """The first receipt of a decided id, for whoever hands it in again.
+
+    Where the block's answers are not kept here (below the snapshot this node joined from, or of the network before this
+    one) it is what the state knows: whether it was accepted, and where.
+    """
+    try:
+        return get_transaction(view, request)
+    except NotKept as error:
+        decided = ReadState(view).get(t.IDS, request.id, request.participant)
+        if decided is None:
+            raise
+        return pb.TransactionResult(
+            id=request.id,
+            participant=request.participant,
+            digest=decided.digest,
+            reason=decided.reason,
+            reason_name=Reason(decided.reason).name,
+            place=pb.Place(height=decided.height, ordinal=decided.ordinal),
+            detail=f"{error.detail}: events and explanation are at a node that keeps them",
+        )
+
+
 def _find_answer(block: ArchivedBlock, ordinal: int) -> tuple[str, ArchivedAnswer, int]:
     """The answer at this ordinal of a block, its participant, and the ordinal of its first event."""
     first_event = len(block.sweeps)

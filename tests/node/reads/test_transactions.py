@@ -9,7 +9,7 @@ from keeling.meanings import MEANINGS
 from keeling.reasons import Reason
 from keeling.v1 import ledger_pb2 as pb
 from node.core.limits import ID_WINDOW_MS
-from node.reads import get_transaction
+from node.reads import get_first_receipt, get_transaction
 from node.reads.errors import BadRequest, NotFound, NotKept
 from node.store.contract import Batch, Family
 from tests.node.reads.trading_world import IndexedWorld, open_world, place_hold, transfer, units
@@ -100,3 +100,9 @@ def test_a_receipt_in_a_dropped_block_is_refused_with_its_place() -> None:
     world.store.commit(batch)
     with pytest.raises(NotKept, match=rf"decided at {world.tip.height}\.0"):
         ask(world, number, "alice")
+    request = pb.GetTransactionRequest(id=number, participant="alice")
+    again = get_first_receipt(world.store, request)
+    assert (again.reason, again.reason_name, again.place.height) == (0, "ACCEPTED", world.tip.height)
+    assert "at a node that keeps them" in again.detail
+    with pytest.raises(NotFound):
+        get_first_receipt(world.store, pb.GetTransactionRequest(id=world.new_id(), participant="alice"))
