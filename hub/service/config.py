@@ -6,6 +6,7 @@ Credentials are no settings: the file says where they are, and `hub.service.secr
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -80,6 +81,10 @@ class RegistrySection(Section):
     """Where its signed files are put, if it sends such."""
     inbound_keys: tuple[str, ...] = ()
     """Names of the credentials whose keys sign what it pushes."""
+    words: Mapping[str, str] = {}
+    """What the registry is told about every hold besides its units. Keep them while holds are under way."""
+    buyers: Mapping[str, Mapping[str, str]] = {}
+    """The same about holds of one buyer, by participant id: they go before `words`."""
     recognise: bool = False
     """Whether transfers that Parties announce there (Article 6) are recognised on the ledger in our name."""
     reconcile_ms: Annotated[int, Field(ge=0, le=31 * 86_400_000)] = 21_600_000

@@ -17,7 +17,8 @@ from adapters.systems import SYSTEMS, open_system
 from hub.adjustments.feed import Feed
 from hub.adjustments.recognition import Recogniser
 from hub.dispatch.run import Dispatcher
-from hub.dispatch.seat import Seat, describe_buyer
+from hub.dispatch.seat import Seat
+from hub.dispatch.words import Words, describe_with
 from hub.evidence import EvidenceShelf
 from hub.inbound.intake import Desk
 from hub.inbound.keys import InboundKey, parse_key
@@ -34,6 +35,11 @@ from hub.units import Names
 def clock_ms() -> int:
     """The machine's clock, milliseconds since 1970 UTC."""
     return time.time_ns() // 1_000_000
+
+
+def read_words(config: HubConfig) -> dict[str, Words]:
+    """What each registry is told about holds besides their units."""
+    return {each.name: Words(each.words, each.buyers) for each in config.registries}
 
 
 class Parts:
@@ -59,7 +65,7 @@ class Parts:
             keep=shelf.put,
             now_ms=now_ms,
             jitter=lambda: chance.randrange(1001),
-            details=describe_buyer,
+            details=describe_with(read_words(config)),
             timeout_ms=max(each.timeout_ms for each in config.registries),
         )
         self.dispatcher: Final = Dispatcher(seat)

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from hub.dispatch.words import describe_with
 from hub.service.config import load_config, parse_config
+from hub.service.parts import read_words
 from hub.service.secrets import name_variable, open_secrets
+from keeling.v1 import ledger_pb2 as pb
 from network.settings import ConfigError
 from tests.cli.command_line import Keeling
 
@@ -27,6 +30,10 @@ MISTAKES = [
     ('url = "http://127.0.0.1:7490"', 'url = "ftp://x"', r"line 4: registries.0.url: 'ftp://x' is no http"),
     ('role = "trader"', 'role = "king"', r"line 8: callers.0.role: .*'viewer', 'trader' or 'operator'"),
     ('participant = "hub"', "", r"participant is missing"),
+    ('token = "secrets/desk"', "", r"callers.0: a caller needs a token \(for HTTP\), a tls_key \(for gRPC\), or both"),
+    ('participant = "hub"', 'participant = "hub"\ngrpc_listen = "127.0.0.1:1"', r"no \[\[callers\]\] has a tls_key"),
+    ('token = "secrets/desk"', 'tls_key = "abc"', r"callers.0.tls_key.*no TLS public key"),
+    ('role = "trader"', 'role = "trader"\n[article6]\ncode = "x y"', r"article6.code"),
     ('name = "desk"', 'name = "De sk"', r"line 7: callers.0.name: 'De sk' is no name"),
 ]
 
@@ -64,3 +71,20 @@ def test_secrets_are_read_at_every_call_and_from_nowhere_else(tmp_path: Path) ->
     assert secret("../outside") == ""
     assert name_variable("uk_ets", "key-id") == "KEELING_SECRET_UK_ETS_KEY_ID"
     assert open_secrets("puro", None, {"KEELING_SECRET_PURO_KEY_ID": "e"})("key-id") == "e"
+
+
+def test_words_for_a_registry_are_those_of_the_buyer_before_the_general_ones() -> None:
+    text = (
+        'participant = "hub"\n[[registries]]\nname = "isometric"\nurl = "http://127.0.0.1:1"\n'
+        '[registries.words]\npurpose = "offset"\nbeneficiary_id = "org_ours"\n'
+        '[registries.buyers.globex]\nbeneficiary_id = "org_globex"\n'
+    )
+    describe = describe_with(read_words(parse_config(text)))
+    told = {
+        buyer: describe(pb.HoldInfo(registry="isometric", buyer=buyer, holder="acme"))
+        for buyer in ("globex", "initech")
+    }
+    assert told == {
+        "globex": {"beneficiary": "globex", "purpose": "offset", "beneficiary_id": "org_globex"},
+        "initech": {"beneficiary": "initech", "purpose": "offset", "beneficiary_id": "org_ours"},
+    }
