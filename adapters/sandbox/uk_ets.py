@@ -183,9 +183,7 @@ class UkEtsSandbox(Sandbox):
         found = [
             order
             for order in self.desk.orders.values()
-            if order.received_ms <= at_ms
-            and account in order.account
-            and self._updated(order, at_ms) >= since_ms
+            if order.received_ms <= at_ms and account in order.account and self._updated(order, at_ms) >= since_ms
         ]
 
         def show(order: Order) -> dict[str, Any]:

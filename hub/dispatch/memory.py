@@ -119,7 +119,7 @@ def _hint(error: Exception, hold: pb.HoldInfo) -> str:
     if not isinstance(error, UnsendableError):
         return ""
     buyer = hold.buyer or hold.holder
-    return f" (words for {hold.registry} are in the hub's configuration: its `words`, or `words_for` {buyer})"
+    return f" (words for {hold.registry} are in the hub's configuration: its `words`, or `buyers` for {buyer})"
 
 
 async def find_held(hold: pb.HoldInfo, ledger: Ledger) -> list[op.Range]:

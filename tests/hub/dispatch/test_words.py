@@ -85,7 +85,7 @@ def test_a_missing_word_is_named_and_nothing_is_dispatched(name: str) -> None:
         alert = hub.backlog()[0].alert
         assert alert.startswith(f"cannot be said to {name}: ")
         assert NEEDY[name].missing in alert
-        assert "`words_for` bob" in alert
+        assert "`buyers` for bob" in alert
         assert scene.sandbox.received == type(scene.sandbox.received)(maxlen=100)
 
     play(NEEDY[name], Words(), story)
