@@ -81,8 +81,10 @@ def chaos(
 ) -> Answer:
     """Carry out instructions in bad weather with hubs that crash, and compare with the registries' own books.
 
-    A real node, sandboxes with random faults, two hubs of one organisation. Exit code 4 if anything is doubled,
-    invented, lost or unexplained. Crashes come at real moments: a seed repeats the weather, not every step.
+    A real node, sandboxes with random faults, two hubs of one organisation. A crash is the end of a hub's memory and
+    lines at one of its calls, before the call took effect or after, with its answer lost; processes are killed in the
+    tests. Exit code 4 if anything is doubled, invented, lost or unexplained. A seed repeats the weather, not every
+    step. Ten thousand take an hour of one processor core.
 
     \b
     Example:
