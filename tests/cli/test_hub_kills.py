@@ -87,4 +87,3 @@ def test_killed_at_every_stage_and_started_again_it_instructs_each_hold_once(sta
         assert retired == UNITS * (HOLDS if name == "puro" else 2)
         compared = stage.keeling.json("hub", "reconcile", name)
         assert (compared["alarm"], compared["broken_units"], compared["differences"]) == ("", "0", [])
-    assert stage.keeling.json("hub", "backlog")["backlog"] == []
