@@ -65,6 +65,12 @@ class SimulatedNetwork:
                 node = self.nodes[to]
                 self._later(to, lambda node=node: self._arrive(node, sender, to, message))
 
+    def whisper(self, sender: str, to: str, message: Message) -> None:
+        """A message of somebody who runs no node of ours, and whom neither partitions nor bad links stop."""
+        node = self.nodes.get(to)
+        if node is not None:
+            self._later(to, lambda: self._arrive(node, sender, to, message))
+
     def _arrive(self, node: Serving, sender: str, to: str, message: Message) -> None:
         if self.nodes.get(to) is node:
             node.on_message(sender, message)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from keeling.encoding import EncodingError
 from keeling.epochs import SIGNED_REPORT
@@ -174,6 +174,8 @@ class Run:
         self.given: dict[object, Vote] = {}
         self.stops: list[tuple[float, str, Exception]] = []
         self.broken: list[str] = []
+        self.lies = 0
+        """How often somebody was lied to."""
 
     def play(self, bad_s: float = 12.0, wishes: int = 5) -> None:
         """Both halves; raises `Violation`."""
@@ -183,16 +185,16 @@ class Run:
         for node in self.nodes.values():
             node.clock_off_ms = self.random.randint(-self.weather.clock_skew_ms, self.weather.clock_skew_ms)
             node.start()
-        self.loop.spawn("sky", self._trouble())
+        self._bring("sky", self._trouble())
         if self.weather.restores and len(self.validators) >= 4 and not self.liars:
-            self.loop.spawn("sky", self._restore(self.nodes["m1"]))
+            self._bring("sky", self._restore(self.nodes["m1"]))
         for liar in self.liars:
-            self.loop.spawn("liar", self._lie(liar))
+            self._bring("liar", self._lie(liar))
         begun = asyncio.ensure_future(self._begin())
         customers = self.loop.spawn("customers", self._trade())
         await asyncio.sleep(bad_s)
         self.heal()
-        self.loop.spawn("operator", self._operate())
+        self._bring("operator", self._operate())
         try:
             await asyncio.wait_for(begun, HEAL_S)
             await asyncio.wait_for(customers, HEAL_S)
@@ -202,6 +204,15 @@ class Run:
         except TimeoutError:
             raise Violation(f"no progress after healing: {self.describe()}") from None
         check_run(self)
+
+    def _bring(self, owner: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run a trouble, or its cure. One that fails would leave the run easier than it looks: that breaks it."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None:
+                self.broken.append(f"the simulator's own {owner} failed: {task.exception()!r}")
+
+        self.loop.spawn(owner, work).add_done_callback(ended)
 
     def heal(self) -> None:
         self.weather = self.network.weather = self.weather.calm()
@@ -318,20 +329,24 @@ class Run:
         node.restore(backup)
 
     async def _lie(self, name: str) -> None:
-        liar = self.liars[name]
         while True:
             await asyncio.sleep(0.12)
-            for said in liar.messages():
-                message: Message
-                if isinstance(said, SignedVote):
-                    message = VoteMessage(SIGNED_VOTE.encode(said))
-                else:
-                    message = ReportMessage(SIGNED_REPORT.encode(said))
-                for to in self.nodes:
-                    if to in self.network.nodes and self.random.random() < 0.7:
-                        self.network.deliver(name, to, message)
-            if self.random.random() < 0.05:
+            self._speak(name)
+            if self.random.random() < 0.05 and not self.engine.down:
                 await self.engine.append(next(iter(self.engine.logs), "none"), self.random.randbytes(40))
+
+    def _speak(self, name: str) -> None:
+        """A few lies, each to most of the others."""
+        for said in self.liars[name].messages():
+            message: Message
+            if isinstance(said, SignedVote):
+                message = VoteMessage(SIGNED_VOTE.encode(said))
+            else:
+                message = ReportMessage(SIGNED_REPORT.encode(said))
+            for to in self.nodes:
+                if self.random.random() < 0.7:
+                    self.network.whisper(name, to, message)
+                    self.lies += 1
 
     def _hear(self, sender: str, to: str, message: Message) -> None:
         """Everything honest nodes say: their votes are held to their word, and the liars listen."""
@@ -344,5 +359,7 @@ class Run:
                         self.broken.append(f"{sender} voted twice: {first} and {signed.vote}")
                 if to in self.liars:
                     self.liars[to].hear(signed)
+                    if self.random.random() < 0.2:  # at once, while the block is still open
+                        self.loop.call_soon(self._speak, to)
             elif isinstance(message, ReportMessage) and to in self.liars:
                 self.liars[to].hear(SIGNED_REPORT.decode(message.signed))

@@ -6,12 +6,19 @@ A failure names its seed; `Run(seed).play()` repeats it exactly. Seeds that once
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
+from keeling.epochs import SignedReport
+from keeling.votes import EVIDENCE, SignedVote
+from node.incidents import VOTE_EVIDENCE, scan_evidence
 from node.store.contract import Family
-from tests.simulator.network_run import Run, Violation
+from tests.simulator.finality_liar import Liar
+from tests.simulator.network_checks import Violation
+from tests.simulator.network_run import Run
 from tests.simulator.network_weather import CALM
+from tests.simulator.network_world import make_member
 
 SEEDS_PER_TEST = 5
 KEPT: dict[int, str] = {
@@ -64,3 +71,25 @@ def test_in_calm_weather_every_wish_is_answered_in_the_first_epoch(validators: i
     run.play()
     assert set(run.answered) == set(run.asked)
     assert {node.replica.chain.outlook.log.epoch for node in run.nodes.values() if node.replica} == {0}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_liar_is_heard_and_caught_while_the_others_go_on(seed: int) -> None:
+    run = Run(seed, replace(CALM, liar=True, delay_s=0.4), 4)
+    run.play()
+    assert set(run.answered) == set(run.asked)
+    assert run.lies > 100
+    for node in run.nodes.values():
+        proofs = [EVIDENCE.decode(raw) for raw in scan_evidence(node.disk, VOTE_EVIDENCE)]
+        assert {proof.first.key for proof in proofs} == {make_member("m2").vote.public}, "the liar, and nobody else"
+
+
+def test_a_trouble_that_fails_breaks_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the sky would be clearer than it looks."""
+
+    def fail(self: Liar) -> list[SignedVote | SignedReport]:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Liar, "messages", fail)
+    with pytest.raises(Violation, match="planted"):
+        Run(1, replace(CALM, liar=True), 4).play()

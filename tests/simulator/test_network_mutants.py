@@ -15,8 +15,9 @@ import pytest
 from node.overlay import Overlay
 from node.store.contract import Batch
 from tests.fakes.faulty_store import undo_of
+from tests.simulator.network_checks import Violation
 from tests.simulator.network_disk import SimulatedDisk
-from tests.simulator.network_run import Run, Violation
+from tests.simulator.network_run import Run
 from tests.simulator.network_weather import CALM
 
 STORM = replace(CALM, crashes=0.03, delay_s=0.05, engine_lies=0.1, engine_losses=0.1, loss=0.05)
