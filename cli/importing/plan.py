@@ -173,7 +173,7 @@ class Planner:
             if other.first <= high and low <= other.last:
                 between = f"{other.first} to {other.last} of batch {other.batch} lie between"
                 text = f"{between} {first} to {last} and the rest of {self._key}: one batch is a range of its own"
-                return Verdict(Fate.REFUSED, "OUTSIDE_EXTENT", text)
+                return Verdict(Fate.REFUSED, "BEYOND_ANOTHER_BATCH", text)
         self._first, self._last = low, high
         if claim.shown:
             self._shown_last = max(self._shown_last, last)

@@ -96,6 +96,7 @@ _REFUSED_WORDS: Final = {
     "UNREADABLE": "Rows that cannot be read",
     "SERIALS_OVERLAP": "Serials that another batch of the registry has",
     "OUTSIDE_EXTENT": "Serials outside what was issued",
+    "BEYOND_ANOTHER_BATCH": "Serials that another batch separates from the rest of theirs",
 }
 
 
@@ -227,9 +228,11 @@ def find_contradictions(disagreements: Sequence[Disagreement], units: Mapping[st
     if not size:
         return []
     shown = tuple(each.batch for each in disagreements[:ROWS_SHOWN_MAX])
-    title = "Units of which the ledger and the registry say different things"
+    title = (
+        f"Units of which the ledger and the registry say different things, in {size:,} place{'s' if size != 1 else ''}"
+    )
     action = "They are restricted until one side is proved: keeling discrepancy list --open"
-    return [Finding("contradiction", 5, title, tuple(sorted(units.items())), size, shown, action)]
+    return [Finding("contradiction", 5, title, tuple(sorted(units.items())), 0, shown, action)]
 
 
 def find_unseen(holes: Sequence[BatchState], units: Mapping[str, int], size: int) -> list[Finding]:

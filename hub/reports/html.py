@@ -95,7 +95,8 @@ def _head(facts: Mapping[str, Any]) -> list[str]:
 def _cards(facts: Mapping[str, Any]) -> list[str]:
     cards = [(f"{facts['rows']:,}", "rows, each in exactly one class")]
     cards += [
-        (f"{units:,}", f"{GRAIN_WORDS.get(grain, grain)} with serials") for grain, units in _items(facts, "lot_units")
+        (f"{units:,}", f"{GRAIN_WORDS.get(grain, grain)} in rows with serials")
+        for grain, units in _items(facts, "lot_units")
     ]
     batches = facts["batches"]
     if batches["all"]:

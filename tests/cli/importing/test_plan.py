@@ -80,7 +80,7 @@ FATES: list[tuple[str, UnitSource, KnownBatch, Fate, str]] = [
         row(10, 19),
         known(lot(1, 5), strangers=(Stranger("verra:8", 7, 8),)),
         Fate.REFUSED,
-        "OUTSIDE_EXTENT",
+        "BEYOND_ANOTHER_BATCH",
     ),
     ("outside an exact extent", row(10, 30), known(lot(10, 19), exact=True), Fate.REFUSED, "OUTSIDE_EXTENT"),
     (
