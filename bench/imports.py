@@ -168,10 +168,11 @@ def _import(root: Path, environment: Mapping[str, str], rows: int, *options: str
     arguments += ["--deadline", "600s", "--report", str(root / f"report-{rows}.csv")]
     command = [sys.executable, "-c", _IMPORT, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=dict(environment), check=False)
-    if done.returncode or json.loads(done.stdout)["rows_by_outcome"]["new"] != rows:
+    told = json.loads(done.stdout) if done.returncode == 0 else {}
+    if told.get("rows_by_outcome", {}).get("new") != rows:
         raise ImportFailed(f"the import ended with {done.returncode}: {done.stderr[-500:]}{done.stdout[-500:]}")
-    told = json.loads(done.stderr[done.stderr.rindex("{") :])
-    return _Read(rows, told["seconds"], told["kilobytes"])
+    measured = json.loads(done.stderr[done.stderr.rindex("{") :])
+    return _Read(rows, measured["seconds"], measured["kilobytes"])
 
 
 def _find(root: Path, rows: int) -> list[float]:

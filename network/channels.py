@@ -73,13 +73,13 @@ class Channels:
         files: TlsFiles,
         trust: Callable[[], Trust],
         address_of: Callable[[str], str],
-        call_bytes_max: int = CALL_BYTES_MAX,
+        reply_bytes_max: int = CALL_BYTES_MAX,
     ) -> None:
         """`address_of` gives where a participant's node listens, "" if nobody said."""
         self._files = files
         self._trust = trust
         self._address_of = address_of
-        self._call_bytes_max = call_bytes_max
+        self._reply_bytes_max = reply_bytes_max
         self._links: dict[str, _Link] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -101,7 +101,7 @@ class Channels:
             credentials = client_credentials(destination)
         except CertificateError as error:
             raise LinkDown(str(error)) from error
-        options = dict(client_options(participant, self._call_bytes_max))
+        options = dict(client_options(participant, self._reply_bytes_max))
         options["grpc.max_reconnect_backoff_ms"] = RECONNECT_MS_MAX
         channel = grpc.aio.secure_channel(address, credentials, list(options.items()))
         self._links[participant] = _Link(address, keys, identity, channel)

@@ -31,7 +31,10 @@ from network.trust import Trust, build_roots
 ChannelOptions = list[tuple[str, int | str]]
 
 CALL_BYTES_MAX: Final = 4 * 1024 * 1024
-"""The largest gRPC message in bytes, either way, unless configuration says less."""
+"""The largest gRPC message in bytes that a node takes from anybody, unless configuration says less."""
+REPLY_BYTES_MAX: Final = 64 * 1024 * 1024
+"""The largest answer a client takes: what became of a call of transactions, every move with its names, is many times as
+long as the call. Nodes take no more than `CALL_BYTES_MAX` from each other."""
 KEEPALIVE_MS: Final = 30_000
 """A silent connection is tested this often, so that a dead peer or a forgetful firewall is noticed within a minute."""
 KEEPALIVE_ANSWER_MS: Final = 10_000
@@ -169,19 +172,19 @@ def client_credentials(destination: Destination) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(build_roots(keys), identity.key_pem(), identity.certificate_pem)
 
 
-def open_channel(destination: Destination, call_bytes_max: int = CALL_BYTES_MAX) -> grpc.Channel:
+def open_channel(destination: Destination, reply_bytes_max: int = REPLY_BYTES_MAX) -> grpc.Channel:
     """Return a synchronous channel. It keeps the identity it was opened with: open another after a renewal."""
-    options = client_options(destination.participant, call_bytes_max)
+    options = client_options(destination.participant, reply_bytes_max)
     return grpc.secure_channel(destination.address, client_credentials(destination), options)
 
 
-def open_aio_channel(destination: Destination, call_bytes_max: int = CALL_BYTES_MAX) -> grpc.aio.Channel:
+def open_aio_channel(destination: Destination, reply_bytes_max: int = REPLY_BYTES_MAX) -> grpc.aio.Channel:
     """Return an asyncio channel. It keeps the identity it was opened with: open another after a renewal."""
-    options = client_options(destination.participant, call_bytes_max)
+    options = client_options(destination.participant, reply_bytes_max)
     return grpc.aio.secure_channel(destination.address, client_credentials(destination), options)
 
 
-def client_options(participant: str, call_bytes_max: int = CALL_BYTES_MAX) -> ChannelOptions:
+def client_options(participant: str, reply_bytes_max: int = CALL_BYTES_MAX) -> ChannelOptions:
     """Return the options of a channel to `participant`.
 
     The name asked for is the participant's, not the host's: only that participant's key can answer to it, so a
@@ -189,8 +192,8 @@ def client_options(participant: str, call_bytes_max: int = CALL_BYTES_MAX) -> Ch
     """
     return [
         ("grpc.ssl_target_name_override", format_server_name(participant)),
-        ("grpc.max_send_message_length", call_bytes_max),
-        ("grpc.max_receive_message_length", call_bytes_max),
+        ("grpc.max_send_message_length", CALL_BYTES_MAX),
+        ("grpc.max_receive_message_length", reply_bytes_max),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_ANSWER_MS),
         ("grpc.keepalive_permit_without_calls", 1),
@@ -204,7 +207,7 @@ def server_options(call_bytes_max: int = CALL_BYTES_MAX) -> ChannelOptions:
     """Return the options of a server. A port that another process listens on is an error, never shared."""
     return [
         ("grpc.so_reuseport", 0),
-        ("grpc.max_send_message_length", call_bytes_max),
+        ("grpc.max_send_message_length", REPLY_BYTES_MAX),
         ("grpc.max_receive_message_length", call_bytes_max),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_ANSWER_MS),

@@ -40,7 +40,9 @@ Choose = Callable[[list[op.RegisterProject]], Iterable[op.RegisterProject]]
 """Which of some projects' registrations the ledger needs."""
 
 ROUNDS_MAX: Final = 3
-"""Times a batch is planned again because somebody else brought it in between."""
+"""Times a batch is planned again because somebody else came in between."""
+_AGAIN: Final = frozenset({Reason.BATCH_EXISTS, Reason.BLOCK_IS_FULL})
+"""Others were quicker: the batch is there by now, or the block had no room left. What is left to do is planned anew."""
 _STANDING: Final = frozenset({Reason.ACCEPTED, Reason.PROJECT_EXISTS})
 _PROJECTS_ASKED_AT_ONCE: Final = 200
 _PROJECTS_KEPT: Final = 20_000
@@ -192,7 +194,7 @@ class _Tried:
         self._reason = 0
         self._transactions = 0
         self.again: dict[str, None] = {}
-        """Batches that exist now and did not when they were planned."""
+        """Batches to be planned again."""
 
     def add(self, group: Sequence[Parcel], results: Sequence[pb.TransactionResult]) -> None:
         """Look at the results of transactions. A project that is there already is no refusal."""
@@ -200,7 +202,7 @@ class _Tried:
         for parcel, result in zip(group, results, strict=True):
             if result.reason in _STANDING:
                 continue
-            if result.reason == Reason.BATCH_EXISTS and parcel.key:
+            if result.reason in _AGAIN and parcel.key:
                 self.again[parcel.key] = None
                 continue
             self._reason = self._reason or result.reason

@@ -46,7 +46,7 @@ from node.core.governance.snapshots import count_work, is_work
 from node.core.governance.validators import policy_in_force
 from node.core.governance.versions import start_rules
 from node.core.holds import expire_holds
-from node.core.limits import LOTS_BLOCK_MAX, LOTS_SPARED, LOTS_TOUCHED_MAX, SWEEP_MAX
+from node.core.limits import LOT_BYTES, LOTS_BLOCK_MAX, LOTS_SPARED, LOTS_TOUCHED_MAX, SWEEP_MAX
 from node.core.records import Author, Decided, make
 from node.core.refusal import Refusal
 from node.core.state import State
@@ -326,7 +326,7 @@ def _execute_transaction(run: _Run, ordinal: int, submitter: bytes, participant:
     if isinstance(signers, Refusal):
         return Answer(item.digest, signers, (), transaction)
     events = run.events
-    allowed = min(LOTS_TOUCHED_MAX, max(run.lots_left, LOTS_SPARED))
+    allowed = min(LOTS_TOUCHED_MAX, max(run.lots_left, LOTS_SPARED + len(item.raw) // LOT_BYTES))
     tx = Context(run.state, run.height, run.time_ms, ordinal, len(events), participant, signers, allowed)
     refusal = apply_transaction(tx, transaction, item.digest)
     run.lots_left -= tx.lots_touched

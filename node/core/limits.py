@@ -20,7 +20,9 @@ LOTS_BLOCK_MAX: Final = 100_000
 """Lots all transactions of one block may look at or move: some seconds of work where every other limit is used up."""
 
 LOTS_SPARED: Final = 100
-"""Lots each transaction may touch whatever the block has spent: others' large choices do not stop small ones."""
+LOT_BYTES: Final = 4
+"""Whatever the block has spent, a transaction may touch so many lots, and one more for each so many bytes of its own:
+others' large choices stop neither small ones nor those that name what they want, whose number a block's bytes limit."""
 
 OPERATIONS_MAX: Final = 64
 """Operations in one transaction."""

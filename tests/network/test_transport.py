@@ -17,10 +17,12 @@ from grpc_health.v1.health import aio as aio_health
 
 from network.certificates import CertificateError, compute_spki, encode_public_key
 from network.transport import (
+    CALL_BYTES_MAX,
     Destination,
     TlsFiles,
     TlsIdentity,
     client_credentials,
+    client_options,
     open_aio_channel,
     open_channel,
     server_credentials,
@@ -179,15 +181,27 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
         TlsFiles(tmp_path / "natreg.key", tmp_path / "natreg.crt")
 
 
-def test_messages_above_the_limit_are_refused_by_name(tmp_path: Path) -> None:
+def test_a_client_takes_long_answers_and_sends_no_longer_calls(tmp_path: Path) -> None:
     with (
         serving(SERVER.write(tmp_path), lambda: EVERYBODY) as address,
-        open_channel(destination(address, CLIENT.identity()), call_bytes_max=100) as channel,
+        open_channel(destination(address, CLIENT.identity())) as channel,
     ):
-        stub: Any = health_pb2_grpc.HealthStub(channel)
+        give = channel.unary_unary("/Sizes/Give")
+        assert len(give(b"%d" % (3 * CALL_BYTES_MAX), timeout=60)) == 3 * CALL_BYTES_MAX
         with pytest.raises(grpc.RpcError) as refusal:
-            stub.Check(health_pb2.HealthCheckRequest(service="x" * 200), timeout=10)
+            give(b"1" + b" " * CALL_BYTES_MAX, timeout=60)
         assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_nodes_take_no_long_messages_from_each_other(tmp_path: Path) -> None:
+    with serving(SERVER.write(tmp_path), lambda: EVERYBODY) as address:
+        credentials = client_credentials(destination(address, CLIENT.identity()))
+        with grpc.secure_channel(address, credentials, client_options("natreg")) as channel:
+            give = channel.unary_unary("/Sizes/Give")
+            assert len(give(b"1000", timeout=60)) == 1000
+            with pytest.raises(grpc.RpcError) as refusal:
+                give(b"%d" % (CALL_BYTES_MAX + 1), timeout=60)
+            assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def test_a_port_is_never_shared(tmp_path: Path) -> None:

@@ -306,6 +306,7 @@ def test_a_full_block_refuses_large_choices_that_come_later_and_they_may_come_ag
     scatter(world, 100)
     monkeypatch.setattr(core_block, "LOTS_BLOCK_MAX", 50)
     monkeypatch.setattr(core_block, "LOTS_SPARED", 4)
+    monkeypatch.setattr(core_block, "LOT_BYTES", 100)
     large = world.transaction("alice", give("L1", "L3", 20, batch="vcs", strategy=op.Selection.LOWEST))
     late = world.transaction("alice", give("L1", "L3", 20, batch="vcs", strategy=op.Selection.LOWEST))
     small = world.transaction("alice", give("L1", "L3", 1, batch="vcs", strategy=op.Selection.LOWEST))
@@ -314,3 +315,13 @@ def test_a_full_block_refuses_large_choices_that_come_later_and_they_may_come_ag
     assert reasons == [None, Reason.DUPLICATE, Reason.BLOCK_IS_FULL, None]
     again = world.block(world.submission("alice", late)).submissions[0].answers[0]
     assert reason_of(again) is None
+
+
+def test_what_a_transaction_names_itself_finds_room_in_a_full_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sample_world()
+    scatter(world, 300)
+    monkeypatch.setattr(core_block, "LOTS_BLOCK_MAX", 0)
+    named = give("L1", "L3", 0, *[("vcs", 2 + 2 * n, 1) for n in range(250)])
+    assert reason_of(world.run("alice", named)) is None
+    chosen = give("L1", "L3", 90, batch="vcs", strategy=op.Selection.LOWEST)
+    assert reason_of(world.run("alice", chosen)) == Reason.BLOCK_IS_FULL
