@@ -1,12 +1,12 @@
 """`keeling hub`: the outside registries: which there are, links to them, running a hub and asking one.
 
-Sandboxes are in `hub_sandbox`, the story and the chaos in `hub_rehearsal`; what a hub does, in `hub.service`.
+Sandboxes are in `hub_sandbox`, the story and the chaos in `hub_rehearsal`, proposals in `hub_proposals`, how a hub is
+asked in `hub_calls`; what a hub does, in `hub.service`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -16,6 +16,8 @@ from cli.account import Control, link_account
 from cli.choices import EVIDENCE, GRADE, REFERENCE, Grade
 from cli.command import works, writes
 from cli.exits import ExitCode, Failed, misused
+from cli.hub_calls import HUB_FILE, call_hub, call_pages
+from cli.hub_proposals import app as proposals_app
 from cli.hub_rehearsal import app as rehearsal_app
 from cli.hub_sandbox import app as sandbox_app
 from cli.identifiers import format_id
@@ -30,12 +32,11 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Carry between the ledger and outside registries.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(rehearsal_app)
+app.add_typer(proposals_app)
 
-ASK_S: Final = 600.0
 UNREAD_SHOWN: Final = 10
 LINES_SHOWN: Final = 20
 _MARKS: Final = {"sandbox": "sandbox: not a real registry"}
-_CONFIG = Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's file.")]
 
 
 @works(app, "registries")
@@ -182,14 +183,14 @@ def run(
 
 
 @works(app, "backlog")
-def backlog(config: _CONFIG = Path("group.toml")) -> Answer:
+def backlog(config: HUB_FILE = Path("group.toml")) -> Answer:
     """Show what a running hub has not finished: age, when it is expected, why it waits, and what needs a person.
 
     \b
     Example:
       keeling hub backlog --config group.toml
     """
-    lines = list(_call_pages(config, "/v1/backlog", "backlog"))
+    lines = list(call_pages(config, "/v1/backlog", "backlog"))
     rows = [
         (
             format_id(bytes.fromhex(line["hold"])),
@@ -212,7 +213,7 @@ def backlog(config: _CONFIG = Path("group.toml")) -> Answer:
 @works(app, "certificate")
 def certificate(
     hold: Annotated[str, typer.Argument(metavar="HOLD", help="The hold's id.")],
-    config: _CONFIG = Path("group.toml"),
+    config: HUB_FILE = Path("group.toml"),
     folder: Annotated[
         Path | None, typer.Option("--folder", metavar="FOLDER", help="Write each as a page and as JSON there.")
     ] = None,
@@ -225,8 +226,8 @@ def certificate(
     Example:
       keeling hub certificate 019a0000-0000-7000-8000-0000000000a1 --folder certificates
     """
-    told = json.loads(_call(config, "GET", f"/v1/holds/{hold}", "viewer"))["told"]
-    found = list(_call_pages(config, f"/v1/holds/{hold}/certificates", "certificates"))
+    told = json.loads(call_hub(config, "GET", f"/v1/holds/{hold}", "viewer"))["told"]
+    found = list(call_pages(config, f"/v1/holds/{hold}/certificates", "certificates"))
     rows = [
         (
             each["event"],
@@ -250,7 +251,7 @@ def certificate(
 @works(app, "reconcile")
 def reconcile(
     registry: Annotated[str, typer.Argument(metavar="REGISTRY", help="Which registry.")],
-    config: _CONFIG = Path("group.toml"),
+    config: HUB_FILE = Path("group.toml"),
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the differences there too.")] = None,
     believe_shrunk: Annotated[
         bool,
@@ -268,7 +269,7 @@ def reconcile(
       keeling hub reconcile verra --csv differences.csv --json
     """
     query = "?believe_shrunk=true" if believe_shrunk else ""
-    found = json.loads(_call(config, "POST", f"/v1/reconciliations/{registry}{query}", "operator"))
+    found = json.loads(call_hub(config, "POST", f"/v1/reconciliations/{registry}{query}", "operator"))
     if csv is not None:
         csv.write_text(found["csv"], "utf-8")
     found.pop("csv")
@@ -320,56 +321,8 @@ def _write_certificates(config: Path, hold: str, events: list[str], folder: Path
         name = hold if number == 1 else f"{hold}-{number}"
         for ending, accept in (("html", "text/html"), ("json", "application/json")):
             path = folder / f"{name}.{ending}"
-            path.write_text(_call(config, "GET", f"/v1/holds/{hold}/certificates/{event}", "viewer", accept), "utf-8")
+            path.write_text(
+                call_hub(config, "GET", f"/v1/holds/{hold}/certificates/{event}", "viewer", accept), "utf-8"
+            )
             files.append(str(path))
     return files
-
-
-def _call_pages(file: Path, path: str, name: str) -> Iterator[Any]:
-    """Everything on a list of the hub, page by page."""
-    from urllib.parse import quote
-
-    token = ""
-    while True:
-        page = json.loads(_call(file, "GET", f"{path}?page_size=1000&page_token={quote(token)}", "viewer"))
-        yield from page[name]
-        token = page["next_page_token"]
-        if not token:
-            return
-
-
-def _call(file: Path, method: str, path: str, role: str, accept: str = "application/json") -> str:
-    """Ask the hub of a file, with the token of its first caller that may."""
-    import urllib.error
-    import urllib.request
-
-    from hub.service.config import ROLES, load_config
-    from hub.service.secrets import read_secret
-
-    config = load_config(file)
-    callers = [each for each in config.callers if each.token and ROLES.index(each.role) >= ROLES.index(role)]
-    if not callers or callers[0].token is None:
-        raise misused(f"{file} names no caller that is {role}", f'add a [[callers]] with role = "{role}" and a token')
-    headers = {"Authorization": f"Bearer {read_secret(callers[0].token)}", "Accept": accept}
-    request = urllib.request.Request(f"http://{config.listen}{path}", method=method, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=ASK_S) as answer:
-            text: str = answer.read().decode()
-            return text
-    except urllib.error.HTTPError as error:
-        raise _explain(error.read(), error.code) from error
-    except OSError as error:
-        raise Failed(
-            ExitCode.UNREACHABLE, f"no hub answers at {config.listen}", advice=f"keeling hub run {file}"
-        ) from error
-
-
-def _explain(body: bytes, status: int) -> Failed:
-    codes: dict[int, ExitCode] = {401: ExitCode.NOT_PERMITTED, 403: ExitCode.NOT_PERMITTED, 404: ExitCode.NOT_FOUND}
-    codes |= {503: ExitCode.UNREACHABLE, 504: ExitCode.OUTCOME_UNKNOWN}
-    try:
-        said: Any = json.loads(body)
-        text, name = str(said["detail"]), str(said["title"])
-    except (ValueError, KeyError, TypeError):
-        text, name = f"the hub answered {status}", ""
-    return Failed(codes.get(status, ExitCode.REFUSED), text, reason=name)

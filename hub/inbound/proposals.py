@@ -8,11 +8,14 @@ transaction, ends it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from adapters.capabilities import Action
-from adapters.contract import Adapter, Change, ChangeKind, Changes, Trouble
+from adapters.contract import Change, ChangeKind, Changes, Trouble
 from keeling.serials import SerialRange
+
+if TYPE_CHECKING:
+    from hub.inbound.polling import Source
 
 RISK_MS: Final = 4 * 3_600_000
 """A proposal that ends so soon is shown as at risk."""
@@ -109,11 +112,11 @@ class Proposals:
         self._ended.add(name)
         self._open.pop(name, None)
 
-    async def read_all(self, registry: str, adapter: Adapter) -> Trouble | None:
+    async def read_all(self, registry: str, source: Source) -> Trouble | None:
         """Read every event the registry still tells, after a start. Trouble: what stands in the way; ask later."""
         cursor = ""
         for _ in range(PAGES_MAX):
-            page = await adapter.changes(cursor)
+            page = await source.changes(cursor)
             if not isinstance(page, Changes):
                 return page
             self.take_all(registry, page.items)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hub.dispatch.answering import Line
 from hub.dispatch.memory import Pending
 from hub.reconcile.report import Run, format_instant, name_run, tell_run, write_csv
 from hub.service.problems import Problem
 from keeling.certificate import Certificate
+from keeling.serials import print_range
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 
@@ -23,6 +25,8 @@ _PURPOSES: Final = {
     "transfer": op.Hold.FOR_TRANSFER,
 }
 UNITS_MAX: Final = 2**63 - 1
+BECAUSE_MAX: Final = 2_000
+"""Characters of the words that a decision is given."""
 
 
 class _Strict(BaseModel):
@@ -57,14 +61,33 @@ class HoldBody(_Strict):
         return self
 
 
-def read_hold(raw: bytes, number: bytes) -> op.Hold:
-    """The operation that a body asks for; raises `Problem`."""
+class DecisionBody(_Strict):
+    """`POST /v1/proposals/REGISTRY/REFERENCE`: a person's answer; `because` is kept as evidence with who decided."""
+
+    action: Literal["accept", "decline"]
+    because: str = Field(default="", max_length=BECAUSE_MAX)
+
+
+B = TypeVar("B", bound=BaseModel)
+
+
+def _read_body(raw: bytes, shape: type[B]) -> B:
     try:
-        body = HoldBody.model_validate_json(raw)
+        return shape.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
         raise Problem(400, "bad-body", f"{where}: {first['msg']}") from error
+
+
+def read_decision(raw: bytes) -> DecisionBody:
+    """The answer in a body; raises `Problem`."""
+    return _read_body(raw, DecisionBody)
+
+
+def read_hold(raw: bytes, number: bytes) -> op.Hold:
+    """The operation that a body asks for; raises `Problem`."""
+    body = _read_body(raw, HoldBody)
     ranges = [op.Range(batch=each.batch, first=each.first, units=each.units) for each in body.positions]
     selection = op.Selection(ranges=ranges) if ranges else op.Selection(units=body.units or 0)
     return op.Hold(
@@ -110,6 +133,15 @@ def tell_message(message: Message) -> dict[str, Any]:
 def tell_pending(lines: Sequence[Pending]) -> list[dict[str, Any]]:
     """The backlog."""
     return [{**line._asdict(), "hold": line.hold.hex()} for line in lines]
+
+
+def tell_proposal(line: Line) -> dict[str, Any]:
+    """An open proposal, and how its answer stands."""
+    found = line.proposal
+    names = ("registry", "reference", "account", "to_account", "at_ms", "due_ms")
+    told = {name: getattr(found, name) for name in names}
+    told |= {"units": str(found.units), "serials": [print_range(lot) for lot in found.lots]}
+    return {**told, "decided": line.decided, "why": line.why, "alert": line.alert, "at_risk": line.at_risk}
 
 
 class Told(NamedTuple):

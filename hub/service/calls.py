@@ -11,7 +11,9 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
+from adapters.capabilities import Action
 from hub.certificates.gather import LogProver, gather_certificates
+from hub.dispatch import answering
 from hub.dispatch.memory import Pending
 from hub.ledger_client import LedgerError
 from hub.reconcile.report import Line, Run, name_run
@@ -51,6 +53,18 @@ class Placed(NamedTuple):
     repeated: bool
 
 
+class Decision(NamedTuple):
+    """A person's yes or no to a proposal."""
+
+    registry: str
+    reference: str
+    accepts: bool
+    because: str
+    """Kept as evidence, with who decided."""
+    by: str
+    """The caller."""
+
+
 class Calls:
     """The handlers of one hub. For one event loop."""
 
@@ -81,6 +95,26 @@ class Calls:
     def backlog(self, asked: Asked) -> tuple[list[Pending], str]:
         """In the order in which holds were placed: their ids begin with the time."""
         return cut_page("backlog", self._parts.dispatcher.backlog(), lambda each: each.hold.hex(), asked)
+
+    def proposals(self, asked: Asked) -> tuple[list[answering.Line], str]:
+        """Open ones, the soonest to end first."""
+        return cut_page("proposals", self._parts.answering.list_open(), _key_proposal, asked)
+
+    async def decide_proposal(self, decision: Decision) -> answering.Line:
+        """Final on the ledger when this returns; the registry hears of it next. The same decision again is the same."""
+        registry, reference = decision.registry, decision.reference
+        self._check_registry(registry)
+        proposal = self._parts.proposals.find(registry, reference)
+        if proposal is None:
+            raise Problem(404, "no-proposal", f"no open proposal of {registry} is called {reference[:80]!r}")
+        action = Action.ACCEPT if decision.accepts else Action.DECLINE
+        try:
+            await self._parts.answering.decide(registry, reference, action, decision.by, decision.because)
+        except answering.CannotDecide as error:
+            raise Problem(409, "cannot-decide", str(error)) from error
+        self._parts.decided.set()
+        at_risk = proposal.is_at_risk(self._parts.now_ms())
+        return answering.Line(proposal, action.value, "decided, on its way", "", at_risk)
 
     async def hold(self, hold: bytes) -> Told:
         """What the ledger has, and what a buyer is told: when it is expected, and who could still move the units."""
@@ -168,6 +202,12 @@ def _check_id(hold: bytes) -> bytes:
     if len(hold) != 16:
         raise Problem(400, "bad-id", "the id of a hold has 16 bytes: 32 hex digits")
     return hold
+
+
+def _key_proposal(line: answering.Line) -> str:
+    found = line.proposal
+    ends = f"{found.due_ms:020}" if found.due_ms else "~"
+    return f"{ends}\0{found.registry}\0{found.reference}"
 
 
 def _key_line(line: Line) -> str:

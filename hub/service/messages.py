@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hub.dispatch import answering
 from hub.reconcile.join import Row
 from hub.reconcile.report import Line, Run, compute_digest, name_run, sum_up
-from hub.service.bodies import Told
+from hub.service.bodies import BECAUSE_MAX, Told, tell_proposal
+from hub.service.calls import Decision
+from hub.service.problems import Problem
 from keeling.certificate import Certificate
 from keeling.v1 import hub_pb2 as hub
 
@@ -14,6 +17,21 @@ from keeling.v1 import hub_pb2 as hub
 def tell_hold(found: Told) -> hub.ToldHold:
     """A hold, with what a buyer is told of it."""
     return hub.ToldHold(hold=found.hold, told=found.told)
+
+
+def tell_registry_proposal(line: answering.Line) -> hub.RegistryProposal:
+    """An open proposal, and how its answer stands."""
+    return hub.RegistryProposal(**{**tell_proposal(line), "units": line.proposal.units})
+
+
+def read_decision(request: hub.DecideProposalRequest, by: str) -> Decision:
+    """The answer that a caller gives; raises `Problem`."""
+    if request.action not in (hub.DecideProposalRequest.ACCEPT, hub.DecideProposalRequest.DECLINE):
+        raise Problem(400, "bad-request", "action is ACCEPT or DECLINE")
+    if len(request.because) > BECAUSE_MAX:
+        raise Problem(400, "bad-request", f"because has at most {BECAUSE_MAX} characters")
+    accepts = request.action == hub.DecideProposalRequest.ACCEPT
+    return Decision(request.registry, request.reference, accepts, request.because, by)
 
 
 def tell_run(run: Run) -> hub.Reconciliation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hub.service.bodies import HoldBody
+from hub.service.bodies import DecisionBody, HoldBody
 from hub.service.routes import ROUTES, Route
 
 
@@ -27,7 +27,7 @@ def build_document() -> dict[str, Any]:
         "info": {"title": "Keeling hub", "version": "1"},
         "paths": paths,
         "components": {
-            "schemas": {"Problem": problem, "Hold": hold, **parts},
+            "schemas": {"Problem": problem, "Hold": hold, "Decision": DecisionBody.model_json_schema(), **parts},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -49,8 +49,9 @@ def _describe(route: Route) -> dict[str, Any]:
         found["security"] = [{"token": []}]
         found["x-role"] = route.role
     if route.body:
-        schema = {"$ref": "#/components/schemas/Hold"}
+        schema = {"$ref": f"#/components/schemas/{route.body}"}
         found["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if route.keyed:
         key = {"name": "Idempotency-Key", "in": "header", "required": True, "schema": {"type": "string"}}
         parameters.append({**key, "description": "a UUIDv7: the id of the hold and of its transaction"})
     if parameters:

@@ -16,12 +16,14 @@ from adapters.contract import Adapter, Settings, System
 from adapters.systems import SYSTEMS, open_system
 from hub.adjustments.feed import Feed
 from hub.adjustments.recognition import Recogniser
+from hub.dispatch.answering import Answering
 from hub.dispatch.run import Dispatcher
 from hub.dispatch.seat import Seat
 from hub.dispatch.words import Words, describe_with
 from hub.evidence import EvidenceShelf
 from hub.inbound.intake import Desk
 from hub.inbound.keys import InboundKey, parse_key
+from hub.inbound.proposals import Proposals
 from hub.ledger_client import LedgerClient
 from hub.reconcile.report import Run
 from hub.reconcile.run import Bench, Reconciler
@@ -69,6 +71,10 @@ class Parts:
             timeout_ms=max(each.timeout_ms for each in config.registries),
         )
         self.dispatcher: Final = Dispatcher(seat)
+        self.proposals: Final = Proposals()
+        self.answering: Final = Answering(seat, self.dispatcher.lines, self.proposals)
+        self.decided: Final = asyncio.Event()
+        """Set when somebody decided a proposal: the answer is carried now."""
         locate = make_locator(Names(ledger))
         self.announced: Final = {
             each.name: Announcements(
@@ -78,7 +84,8 @@ class Parts:
             for each in config.registries
             if each.recognise
         }
-        self.intake: Final = AnnouncingIntake(Desk(ledger, adapters, self.dispatcher, shelf.put), self.announced)
+        desk = Desk(ledger, adapters, self.dispatcher, shelf.put, self.proposals)
+        self.intake: Final = AnnouncingIntake(desk, self.announced)
         self.runs: Final[dict[str, Run]] = {}
         """The newest reconciliation of each registry by this process."""
         self.figures: Final = HubFigures(self.dispatcher, now_ms, self.intake.figures, self.runs, self.announced)

@@ -23,7 +23,10 @@ class Route(NamedTuple):
     rpc: str = ""
     """The method of `keeling.v1.Hub` that does the same; empty: there is none."""
     success: tuple[int, ...] = (200,)
-    body: bool = False
+    body: str = ""
+    """The schema of what is sent; empty: nothing."""
+    keyed: bool = False
+    """Whether an Idempotency-Key must come along."""
     query: Mapping[str, str] = {}
     """Parameters, and what each means."""
 
@@ -64,6 +67,24 @@ ROUTES: Final = (
         "ListBacklog",
         query=PAGED,
     ),
+    Route(
+        "GET",
+        "/v1/proposals",
+        "proposals",
+        "viewer",
+        "What registries ask us to accept or decline, the soonest to end first",
+        "ListProposals",
+        query=PAGED,
+    ),
+    Route(
+        "POST",
+        "/v1/proposals/{registry}/{reference}",
+        "decide_proposal",
+        "operator",
+        "Accept or decline, once and for all",
+        "DecideProposal",
+        body="Decision",
+    ),
     Route("GET", "/v1/holds/{hold}", "hold", "viewer", "One hold, with what a buyer is told", "GetHold"),
     Route(
         "POST",
@@ -73,7 +94,8 @@ ROUTES: Final = (
         "Hold units that were sold; one hold a key",
         "PlaceHold",
         success=(201, 200),
-        body=True,
+        body="Hold",
+        keyed=True,
     ),
     Route(
         "GET",

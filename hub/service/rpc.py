@@ -135,6 +135,22 @@ class HubService(rpc.HubServicer):
 
         return await self._answer("ListBacklog", context, work)
 
+    async def ListProposals(self, request: hub.HubListRequest, context: Context) -> hub.ListRegistryProposalsResponse:
+        async def work() -> hub.ListRegistryProposalsResponse:
+            found, token = self._calls.proposals(_page(request))
+            told = [messages.tell_registry_proposal(each) for each in found]
+            return hub.ListRegistryProposalsResponse(proposals=told, next_page_token=token)
+
+        return await self._answer("ListProposals", context, work)
+
+    async def DecideProposal(self, request: hub.DecideProposalRequest, context: Context) -> hub.RegistryProposal:
+        async def work() -> hub.RegistryProposal:
+            by = self._callers.check(context, "DecideProposal").name
+            decided = await self._calls.decide_proposal(messages.read_decision(request, by))
+            return messages.tell_registry_proposal(decided)
+
+        return await self._answer("DecideProposal", context, work)
+
     async def GetHold(self, request: pb.GetHoldRequest, context: Context) -> hub.ToldHold:
         async def work() -> hub.ToldHold:
             return messages.tell_hold(await self._calls.hold(request.hold))

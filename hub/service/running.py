@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from adapters.capabilities import Action
 from adapters.contract import Adapter, Changes, Trouble
 from hub.dispatch.follow import follow
 from hub.inbound.drop_folder import DropFolder
@@ -37,6 +38,8 @@ log = structlog.get_logger()
 DROP_EVERY_S: Final = 5.0
 WAITING_EVERY_S: Final = 15.0
 """Announcements that came before their transfer are tried again this often."""
+ANSWER_EVERY_S: Final = 5.0
+"""Answers to proposals are carried this often, and at once when somebody decides."""
 FIRST_RECONCILED_MS: Final = 300_000
 """The first reconciliation after a start comes no later than this."""
 STOP_S: Final = 10.0
@@ -103,6 +106,7 @@ class Running:
             self._rpc = RpcServer(calls, callers, self._door)
             self.grpc_address = await self._rpc.start(config.grpc_listen)
         self._begin("dispatch", lambda: parts.dispatcher.run(self._stop))
+        self._begin("answers", self._answer)
         self._begin("follow", lambda: follow(parts.ledger, parts.dispatcher.wake, self._stop))
         for section in config.registries:
             adapter = adapters[section.name]
@@ -112,6 +116,8 @@ class Running:
             if section.drop_folder is not None:
                 folder = DropFolder(section.drop_folder, section.name, adapter, parts.find_keys, parts.intake)
                 self._begin(f"drop folder {section.name}", self._make_watcher(section.name, folder))
+            if adapter.capabilities.actions & {Action.ACCEPT, Action.DECLINE}:
+                self._begin(f"proposals {section.name}", self._make_proposal_reader(section.name, adapter))
             if section.recognise:
                 self._begin(f"announcements {section.name}", self._make_recogniser(section.name, adapter))
             if section.reconcile_ms:
@@ -181,6 +187,30 @@ class Running:
             await self._rest(DROP_EVERY_S)
 
         return look
+
+    async def _answer(self) -> None:
+        """Carry what was decided about proposals; one round."""
+        decided = self._parts.decided
+        decided.clear()
+        try:
+            await self._parts.answering.step()
+        except LedgerError as error:
+            log.warning("answers wait for the ledger", error=str(error))
+        await self._rest(ANSWER_EVERY_S, decided)
+
+    def _make_proposal_reader(self, registry: str, adapter: Adapter) -> Callable[[], Awaitable[None]]:
+        """Everything that was ever proposed, once: what the poller read before the start, it does not read again."""
+        source = Paced(registry, adapter, self._parts)
+
+        async def read() -> None:
+            trouble = await self._parts.proposals.read_all(registry, source)
+            if trouble is None:
+                await self._stop.wait()
+                return
+            log.warning("proposals wait for the registry", registry=registry, trouble=type(trouble).__name__)
+            await self._rest(WAITING_EVERY_S)
+
+        return read
 
     def _make_recogniser(self, registry: str, adapter: Adapter) -> Callable[[], Awaitable[None]]:
         """Everything that was ever announced once, then whatever waited for its transfer, again and again."""

@@ -18,16 +18,18 @@ from hub.inbound.server import Inbound, read_body
 from hub.ledger_client import LedgerError
 from hub.reconcile.report import name_run, tell_line
 from hub.service.bodies import (
+    read_decision,
     read_hold,
     read_key,
     tell_certificate,
     tell_hold,
     tell_message,
     tell_pending,
+    tell_proposal,
     tell_whole_run,
 )
 from hub.service.callers import check_caller
-from hub.service.calls import Calls
+from hub.service.calls import Calls, Decision
 from hub.service.config import Role
 from hub.service.openapi import build_document
 from hub.service.paging import Asked
@@ -41,6 +43,8 @@ log = structlog.get_logger()
 BODY_BYTES_MAX: Final = 64 * 1024
 BEAT_S: Final = 15.0
 """A stream of news says that it is alive this often."""
+CALLER: Final = web.RequestKey("caller", str)
+"""Under this a request carries the name of who makes it."""
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -72,6 +76,7 @@ class Interface:
             if role is None:
                 return await answer(request)
             caller = check_caller(request, self._parts.config.callers, role)
+            request[CALLER] = caller.name
             try:
                 response = await answer(request)
             except Problem as problem:
@@ -105,15 +110,22 @@ class Interface:
         found, token = await self._calls.links(_read_page(request))
         return web.json_response({"links": [tell_message(each) for each in found], "next_page_token": token})
 
+    async def _proposals(self, request: web.Request) -> web.Response:
+        found, token = self._calls.proposals(_read_page(request))
+        return web.json_response({"proposals": [tell_proposal(each) for each in found], "next_page_token": token})
+
+    async def _decide_proposal(self, request: web.Request) -> web.Response:
+        body = read_decision(await _read_all(request))
+        reference, by = request.match_info["reference"], request[CALLER]
+        decision = Decision(_read_registry(request), reference, body.action == "accept", body.because, by)
+        return web.json_response(tell_proposal(await self._calls.decide_proposal(decision)))
+
     async def _hold(self, request: web.Request) -> web.Response:
         return web.json_response(tell_hold(await self._calls.hold(_read_number(request))))
 
     async def _place_hold(self, request: web.Request) -> web.Response:
         number = read_key(request.headers.get("Idempotency-Key", ""))
-        raw = await read_body(request, BODY_BYTES_MAX)
-        if not isinstance(raw, bytes):
-            raise Problem(413, "too-large", raw.detail)
-        placed = await self._calls.place_hold(read_hold(raw, number))
+        placed = await self._calls.place_hold(read_hold(await _read_all(request), number))
         headers = {"Location": f"/v1/holds/{number.hex()}"}
         return web.json_response(tell_hold(placed.hold), status=200 if placed.repeated else 201, headers=headers)
 
@@ -168,6 +180,13 @@ class Interface:
             ending.cancel()
             await asyncio.gather(page, ending, return_exceptions=True)
         return response
+
+
+async def _read_all(request: web.Request) -> bytes:
+    raw = await read_body(request, BODY_BYTES_MAX)
+    if not isinstance(raw, bytes):
+        raise Problem(413, "too-large", raw.detail)
+    return raw
 
 
 def _read_number(request: web.Request) -> bytes:

@@ -55,6 +55,16 @@ class HubStub:
                 request_serializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_hub__pb2.ListBacklogResponse.FromString,
                 _registered_method=True)
+        self.ListProposals = channel.unary_unary(
+                '/keeling.v1.Hub/ListProposals',
+                request_serializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_hub__pb2.ListRegistryProposalsResponse.FromString,
+                _registered_method=True)
+        self.DecideProposal = channel.unary_unary(
+                '/keeling.v1.Hub/DecideProposal',
+                request_serializer=keeling_dot_v1_dot_hub__pb2.DecideProposalRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_hub__pb2.RegistryProposal.FromString,
+                _registered_method=True)
         self.GetHold = channel.unary_unary(
                 '/keeling.v1.Hub/GetHold',
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.GetHoldRequest.SerializeToString,
@@ -122,6 +132,27 @@ class HubServicer:
         """Everything that is not over, in the order in which it was placed, with age, expectation and the reason why it waits.
         As of the hub's last round over its holds, which is seconds ago at most while the ledger answers. Role: viewer.
         Changes nothing; retry freely.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProposals(self, request, context):
+        """What registries ask us to accept or decline: what other accounts propose to ours, and what our own people began there
+        and a second one must approve. The soonest to end first; those that ran out are gone. Role: viewer. Changes nothing;
+        retry freely.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideProposal(self, request, context):
+        """Accept or decline a proposal, once and for all. Role: operator. Answers when the decision is final on the ledger, with
+        who decided and why as evidence; the registry hears of it next, and the proposal is listed until it does. The same
+        decision may be repeated: there is one for each proposal, whoever decides, at this hub or another.
+        NOT_FOUND UNKNOWN_REGISTRY or NO_PROPOSAL: none is open by this name; it may be over: list them again.
+        FAILED_PRECONDITION CANNOT_DECIDE: it was decided otherwise before, or cannot be answered from here; do not retry.
+        INVALID_ARGUMENT BAD_REQUEST: neither yes nor no. DEADLINE_EXCEEDED OUTCOME_UNKNOWN: repeat the same decision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,6 +246,16 @@ def add_HubServicer_to_server(servicer, server):
                     servicer.ListBacklog,
                     request_deserializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_hub__pb2.ListBacklogResponse.SerializeToString,
+            ),
+            'ListProposals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProposals,
+                    request_deserializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_hub__pb2.ListRegistryProposalsResponse.SerializeToString,
+            ),
+            'DecideProposal': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideProposal,
+                    request_deserializer=keeling_dot_v1_dot_hub__pb2.DecideProposalRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_hub__pb2.RegistryProposal.SerializeToString,
             ),
             'GetHold': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHold,
@@ -360,6 +401,60 @@ class Hub:
             '/keeling.v1.Hub/ListBacklog',
             keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
             keeling_dot_v1_dot_hub__pb2.ListBacklogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProposals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Hub/ListProposals',
+            keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
+            keeling_dot_v1_dot_hub__pb2.ListRegistryProposalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideProposal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Hub/DecideProposal',
+            keeling_dot_v1_dot_hub__pb2.DecideProposalRequest.SerializeToString,
+            keeling_dot_v1_dot_hub__pb2.RegistryProposal.FromString,
             options,
             channel_credentials,
             insecure,

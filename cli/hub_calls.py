@@ -1,0 +1,70 @@
+"""How the commands of `keeling hub` ask a running hub: over HTTP, as a caller that its own file names.
+
+What is asked, and how the answer is shown, is the commands'.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from cli.exits import ExitCode, Failed, misused
+
+ASK_S: Final = 600.0
+HUB_FILE = Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's file.")]
+
+
+def call_pages(file: Path, path: str, name: str) -> Iterator[Any]:
+    """Everything on a list of the hub, page by page."""
+    from urllib.parse import quote
+
+    token = ""
+    while True:
+        page = json.loads(call_hub(file, "GET", f"{path}?page_size=1000&page_token={quote(token)}", "viewer"))
+        yield from page[name]
+        token = page["next_page_token"]
+        if not token:
+            return
+
+
+def call_hub(file: Path, method: str, path: str, role: str, accept: str = "application/json", body: Any = None) -> str:
+    """Ask the hub of a file, with the token of its first caller that may; `body` is sent as JSON. Raises `Failed`."""
+    import urllib.error
+    import urllib.request
+
+    from hub.service.config import ROLES, load_config
+    from hub.service.secrets import read_secret
+
+    config = load_config(file)
+    callers = [each for each in config.callers if each.token and ROLES.index(each.role) >= ROLES.index(role)]
+    if not callers or callers[0].token is None:
+        raise misused(f"{file} names no caller that is {role}", f'add a [[callers]] with role = "{role}" and a token')
+    headers = {"Authorization": f"Bearer {read_secret(callers[0].token)}", "Accept": accept}
+    data = None if body is None else json.dumps(body).encode()
+    headers |= {} if body is None else {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"http://{config.listen}{path}", data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=ASK_S) as answer:
+            text: str = answer.read().decode()
+            return text
+    except urllib.error.HTTPError as error:
+        raise _explain(error.read(), error.code) from error
+    except OSError as error:
+        raise Failed(
+            ExitCode.UNREACHABLE, f"no hub answers at {config.listen}", advice=f"keeling hub run {file}"
+        ) from error
+
+
+def _explain(body: bytes, status: int) -> Failed:
+    codes: dict[int, ExitCode] = {401: ExitCode.NOT_PERMITTED, 403: ExitCode.NOT_PERMITTED, 404: ExitCode.NOT_FOUND}
+    codes |= {503: ExitCode.UNREACHABLE, 504: ExitCode.OUTCOME_UNKNOWN}
+    try:
+        said: Any = json.loads(body)
+        text, name = str(said["detail"]), str(said["title"])
+    except (ValueError, KeyError, TypeError):
+        text, name = f"the hub answered {status}", ""
+    return Failed(codes.get(status, ExitCode.REFUSED), text, reason=name)
