@@ -319,9 +319,9 @@ def test_a_full_block_refuses_large_choices_that_come_later_and_they_may_come_ag
 
 def test_what_a_transaction_names_itself_finds_room_in_a_full_block(monkeypatch: pytest.MonkeyPatch) -> None:
     world = sample_world()
-    scatter(world, 300)
+    scatter(world, 500)
     monkeypatch.setattr(core_block, "LOTS_BLOCK_MAX", 0)
     named = give("L1", "L3", 0, *[("vcs", 2 + 2 * n, 1) for n in range(250)])
     assert reason_of(world.run("alice", named)) is None
-    chosen = give("L1", "L3", 90, batch="vcs", strategy=op.Selection.LOWEST)
+    chosen = give("L1", "L3", 200, batch="vcs", strategy=op.Selection.LOWEST)
     assert reason_of(world.run("alice", chosen)) == Reason.BLOCK_IS_FULL
