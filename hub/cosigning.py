@@ -24,6 +24,7 @@ from adapters.web import format_json, parse_json
 from hub.dispatch.memory import INSTRUCTED, begin
 from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Message
+from hub.inbound.server import read_body
 from hub.ledger_client import LedgerError, WillNotAttest
 from hub.units import Names, Unnameable
 from keeling.submission import approval_message, compute_transaction_digest
@@ -130,8 +131,11 @@ class Attestor:
             given = request.headers.get("Authorization", "").removeprefix("Bearer ")
             if not token() or not hmac.compare_digest(given.encode(), token().encode()):
                 return _refuse(401, "not-known", "no valid token")
+            said = await read_body(request, _BODY_MAX)
+            if not isinstance(said, bytes):
+                return _refuse(413, "too-large", said.detail)
             try:
-                body = parse_json(await request.content.read(_BODY_MAX))
+                body = parse_json(said)
                 raw = base64.b64decode(body["transaction"], validate=True)
                 documents = [base64.b64decode(each, validate=True) for each in body["documents"]]
             except (ValueError, TypeError, KeyError, binascii.Error) as error:

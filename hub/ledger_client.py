@@ -140,7 +140,7 @@ class LedgerClient:
         self.network: Final = network
         """Its id: SHA-256 of the genesis file."""
         self._stub: Any = LedgerStub(channel)
-        self._signatory = signatory
+        self.signatory: Final = signatory
         self._now_ms = now_ms
         self._patience_s = patience_s
 
@@ -177,10 +177,10 @@ class LedgerClient:
         message.operations.extend(wrap_operation(each) for each in operations)
         raw = format_transaction(message)
         said = approval_message(self.network, compute_transaction_digest(raw))
-        signers = self._signatory.approvers if attests else ()
+        signers = self.signatory.approvers if attests else ()
         approvals = [(each.public_key, each.sign(said)) for each in signers]
-        approvals += await self._signatory.others(raw) if attests else []
-        submitter = self._signatory.submitter
+        approvals += await self.signatory.others(raw) if attests else []
+        submitter = self.signatory.submitter
         return format_submission(self.network, submitter.public_key, [(raw, approvals)], submitter.sign)
 
     # -- reading

@@ -13,7 +13,8 @@ from hub.service.problems import Problem
 from hub.service.secrets import read_secret
 
 TOKEN_LEAST: Final = 16
-CALLER: Final = "caller"
+CALLER: Final = web.RequestKey("caller", str)
+"""Under this a request carries the name of who makes it."""
 
 
 def check_caller(request: web.Request, callers: Sequence[CallerSection], needed: Role) -> CallerSection:

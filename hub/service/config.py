@@ -40,6 +40,13 @@ def _check_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _check_private(text: str) -> str:
+    """A token goes there: nobody on the way may read it."""
+    if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", text):
+        raise ValueError(f"{text!r} would show the token on the way: https, or http to this machine")
+    return text
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
 SystemName = Annotated[str, AfterValidator(_check_system)]
 Url = Annotated[str, AfterValidator(_check_url)]
@@ -111,6 +118,24 @@ class Article6Section(Section):
     """A folder with `feed-key`, our seed, and `reader:CODE` for each registry that reads; else the environment."""
 
 
+class AttestingSection(Section):
+    """Attesting, for other organisations' hubs, what we see at a registry ourselves."""
+
+    token: Path
+    """The file with the bearer token of those who ask, read at every call; at least 16 characters."""
+
+
+class PeerSection(Section):
+    """Another organisation's hub that is asked to attest what a registry did."""
+
+    name: Name
+    """Who it is; stands in the log."""
+    url: Annotated[Url, AfterValidator(_check_private)]
+    """Where it serves HTTP: https, or this machine."""
+    token: Path
+    """The file with the bearer token that it knows us by, read at every call."""
+
+
 class CallerSection(Section):
     """Somebody who may call the hub."""
 
@@ -150,6 +175,9 @@ class HubConfig(Section):
     ledger: LedgerSection = LedgerSection()
     article6: Article6Section | None = None
     """Left out: no feed is served."""
+    attesting: AttestingSection | None = None
+    """Left out: nobody may ask us to attest."""
+    peers: tuple[PeerSection, ...] = ()
     registries: tuple[RegistrySection, ...] = ()
     callers: tuple[CallerSection, ...] = ()
 
@@ -160,6 +188,7 @@ class HubConfig(Section):
         for what, names in (
             ("registries", [each.name for each in self.registries]),
             ("callers", [each.name for each in self.callers]),
+            ("peers", [each.name for each in self.peers]),
         ):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice:
@@ -200,5 +229,10 @@ def place_paths(config: HubConfig, root: Path) -> HubConfig:
     callers = tuple(
         each.model_copy(update={"token": None if each.token is None else root / each.token}) for each in config.callers
     )
+    peers = tuple(each.model_copy(update={"token": root / each.token}) for each in config.peers)
+    attesting = None if config.attesting is None else AttestingSection(token=root / config.attesting.token)
+    others = {"peers": peers, "attesting": attesting}
     places = {"article6": article6, "folder": root / config.folder, "evidence": root / config.evidence}
-    return config.model_copy(update={**places, "ledger": ledger, "registries": registries, "callers": callers})
+    return config.model_copy(
+        update={**places, **others, "ledger": ledger, "registries": registries, "callers": callers}
+    )

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from aiohttp import web
+
 from adapters.contract import Adapter, Settings, System
 from adapters.systems import SYSTEMS, open_system
 from hub.adjustments.feed import Feed
@@ -28,6 +30,7 @@ from hub.ledger_client import LedgerClient
 from hub.reconcile.report import Run
 from hub.reconcile.run import Bench, Reconciler
 from hub.service.article6 import Announcements, AnnouncingIntake, make_locator
+from hub.service.attesting import open_attesting
 from hub.service.config import HubConfig, RegistrySection
 from hub.service.figures import HubFigures
 from hub.service.secrets import open_secrets
@@ -70,6 +73,7 @@ class Parts:
             details=describe_with(read_words(config)),
             timeout_ms=max(each.timeout_ms for each in config.registries),
         )
+        self._seat = seat
         self.dispatcher: Final = Dispatcher(seat)
         self.proposals: Final = Proposals()
         self.answering: Final = Answering(seat, self.dispatcher.lines, self.proposals)
@@ -100,6 +104,13 @@ class Parts:
         """The feed of our Article 6 events; None: none is configured."""
         section = self.config.article6
         return None if section is None else Feed(self.ledger, section.code, open_secrets("article6", section.secrets))
+
+    def open_attesting(self) -> list[web.RouteDef]:
+        """What other organisations' hubs may ask of us."""
+        if self.config.attesting is None:
+            return []
+        ledger = self.ledger
+        return open_attesting(self.config.attesting, self._seat, ledger.network, ledger.signatory.approvers)
 
     async def reconcile(self, registry: str, *, believe_shrunk: bool = False) -> Run:
         """Compare now, one run of a registry after another; what the last one saw gives the ages."""

@@ -21,8 +21,9 @@ from hub.dispatch.follow import follow
 from hub.inbound.drop_folder import DropFolder
 from hub.inbound.polling import CursorFile, Poller
 from hub.inbound.server import Inbound
-from hub.ledger_client import LedgerClient, LedgerError, Signatory
+from hub.ledger_client import LedgerClient, LedgerError
 from hub.reconcile.report import Run, name_run, sum_up
+from hub.service.attesting import open_signatory
 from hub.service.calls import Calls
 from hub.service.config import HubConfig
 from hub.service.figures import judge_run
@@ -56,7 +57,7 @@ async def open_ledger(config: HubConfig, passphrase: str | None) -> AsyncIterato
     if config.ledger.address:
         destination = destination._replace(address=config.ledger.address)
     async with open_aio_channel(destination) as channel:
-        yield LedgerClient(channel, network, config.participant, Signatory(signer, others or (signer,)))
+        yield LedgerClient(channel, network, config.participant, open_signatory(config, signer, others))
 
 
 def _find_key(config: HubConfig, profile: Profile) -> Path:
@@ -95,7 +96,8 @@ class Running:
             parts.intake, adapters, parts.find_keys, parts.now_ms, wake=self._wake_poll, base_url=config.public_url
         )
         calls, feed = Calls(parts), parts.open_feed()
-        self._interface = Interface(parts, calls, inbound, feed.routes() if feed is not None else ())
+        more = [*parts.open_attesting(), *(feed.routes() if feed is not None else ())]
+        self._interface = Interface(parts, calls, inbound, more)
         self._runner = web.AppRunner(self._interface.build_app(), access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
         host, port = parse_address(config.listen)

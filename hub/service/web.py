@@ -28,7 +28,7 @@ from hub.service.bodies import (
     tell_proposal,
     tell_whole_run,
 )
-from hub.service.callers import check_caller
+from hub.service.callers import CALLER, check_caller
 from hub.service.calls import Calls, Decision
 from hub.service.config import Role
 from hub.service.openapi import build_document
@@ -43,8 +43,6 @@ log = structlog.get_logger()
 BODY_BYTES_MAX: Final = 64 * 1024
 BEAT_S: Final = 15.0
 """A stream of news says that it is alive this often."""
-CALLER: Final = web.RequestKey("caller", str)
-"""Under this a request carries the name of who makes it."""
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

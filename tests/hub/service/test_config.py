@@ -34,6 +34,7 @@ MISTAKES = [
     ('participant = "hub"', 'participant = "hub"\ngrpc_listen = "127.0.0.1:1"', r"no \[\[callers\]\] has a tls_key"),
     ('token = "secrets/desk"', 'tls_key = "abc"', r"callers.0.tls_key.*no TLS public key"),
     ('role = "trader"', 'role = "trader"\n[article6]\ncode = "x y"', r"article6.code"),
+    ('role = "trader"', 'role = "trader"\n[[peers]]\nname = "v"\nurl = "http://v.example"', r"peers.0.url.*on the way"),
     ('name = "desk"', 'name = "De sk"', r"line 7: callers.0.name: 'De sk' is no name"),
 ]
 

@@ -9,7 +9,15 @@ import pytest
 from google.rpc import code_pb2
 from pydantic import BaseModel
 
-from hub.service.config import Article6Section, CallerSection, HubConfig, LedgerSection, RegistrySection
+from hub.service.config import (
+    Article6Section,
+    AttestingSection,
+    CallerSection,
+    HubConfig,
+    LedgerSection,
+    PeerSection,
+    RegistrySection,
+)
 from hub.service.problems import NAMES
 from hub.service.routes import ROUTES
 from keeling.v1 import hub_pb2 as hub
@@ -21,6 +29,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "registries.": RegistrySection,
     "callers.": CallerSection,
     "article6.": Article6Section,
+    "attesting.": AttestingSection,
+    "peers.": PeerSection,
 }
 KEYS = sorted(
     f"{section}{name}"
