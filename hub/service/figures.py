@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from hub.dispatch.answering import Answering
 from hub.dispatch.lines import LinkMemory
 from hub.dispatch.run import Dispatcher
 from hub.reconcile.classes import Kind
@@ -25,9 +26,11 @@ class HubFigures(Collector):
         inbound: Mapping[str, int],
         runs: Mapping[str, Run],
         announced: Mapping[str, Announcements],
+        answering: Answering,
     ) -> None:
         self._dispatcher, self._now_ms, self._inbound = dispatcher, now_ms, inbound
         self._runs, self._announced = runs, announced
+        self._answering = answering
         self._ended: dict[tuple[str, str], int] = {}
 
     def count_run(self, run: Run) -> None:
@@ -57,6 +60,19 @@ class HubFigures(Collector):
         yield from self._backlog()
         yield from self._reconciliations()
         yield from self._announcements()
+        yield from self._proposals()
+
+    def _proposals(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("keeling_hub_proposals", "Waiting for a person's answer.", labels=["registry"])
+        risk = GaugeMetricFamily(
+            "keeling_hub_at_risk_proposals", "May end before they are answered.", labels=["registry"]
+        )
+        lines = self._answering.list_open()
+        for registry in sorted({line.proposal.registry for line in lines}):
+            mine = [line for line in lines if line.proposal.registry == registry]
+            waiting.add_metric([registry], sum(not line.decided for line in mine))
+            risk.add_metric([registry], sum(line.at_risk for line in mine))
+        yield from (waiting, risk)
 
     def _announcements(self) -> Iterator[Metric]:
         ended = CounterMetricFamily(

@@ -92,7 +92,9 @@ class Parts:
         self.intake: Final = AnnouncingIntake(desk, self.announced)
         self.runs: Final[dict[str, Run]] = {}
         """The newest reconciliation of each registry by this process."""
-        self.figures: Final = HubFigures(self.dispatcher, now_ms, self.intake.figures, self.runs, self.announced)
+        self.figures: Final = HubFigures(
+            self.dispatcher, now_ms, self.intake.figures, self.runs, self.announced, self.answering
+        )
         self._reconciler = Reconciler(Bench(ledger, adapters, self.dispatcher, shelf.put, now_ms))
         self._comparing: dict[str, asyncio.Lock] = {}
 

@@ -58,6 +58,9 @@ def test_a_person_answers_and_the_registry_hears_of_it(tmp_path: Path, action: s
             assert line["serials"] == ["CA0004-KEN01-KEN-1-2023 - CA0004-KEN01-KEN-500-2023"]
             embassy.scene.later(21 * HOUR_MS)
             assert (await wait_until_listed(viewer, 1))[0]["at_risk"]
+            _, metrics = await viewer("GET", "/metrics")
+            assert 'keeling_hub_at_risk_proposals{registry="national_62"} 1.0' in metrics
+            assert 'keeling_hub_proposals{registry="national_62"} 1.0' in metrics
             path, answer = f"/v1/proposals/national_62/{line['reference']}", {"action": action, "because": "sale 4711"}
             for caller, where, body, expected in (
                 (viewer, path, answer, (403, "not-permitted")),
