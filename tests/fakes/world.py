@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -75,7 +75,7 @@ class World:
 
     def __init__(
         self,
-        participants: dict[str, Sequence[str]],
+        participants: Mapping[str, Sequence[str]],
         records: Sequence[op.SetRecord] = (),
         people: Sequence[Person] = (),
     ) -> None:
@@ -171,4 +171,5 @@ def wrap(operation: Message) -> op.Operation:
     """The operation in its envelope."""
     name = type(operation).__name__
     field = "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(name))
-    return op.Operation(**{field: operation})
+    fields: dict[str, Any] = {field: operation}
+    return op.Operation(**fields)

@@ -58,7 +58,10 @@ def _check_answers(run: Run, node: Node) -> None:
     """What was acknowledged is final, was done once, and answered with the first result (G5, G8)."""
     found: dict[tuple[str, bytes], list[int]] = {}
     for height in range(1, read_height(node.disk) + 1):
-        for submission in read_archive(node.disk, height).submissions:
+        archived = read_archive(node.disk, height)
+        if archived is None:
+            raise Violation(f"{node.name} does not have block {height}")
+        for submission in archived.submissions:
             for answer in submission.answers:
                 found.setdefault((submission.participant, answer.id), []).append(answer.reason)
     for wish in run.asked:

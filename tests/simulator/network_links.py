@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from random import Random
 
 from node.peers.contract import FetchedBlock, FinalRecord, Member, Message, PeerFailed, Serving
@@ -63,13 +64,13 @@ class SimulatedNetwork:
         for _ in range(2 if self.random.random() < self.weather.duplicates else 1):
             if self.random.random() >= self.weather.loss:
                 node = self.nodes[to]
-                self._later(to, lambda node=node: self._arrive(node, sender, to, message))
+                self._later(to, partial(self._arrive, node, sender, to, message))
 
     def whisper(self, sender: str, to: str, message: Message) -> None:
         """A message of somebody who runs no node of ours, and whom neither partitions nor bad links stop."""
         node = self.nodes.get(to)
         if node is not None:
-            self._later(to, lambda: self._arrive(node, sender, to, message))
+            self._later(to, partial(self._arrive, node, sender, to, message))
 
     def _arrive(self, node: Serving, sender: str, to: str, message: Message) -> None:
         if self.nodes.get(to) is node:
@@ -85,7 +86,7 @@ class SimulatedNetwork:
             for other in self.reachable(one):
                 for here, there in ((one, other), (other, one)):
                     node = self.nodes[here]
-                    self._later(here, lambda node=node, here=here, there=there: self._connected(node, here, there))
+                    self._later(here, partial(self._connected, node, here, there))
 
     def _connected(self, node: Serving, here: str, there: str) -> None:
         if self.nodes.get(here) is node and self.linked(here, there):

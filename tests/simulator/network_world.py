@@ -125,7 +125,7 @@ class Customers:
             space="s",
             first_number="1",
             units=BATCH_UNITS,
-            extent=1,
+            extent=op.Issue.EXACT,
             account=f"A-{first}",
         )
         wishes = [self.wish(name, START_MS, op.OpenAccount(account=f"A-{name}", owner=name)) for name in self._names]

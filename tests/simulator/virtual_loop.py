@@ -101,5 +101,5 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         error = context.get("exception")
         self.errors.append(error if isinstance(error, BaseException) else RuntimeError(context["message"]))
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
         raise RuntimeError(f"a simulated node asked for a thread, for {func}: give it a way to run work inline")
