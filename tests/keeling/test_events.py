@@ -28,7 +28,7 @@ EVENTS = st.builds(
 )
 
 
-@given(EVENTS, NAMES, NUMBERS, st.integers(0, 9))
+@given(EVENTS, NAMES, NUMBERS, st.integers(1, 9))
 def test_a_part_of_an_event_is_the_event_with_fewer_moves(event: Event, batch: str, first: int, units: int) -> None:
     asked = range(first, first + units)
     moves = [

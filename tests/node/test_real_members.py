@@ -115,7 +115,11 @@ async def rotate_everything(network: ProcessNetwork) -> None:
 async def be_suspended(network: ProcessNetwork) -> None:
     """The bank is out, and hands in nothing; then it is back by its own word."""
     await decide(network, "out", op.Suspend(participant=BANK, reason="looked into"))
-    assert (await status(network, "natreg")).validators == 3
+
+    async def is_out() -> bool:
+        return (await status(network, "natreg")).validators == 3
+
+    await until(is_out)
     with pytest.raises(grpc.aio.AioRpcError, match="SUSPENDED"):
         await network.client("natreg").must(BANK, op.OpenAccount(account="while-out", owner=BANK))
     await decide(network, "back", op.Suspend(participant=BANK, reason="nothing was found", lift=True))

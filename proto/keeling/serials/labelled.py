@@ -91,7 +91,10 @@ CERCARBONO: Final = _Cercarbono(
         Piece(r"CDC_", "CDC_"),
         Piece(r"(?:R_)?(?P<project>\d+)_", "the project number"),
         Piece(r"\d+_\d+_\d+_(?P<scope>\d+)", "four numbers"),
-        Piece(r"(?:_(?P<revision>R\d+|XX)_[X\d][A-Z])?(?:_(?P<country>[A-Z]{2}))?", "revision and country, or nothing"),
+        Piece(
+            r"(?:(?:_(?P<revision>R\d+|XX))?_[X\d][A-Z])?(?:_(?P<country>[A-Z]{2}))?",
+            "revision and country, or nothing",
+        ),
         Piece(r"_\d{1,3}(?:_\d{1,3})?", "one or two short numbers"),
         Piece(r"(?:_(?P<buffer>BFC|BFI))?(?:_(?P<vintage>\d{4}))?(?:_(?P<buffer_end>BF))?", "a buffer mark, a vintage"),
         _RANGE,
