@@ -242,7 +242,8 @@ def find_disagreements(session: Session, spool: Spool) -> Iterator[Disagreement]
             if (found := spool.batch_named(each.range.batch)) is not None:
                 place = f"{each.place.height}.{each.place.ordinal}"
                 sides = (each.ledger, each.claimed, each.source, each.restricted)
-                yield Disagreement(place, each.range.batch, each.serials, each.range.units, found[1], *sides)
+                where = (each.range.batch, each.serials, each.range.first, each.range.units)
+                yield Disagreement(place, *where, found[1], *sides)
 
 
 def _submit(session: Session, group: Sequence[Parcel], hand: Hand) -> Sequence[pb.TransactionResult]:

@@ -66,6 +66,8 @@ class Disagreement(NamedTuple):
     name: str
     batch: str
     serials: str
+    first: int
+    """The position in the batch of the first of the units."""
     units: int
     grain: str
     ledger: str

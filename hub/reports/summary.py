@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from hub.reports.covered import Covered
 from hub.reports.findings import (
     FIRST_MAX,
     Finding,
@@ -44,6 +45,8 @@ class Summary:
         self._batches: Final = {"all": 0, "exact": 0, "at_least": 0}
         self._holes: Final = _Holes()
         self._disagreements: list[Disagreement] = []
+        self._in_dispute: Final = Covered()
+        self._stopped: Final = Covered()
         self._disputed: Final = Counter[str]()
         self._restricted: Final = Counter[str]()
         self._disagreements_all = 0
@@ -68,11 +71,11 @@ class Summary:
         self._holes.add(batch)
 
     def add_disagreement(self, each: Disagreement) -> None:
-        """Add a disagreement about units of the files."""
+        """Add a disagreement about units of the files. Units that several are about count once."""
         self._disagreements_all += 1
-        self._disputed[each.grain] += each.units
+        self._disputed[each.grain] += self._in_dispute.add(each.batch, each.first, each.units)
         if each.restricted:
-            self._restricted[each.grain] += each.units
+            self._restricted[each.grain] += self._stopped.add(each.batch, each.first, each.units)
         if len(self._disagreements) < LISTED_MAX:
             self._disagreements.append(each)
 

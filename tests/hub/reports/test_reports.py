@@ -55,7 +55,7 @@ def report(*rows: Row, **fields: object) -> Given:
 
 
 ENDED = {"status": "retired"}
-TWO_SIDES = Disagreement("7.1", "verra:7", "7-1-10-VCS", 10, "T_CO2E", "FREE in A", "RETIRED", "run-2", True)
+TWO_SIDES = Disagreement("7.1", "verra:7", "7-1-10-VCS", 0, 10, "T_CO2E", "FREE in A", "RETIRED", "run-2", True)
 TROUBLES = [
     ("nothing", report(row(1)), []),
     ("refused", report(row(1, row_class="refused", reason="OVERLAP", detail="d", status="")), ["refused:OVERLAP"]),
@@ -103,7 +103,7 @@ def test_what_a_report_lists_is_bounded_and_its_sums_are_not() -> None:
     many = 3 * LISTED_MAX
     rows = [row(n, row_class="refused", reason="OVERLAP", detail="d", moved_to="arb") for n in range(many)]
     holes = tuple(BatchState(f"verra:{n}", False, n, "T_CO2E") for n in range(1, many))
-    clashes = (TWO_SIDES,) * many
+    clashes = tuple(TWO_SIDES._replace(first=10 * n) for n in range(many))
     facts = summarise(report(*rows, batches=holes, disagreements=clashes))
     assert [len(facts[name]) for name in ("refused", "moved", "unseen", "disagreements")] == [LISTED_MAX] * 4
     assert (facts["rows"], facts["unseen_batches"], facts["disagreements_all"]) == (many, many - 1, many)
@@ -112,6 +112,16 @@ def test_what_a_report_lists_is_bounded_and_its_sums_are_not() -> None:
     by_kind = {each["kind"]: each for each in facts["findings"]}
     assert by_kind["contradiction"]["units"] == {"T_CO2E": 10 * many}
     assert by_kind["unseen"]["shown"][0] == f"verra:{many - 1} ({many - 1:,})"
+
+
+def test_units_that_several_disagreements_are_about_count_once() -> None:
+    again = TWO_SIDES._replace(name="9.1", ledger="RETIRED in A", claimed="FREE", restricted=False)
+    wider = TWO_SIDES._replace(name="9.2", first=5, units=10)
+    elsewhere = TWO_SIDES._replace(name="9.3", batch="verra:8")
+    facts = summarise(report(row(1), disagreements=(TWO_SIDES, again, wider, elsewhere)))
+    (found,) = [each for each in facts["findings"] if each["kind"] == "contradiction"]
+    assert (found["units"], facts["disagreements_all"]) == ({"T_CO2E": 25}, 4)
+    assert facts["restricted_units"] == {"T_CO2E": 25}
 
 
 ROWS = st.builds(
