@@ -1,15 +1,15 @@
 """Rows in INDEX that readers need and the rules do not: what touched an account when, how a batch's extent and
-restrictions came to be, and where old ids were decided.
+restrictions came to be, which holds an account has, and where old ids were decided.
 
-Everything here is made from events alone, in the batch that makes the block final, and is made again with the state by
-`node.rebuild`. Consensus state is in `node.core.tables`; how rows become answers is in
-`node.reads`.
+Everything here is made from a block alone, in the batch that makes it final, and is made again with the state by
+`node.rebuild`; the rows of holds, which can also be made from a state, are in `node.held`. Consensus state is in
+`node.core.tables`; how rows become answers is in `node.reads`.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -22,12 +22,10 @@ from node.core.block import Block
 from node.core.records import DECIDED, Decided
 from node.core.state import State
 from node.core.tables import after
+from node.held import AccountOfHold, holds_of, put_holds
 from node.store.contract import Batch, Family, Reads
 
 DAY_MS: Final = 86_400_000
-
-AccountOfHold = Callable[[bytes], str]
-"""The name of the account a hold was placed in. It never changes."""
 
 
 class Delta(NamedTuple):
@@ -127,11 +125,6 @@ def restriction_key(batch: str, height: int) -> bytes:
     return b"r" + TEXT.encode(batch) + U64.encode(height)
 
 
-def hold_key(account: str, hold: bytes = b"") -> bytes:
-    """Key of a hold of an account, whatever became of it; without an id, the prefix of all of the account's."""
-    return b"h" + TEXT.encode(account) + hold
-
-
 def old_id_key(state_key: bytes) -> bytes:
     """Key of an id that left the state's window, from its key there."""
     return b"i" + state_key[len(t.IDS.prefix) :]
@@ -142,22 +135,11 @@ def old_id_key(state_key: bytes) -> bytes:
 
 def put_indexes(batch: Batch, block: Block, state: State) -> None:
     """Add a final block's rows to its batch. `state` is one that knows the block's holds; later ones do too."""
-    put_events(batch, block.header.height, block.events, holds_of(state))
+    account_of_hold = holds_of(state)
+    put_events(batch, block.header.height, block.events, account_of_hold)
+    put_holds(batch, block.changes, account_of_hold)
     for key, decided in block.forgotten:
         batch.put(Family.INDEX, old_id_key(key), DECIDED.encode(decided))
-
-
-def holds_of(state: State) -> AccountOfHold:
-    """The accounts of holds, from the state."""
-
-    def find(hold_id: bytes) -> str:
-        hold = state.get(t.HOLDS, hold_id)
-        account = None if hold is None else state.get(t.ACCOUNTS, hold.account)
-        if account is None:
-            raise LookupError(f"an event names hold {hold_id.hex()}, which is not in the state")
-        return account.name
-
-    return find
 
 
 def put_events(batch: Batch, height: int, events: Sequence[Event], account_of_hold: AccountOfHold) -> None:
@@ -194,8 +176,6 @@ def put_events(batch: Batch, height: int, events: Sequence[Event], account_of_ho
                 known = touched.setdefault(account, [])
                 if not known or known[-1] != ordinal:
                     known.append(ordinal)
-            if event.kind == EventKind.HELD:
-                batch.put(Family.INDEX, hold_key(event.fact("account"), bytes.fromhex(event.subject)), b"")
     _put_touched(batch, height, touched, units)
     for name in batches:
         batch.put(Family.INDEX, batch_key(name), U64.encode(height))

@@ -33,6 +33,7 @@ from node.archive import height_key, subtree_key
 from node.durable import make_folder, replace_file
 from node.finality.events import log_name
 from node.handovers import put_known_handover
+from node.held import INDEXED_KEY
 from node.ledger import (
     IN_FORCE,
     JOINING_KEY,
@@ -217,6 +218,7 @@ def install_snapshot(store: Store, genesis: Genesis, shelf: Shelf, height: int, 
         raise SnapshotError(f"the store is at height {read_height(store)} already, the snapshot is of {height}")
     mark = Batch()
     mark.put(Family.META, JOINING_KEY, U64.encode(height))
+    mark.delete(Family.META, INDEXED_KEY)
     store.commit(mark)
     store.clear((Family.STATE, Family.INDEX))
     for first in range(0, len(proof.chunks), INSTALL_CHUNKS):

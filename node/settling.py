@@ -30,6 +30,7 @@ from node.finality import events as ev
 from node.finality.health import compute_health
 from node.finality.journal import GaveLock, Joined, JournalRecord, Voted
 from node.finality.machine import Finality
+from node.held import complete_holds
 from node.incidents import VOTE_EVIDENCE, Stopped, put_evidence, put_stopped, read_stopped
 from node.indexes import put_indexes
 from node.journal import JournalStore
@@ -64,6 +65,7 @@ class Settling:
 
     def __init__(self, store: Store, genesis: Genesis, keys: ValidatorKeys | None, settings: Settings) -> None:
         check_store(store, genesis)
+        complete_holds(store)
         self.store = store
         self.genesis = genesis
         self._check = settings.check

@@ -21,6 +21,7 @@ from node.archive import height_key
 from node.core.state import State
 from node.core.succession import open_successor
 from node.durable import make_folder, sync_folder
+from node.held import INDEXED_KEY
 from node.ledger import NETWORK_KEY, TIP_KEY, StateReader, is_created, put_opened, read_height
 from node.prune import PRUNED_KEY
 from node.replay import Replayed
@@ -125,6 +126,7 @@ def put_state(store: Store, genesis: Genesis, succeeds: Succession, shelf: Shelf
         batch.update(Family.STATE, rows)
         store.commit(batch)
     batch = Batch()
+    batch.delete(Family.META, INDEXED_KEY)
     batch.update(Family.STATE, open_successor(State(StateReader(store)), genesis))
     return batch
 

@@ -7,13 +7,13 @@ from keeling.reasons import Reason
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
-from node.core.holds import LIVE, HoldPhase
+from node.core.holds import HoldPhase
 from node.core.records import NO_HOLD, Hold
 from node.core.tables import after
-from node.indexes import hold_key
+from node.held import hold_key, live_key, live_of_key
 from node.reads.errors import BadRequest, NotFound
 from node.reads.messages import convert_place
-from node.reads.pages import LOOKED_AT_MAX, Page, open_page, read_rows
+from node.reads.pages import Page, open_page, read_rows
 from node.reads.view import ReadState
 from node.store.contract import Family, Reads
 
@@ -37,36 +37,26 @@ def list_holds(view: Reads, request: pb.ListRequest) -> pb.ListHoldsResponse:
     response = pb.ListHoldsResponse(height=state.height)
     if request.account:
         state.account_named(request.account)
-        rows, last = _holds_of(state, request.account, request.open_only, page)
+        prefix = live_of_key(request.account) if request.open_only else hold_key(request.account)
+        rows, last = _indexed(state, prefix, page)
+    elif request.open_only:
+        rows, last = _indexed(state, live_key(), page)
     else:
-        keep = (lambda _, hold: hold.phase in LIVE) if request.open_only else None
-        found, last = read_rows(state, t.HOLDS, [t.HOLDS.key()], page, keep)
+        found, last = read_rows(state, t.HOLDS, [t.HOLDS.key()], page)
         rows = [(t.HOLDS.parts(key)[0], hold) for key, hold in found]
     response.holds.extend(convert_hold(state, hold_id, hold) for hold_id, hold in rows)
     response.next_page_token = page.token(last)
     return response
 
 
-def _holds_of(
-    state: ReadState, account: str, open_only: bool, page: Page
-) -> tuple[list[tuple[bytes, Hold]], bytes | None]:
-    """A page of one account's holds: their ids from the index, the holds in one read."""
-    prefix = hold_key(account)
+def _indexed(state: ReadState, prefix: bytes, page: Page) -> tuple[list[tuple[bytes, Hold]], bytes | None]:
+    """A page of the holds whose ids follow `prefix` in the index: the ids from there, the holds in one read."""
     low = max(prefix, page.after + b"\0" if page.after else b"")
-    most = LOOKED_AT_MAX if open_only else page.size + 1
-    keys = [key for key, _ in state.view.scan(Family.INDEX, low, after(prefix), limit=most)]
-    ids = [key[len(prefix) :] for key in keys]
+    keys = [key for key, _ in state.view.scan(Family.INDEX, low, after(prefix), limit=page.size + 1)]
+    ids = [key[len(prefix) :] for key in keys[: page.size]]
     state.prefetch(t.HOLDS, [t.HOLDS.key(hold_id) for hold_id in ids])
-    rows: list[tuple[bytes, Hold]] = []
-    last = b""
-    for key, hold_id in zip(keys, ids, strict=True):
-        if len(rows) == page.size:
-            return rows, last
-        last = key
-        hold = state.get(t.HOLDS, hold_id)
-        if hold is not None and (not open_only or hold.phase in LIVE):
-            rows.append((hold_id, hold))
-    return rows, last if len(keys) == most and open_only else None
+    rows = [(hold_id, hold) for hold_id in ids if (hold := state.get(t.HOLDS, hold_id)) is not None]
+    return rows, keys[page.size - 1] if len(keys) > page.size else None
 
 
 def convert_hold(state: ReadState, hold_id: bytes, hold: Hold) -> pb.HoldInfo:

@@ -14,6 +14,7 @@ from keeling.snapshot import PROOF, parse_proof
 from node.core.block import Place, execute
 from node.core.state import State
 from node.handovers import read_handovers, read_reign
+from node.held import INDEXED_KEY, complete_holds
 from node.joining import JoinFailed, fetch_snapshot, find_peaks, install_snapshot
 from node.ledger import ChainError, StateReader, check_store, read_height, read_in_force, read_tip
 from node.peers.contract import PeerFailed
@@ -154,8 +155,10 @@ def test_too_few_and_too_many_chunks_are_noticed(told: tuple[RecordedElectorate,
 def test_a_joined_store_goes_on_as_the_others_do(told: tuple[RecordedElectorate, Shelf]) -> None:
     world, shelf = told
     store = MemoryStore()
+    complete_holds(store)
     install_snapshot(store, world.genesis, shelf, HEIGHT, b"\x07" * 32)
     check_store(store, world.genesis)
+    assert store.get(Family.META, INDEXED_KEY) is None, "rows of the state before would be taken for those of this one"
     assert read_height(store) == HEIGHT
     tip = read_tip(store, world.genesis)
     assert tip == world.blocks[HEIGHT - 1].tip

@@ -18,6 +18,7 @@ from node.core import tables as t
 from node.core.block import Place, execute
 from node.core.state import State
 from node.handovers import read_handovers
+from node.held import INDEXED_KEY, complete_holds
 from node.ledger import ChainError, StateReader, create_ledger, is_created, read_height, read_tip
 from node.rebuild import rebuild
 from node.replay import replay
@@ -145,11 +146,13 @@ def test_a_successor_is_rebuilt_and_replayed_with_what_it_took_over(
     succeeds = take_stock(world.store, shelf)
     genesis, store = successor(world, succeeds), MemoryStore()
     create_successor(store, genesis, shelf, None)
+    complete_holds(store)
     before = list(store.scan(Family.STATE))
     with pytest.raises(ChainError, match="snapshot is not here"):
         rebuild(store, genesis)
     assert rebuild(store, genesis, before=shelf) == succeeds.height
     assert list(store.scan(Family.STATE)) == before
+    assert store.get(Family.META, INDEXED_KEY) is None, "rows of holds taken over are made at the next start"
     with pytest.raises(GenesisError, match="--before"):
         replay(genesis, ())
     replayed = replay(genesis, (), before=read_rows(succeeds, shelf))

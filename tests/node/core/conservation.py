@@ -9,7 +9,8 @@ from keeling.units import TERMINAL, UnitState
 from node.core import tables as t
 from node.core.intervals import restricted_ranges
 from node.core.state import State
-from node.indexes import holds_of, put_events
+from node.held import holds_of
+from node.indexes import put_events
 from node.reads.past import Moment, find_restricted, sum_unseen
 from node.store.contract import Batch
 from node.store.memory import MemoryStore
