@@ -14,6 +14,7 @@ from hub.dispatch.seat import Ledger, Seat
 from hub.dispatch.sight import Message, Sight
 from hub.dispatch.wording import build_instruction, digest_messages, join_ranges, split_for
 from hub.ledger_client import NotOnLedger
+from hub.reconcile.report import format_instant
 from hub.units import Names, Unnameable
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
@@ -30,6 +31,11 @@ class Remembered:
     digest: bytes = b""
     unsendable: str = ""
     mine: int = 0
+    maybe_mine: int = 0
+    """The newest attempt that may be this process's own without its knowing: it was on the ledger when the process
+    first looked, or handing it in got no answer."""
+    told_attempt: int = 0
+    """The newest attempt of which the log says that another process has it."""
     send_until_ms: int = 0
     references: dict[int, str] = field(default_factory=dict)
     stuck: str = ""
@@ -39,6 +45,11 @@ class Remembered:
     alert: str = ""
     has_turn: bool = False
     """The next call to the registry is this hold's: its turn came before the attempt was recorded."""
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether another process of this hub surely has the attempt that is on the ledger."""
+        return self.hold.phase == INSTRUCTED and self.hold.attempt > max(self.mine, self.maybe_mine)
 
     def note(self, place: int, message: Message) -> None:
         """Keep what became of a message, and what the registry calls it."""
@@ -133,6 +144,20 @@ async def find_held(hold: pb.HoldInfo, ledger: Ledger) -> list[op.Range]:
     return join_ranges(move.range for move in event.moves)
 
 
+def describe_sender(known: Remembered) -> str:
+    """Who has the attempt that is on the ledger, and what this process does about it; empty: it has it itself.
+
+    The ledger names the participant alone, and processes of one hub share its name: that it was another one is known
+    from not having dispatched it here.
+    """
+    hold = known.hold
+    if hold.phase != INSTRUCTED or hold.attempt == known.mine:
+        return ""
+    who = f"another process of {hold.hub}" + ("" if known.is_anothers else ", or by this one before it lost track")
+    since = format_instant(hold.dispatched_ms)
+    return f"attempt {hold.attempt} was dispatched at {since} by {who}: this process asks about it and does not send it"
+
+
 def describe_pending(known: Remembered, adapter: Adapter, now_ms: int, year_ends_ms: int) -> Pending:
     """The hold's line of the backlog."""
     hold = known.hold
@@ -152,7 +177,7 @@ def describe_pending(known: Remembered, adapter: Adapter, now_ms: int, year_ends
         attempt=hold.attempt,
         since_ms=hold.dispatched_ms if sent else 0,
         expected_ms=expected if sent else 0,
-        why=known.stuck or known.why,
+        why="; ".join(each for each in (describe_sender(known), known.stuck or known.why) if each),
         alert=known.stuck or known.unsendable or known.alert,
         late=sent and 0 < expected < now_ms,
         at_risk=expected >= year_ends_ms,

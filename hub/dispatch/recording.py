@@ -26,6 +26,8 @@ class Outcome(StrEnum):
     DONE = "done"
     TAKEN = "taken"
     """Somebody else has this attempt."""
+    UNSURE = "unsure"
+    """Nobody said whether this attempt was recorded."""
     LATER = "later"
     """The ledger says not now; `Recorded.until_ms` when it says until when, `alert` where a person should know."""
     OVER = "over"
@@ -67,7 +69,7 @@ async def record_dispatch(seat: Seat, known: Remembered, step: Dispatch) -> Reco
     try:
         return _read(await seat.ledger.submit(said))
     except OutcomeUnknown as error:
-        return Recorded(Outcome.TAKEN, f"whether it was recorded is not known: {error}")
+        return Recorded(Outcome.UNSURE, f"whether it was recorded is not known: {error}")
 
 
 async def record_capture(seat: Seat, names: Names, known: Remembered, message: Message, grade: str) -> Recorded:

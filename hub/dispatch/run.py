@@ -10,11 +10,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
-from adapters.contract import Answer, Change, ChangeKind, Found, Question, Report
+from adapters.contract import Answer, Change, Found, Question, Report
 from hub.dispatch.absorb import Call, absorb
 from hub.dispatch.decide import compute_pause, decide
+from hub.dispatch.hearing import OUTCOMES, is_about
 from hub.dispatch.lines import Lines, LinkMemory
-from hub.dispatch.memory import INSTRUCTED, Pending, Remembered, begin, build_sight, describe_pending
+from hub.dispatch.memory import INSTRUCTED, Pending, Remembered, begin, build_sight, describe_pending, describe_sender
 from hub.dispatch.recording import Outcome, Recorded, record_capture, record_dispatch, record_release
 from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Ask, Capture, Dispatch, Message, Release, Send, Standing, Step, Stuck, Wait
@@ -29,14 +30,6 @@ LOOK_MS: Final = 30_000
 """The longest between two rounds, whatever is due."""
 _STUCK_PAUSE_MS: Final = 900_000
 """What the ledger refused is tried again after this, in case somebody set it right."""
-
-_OUTCOMES: Final = {
-    "FOR_RETIREMENT": (ChangeKind.RETIRED, ChangeKind.ENDED),
-    "FOR_CANCELLATION": (ChangeKind.CANCELLED, ChangeKind.ENDED),
-    "FOR_USE": (ChangeKind.USED, ChangeKind.RETIRED, ChangeKind.CANCELLED, ChangeKind.ENDED),
-    "FOR_TRANSFER": (ChangeKind.TRANSFERRED,),
-}
-"""What a registry calls that which a hold asks for."""
 
 
 class Figures:
@@ -66,6 +59,8 @@ class Dispatcher:
         self._accounts: dict[str, pb.Account] = {}
         self._settling: dict[str, int] = {}
         self._working: dict[bytes, asyncio.Lock] = {}
+        self._inherited: dict[bytes, int] | None = None
+        """Attempts that were on the ledger when this process first looked; None: it has not looked yet."""
         self._wake = asyncio.Event()
 
     # -- rounds
@@ -110,7 +105,7 @@ class Dispatcher:
 
     async def hear(self, registry: str, change: Change) -> bool:
         """Take a registry's news about a hold of ours: ask about it now. False: it is about none; attest it."""
-        about = [known.hold.hold for known in self._known.values() if _is_about(known, registry, change)]
+        about = [known.hold.hold for known in self._known.values() if is_about(known, registry, change)]
         for hold_id in about or await self._find_instructed(registry, change):
             known = self._known.get(hold_id)
             for place, message in enumerate(known.messages if known is not None else ()):
@@ -134,7 +129,7 @@ class Dispatcher:
             account = await self._account(hold.account)
             ours = hold.registry == registry and account.link.hub == self._seat.participant
             keyed = change.key.partition("-")[0] == hold_id.hex()
-            if ours and (keyed or (not change.key and change.kind in _OUTCOMES[hold.purpose])):
+            if ours and (keyed or (not change.key and change.kind in OUTCOMES[hold.purpose])):
                 found.append(hold_id)
         return found
 
@@ -165,6 +160,8 @@ class Dispatcher:
             account = await self._account(hold.account)
             if account.link.registry == hold.registry and account.link.hub == self._seat.participant:
                 found.append(hold)
+        if self._inherited is None:
+            self._inherited = {hold.hold: hold.attempt for hold in found if hold.phase == INSTRUCTED}
         for registry in {hold.registry for hold in found}:
             await self._settling_ms(registry)  # once a round, not by every hold at the same time
         live = {hold.hold for hold in found}
@@ -219,7 +216,12 @@ class Dispatcher:
         if known is None or known.unsendable:
             account = await self._account(hold.account)
             known = self._known[hold.hold] = await begin(hold, account, self._seat, self._names)
+            known.maybe_mine = hold.attempt if self._inherited is None else self._inherited.get(hold.hold, 0)
         known.hold = hold
+        if known.is_anothers and known.told_attempt != hold.attempt:
+            known.told_attempt = hold.attempt
+            about = {"hold": hold.hold.hex(), "registry": hold.registry, "attempt": hold.attempt, "hub": hold.hub}
+            self._seat.tell("another process has the attempt", {**about, "why": describe_sender(known)})
         return known
 
     async def _decide(self, known: Remembered) -> Step:
@@ -284,7 +286,8 @@ class Dispatcher:
                 if step.attempt == 1 or message.standing is Standing.NOTHING:
                     known.messages[place] = message._replace(standing=Standing.READY, not_before_ms=0, failures=0)
             return True
-        if recorded.outcome is Outcome.TAKEN:
+        if recorded.outcome in (Outcome.TAKEN, Outcome.UNSURE):
+            known.maybe_mine = step.attempt if recorded.outcome is Outcome.UNSURE else known.maybe_mine
             pause = self._seat.now_ms() + compute_pause(began, began)
             for place, message in enumerate(known.messages):
                 if message.standing is not Standing.ANSWERED:
@@ -379,21 +382,3 @@ class Dispatcher:
             known.stuck_until_ms = now + _STUCK_PAUSE_MS
         known.due_ms = known.stuck_until_ms
         return False
-
-
-def _is_about(known: Remembered, registry: str, change: Change) -> bool:
-    """Whether the news is about an instructed hold: by our key, by the registry's reference, else by its units.
-
-    By units alone only if it is what the hold asks for: anything else on them is nothing we asked for.
-    """
-    hold = known.hold
-    if hold.registry != registry or hold.phase != INSTRUCTED:
-        return False
-    keys = {message.instruction.key for message in known.messages}
-    if change.key:
-        return change.key in keys
-    if change.reference and change.reference in known.references.values():
-        return True
-    lots = [lot for message in known.messages for lot in message.instruction.lots]
-    ours = change.serials is not None and any(lot.overlaps(change.serials) for lot in lots)
-    return ours and change.kind in _OUTCOMES[hold.purpose]

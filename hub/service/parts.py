@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import structlog
 from aiohttp import web
 
 from adapters.contract import Adapter, Settings, System
@@ -35,6 +36,8 @@ from hub.service.config import HubConfig, RegistrySection
 from hub.service.figures import HubFigures
 from hub.service.secrets import open_secrets
 from hub.units import Names
+
+log = structlog.get_logger()
 
 
 def clock_ms() -> int:
@@ -72,6 +75,7 @@ class Parts:
             jitter=lambda: chance.randrange(1001),
             details=describe_with(read_words(config)),
             timeout_ms=max(each.timeout_ms for each in config.registries),
+            tell=lambda said, about: log.info(said, **about),
         )
         self._seat = seat
         self.dispatcher: Final = Dispatcher(seat)

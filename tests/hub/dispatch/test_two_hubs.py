@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message
 
 from adapters.sandbox.faults import Fault, FaultKind
+from hub.dispatch.run import Dispatcher
 from hub.ledger_client import Receipt
+from hub.reconcile.report import format_instant
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import SETTLING_MS, Stage, play
 from tests.hub.dispatch.test_crashes import forgetful
-from tests.hub.memory_ledger import MemoryLedger
+from tests.hub.memory_ledger import MemoryLedger, lose_answer
 
 
 def test_one_dispatch_an_attempt_and_the_other_says_who_has_it() -> None:
@@ -41,11 +44,69 @@ def test_the_one_that_lost_waits_and_says_why() -> None:
         stage.ledger.said.clear()
         await two.step()
         assert not [each for each in stage.ledger.said if isinstance(each, op.Dispatch)]
-        assert "nothing found yet" in two.backlog()[0].why
+        line = two.backlog()[0]
+        assert "nothing found yet" in line.why
+        since = format_instant(line.since_ms)
+        assert line.why.startswith(
+            f"attempt 1 was dispatched at {since} by another process of hub, or by this one before"
+        )
         stage.later(25_000)
         await one.step()
         assert (await stage.hold(hold)).phase == "CAPTURED"
         assert two.figures.sent == 0
+
+    play(story)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_the_other_says_who_has_the_attempt_and_that_it_only_asks(at_once: bool) -> None:
+    """Both were at work before the hold was placed: whoever did not dispatch it knows that another process did."""
+
+    async def story(stage: Stage) -> None:
+        told: dict[str, list[tuple[str, Mapping[str, Any]]]] = {"one": [], "two": []}
+
+        def hub(name: str) -> Dispatcher:
+            return Dispatcher(stage.seat("hub")._replace(tell=lambda *said: told[name].append(said)))
+
+        stage.sandbox.faults.add(Fault(FaultKind.THROTTLE, "^POST", value=25))
+        hubs = {"one": hub("one"), "two": hub("two")}
+        for each in hubs.values():
+            await each.step()
+        hold = stage.place()
+        if at_once:
+            await asyncio.gather(*(each.step() for each in hubs.values()))
+        else:
+            await hubs["one"].step()
+        for _ in range(2):
+            for each in hubs.values():
+                await each.step()
+        (loser,) = (name for name, each in hubs.items() if not each.figures.dispatched)
+        (winner,) = (name for name in hubs if name != loser)
+        line = hubs[loser].backlog()[0]
+        said = (
+            f"attempt 1 was dispatched at {format_instant(line.since_ms)} by another process of hub: "
+            "this process asks about it and does not send it"
+        )
+        assert line.why.split("; ")[0] == said
+        assert "another process" not in hubs[winner].backlog()[0].why
+        about = {"hold": hold.hex(), "registry": "puro", "attempt": 1, "hub": "hub", "why": said}
+        assert told == {winner: [], loser: [("another process has the attempt", about)]}, "once, however often it looks"
+
+    play(story)
+
+
+def test_an_attempt_of_its_own_whose_record_got_no_answer_is_not_called_anothers() -> None:
+    async def story(stage: Stage) -> None:
+        told: list[str] = []
+        hub = Dispatcher(stage.seat("hub")._replace(tell=lambda said, _: told.append(said)))
+        await hub.step()
+        stage.place()
+        lose_answer(op.Dispatch, stage.ledger, took_effect=True)
+        await hub.step()
+        await hub.step()
+        (line,) = hub.backlog()
+        assert "by another process of hub, or by this one before it lost track" in line.why
+        assert told == []
 
     play(story)
 
