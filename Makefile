@@ -21,7 +21,7 @@ demo: install  ## the main job in a minute: import, trade, hold, retire, prove, 
 	@$(BIN)/python -m cli.demo
 
 test: install lint types  ## everything that must hold before a commit
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
