@@ -43,7 +43,8 @@ class Own(NamedTuple):
 def status(file: _FILE) -> Answer:
     """Show every node of a network: how far it is, how it stands with finality, and who is waited for.
 
-    Asks with the certificate of a node of this machine. Exit code 4 when finality cannot go on.
+    Asks with the certificate of a node of this machine. What a node warns of is below the table. A validator that has
+    another vote key than the ledger names does not count. Exit code 4 when finality cannot go on.
 
     \b
     Example:
@@ -55,12 +56,15 @@ def status(file: _FILE) -> Answer:
     asker = _own_folders(plan, file)[0].folder
     seen = [_ask(each, _destination(asker, each)) for each in plan.organisations]
     bears = compute_tolerance(len(plan.validators))
-    up = sum(1 for each in seen if each.organisation.validator and each.status is not None)
+    answering = [each for each in seen if each.organisation.validator and each.status is not None]
+    mute = [each for each in answering if each.status is not None and "vote" in each.status.wrong_keys]
+    up = len(answering) - len(mute)
     spare = up - bears.quorum
+    can = f"{len(answering)} of {bears.validators} validators answer" + (f", {up} can vote" if mute else "")
     if spare < 0:
-        verdict = f"{up} of {bears.validators} validators answer, {bears.quorum} are needed: nothing becomes final"
+        verdict = f"{can}, {bears.quorum} are needed: nothing becomes final"
     else:
-        verdict = f"{up} of {bears.validators} validators answer, {bears.quorum} decide: {spare} more may stop"
+        verdict = f"{can}, {bears.quorum} decide: {spare} more may stop"
     highest = max((each.status.height for each in seen if each.status is not None), default=0)
     rows = [_row(each, highest) for each in seen]
     facts: dict[str, Any] = {
@@ -75,7 +79,8 @@ def status(file: _FILE) -> Answer:
     }
     code = ExitCode.DONE if spare >= 0 else ExitCode.VERIFICATION_FAILED
     grid = Grid(("node", "", ">height", ">epoch", "health", "waiting for", "not linked to"), rows)
-    return Answer(facts, [grid, verdict], code)
+    warnings = [f"{each.organisation.id}: {text}" for each in seen if each.status for text in each.status.warnings]
+    return Answer(facts, [grid, verdict, *(f"warning: {text}" for text in warnings)], code)
 
 
 def _row(seen: Seen, highest: int) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A node folder looked over, whether or not its node runs: what is well, what will not be soon, what is wrong.
 
-Each finding says what to do. Nothing is changed. What a running node says of itself is its status; why one connection
-fails, `network.diagnosis`.
+Each finding says what to do. Nothing is changed. Which keys the ledger names, only a node that runs knows: it is asked.
+All else that it says of itself is its status; why one connection fails, `network.diagnosis`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+import grpc
+
 from keeling.genesis import Genesis, GenesisError, parse_genesis
 from keeling.policy import parse_policy
 from keeling.strict import FormatError
+from keeling.v1.ledger_pb2 import GetStatusRequest, Status
+from keeling.v1.ledger_pb2_grpc import LedgerStub
 from network.certificates import CertificateError, encode_public_key, expiry_warning
 from network.config import NodeConfig, PeerConfig, load_config
 from network.contacts import with_founders
@@ -22,11 +26,14 @@ from network.diagnosis import diagnose
 from network.folders import NodeFolder
 from network.keys import NODE_ROLES, KeyFileError, Role, describe_key_file, load_key_file
 from network.processes import find_process
+from network.rekeying import describe_wrong_keys
 from network.settings import ConfigError
-from network.transport import Destination, TlsFiles
+from network.transport import Destination, TlsFiles, open_channel
+from network.trust import PinnedKey, build_trust
 
 FREE_BYTES_LOW: Final = 5 << 30
 FREE_BYTES_BAD: Final = 500 << 20
+ASK_S: Final = 5.0
 
 
 class Mark(StrEnum):
@@ -46,13 +53,22 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
+def ask_status(destination: Destination) -> Status:
+    """What a node says of itself. Raises `grpc.RpcError`."""
+    with open_channel(destination) as channel:
+        answer: Status = LedgerStub(channel).GetStatus(GetStatusRequest(), timeout=ASK_S)
+        return answer
+
+
 def examine(
     folder: NodeFolder,
     passphrase: str | None,
     now: datetime,
     reach: Callable[[Destination], str | None] = diagnose,
+    ask: Callable[[Destination], Status] = ask_status,
 ) -> Iterator[Finding]:
-    """Yield the findings one by one: some take seconds. `reach` says why a peer cannot be reached, or None."""
+    """Yield the findings one by one: some take seconds. `reach` says why a peer cannot be reached, or None; `ask` gets
+    a node's status, or raises `grpc.RpcError`."""
     try:
         config = load_config(folder.config)
     except ConfigError as error:
@@ -77,6 +93,8 @@ def examine(
     running = f"process {process}" if process is not None else "no process has this folder"
     mark, advice = (Mark.WELL, "") if process is not None else (Mark.WARNING, f"keeling node run {folder.root}")
     yield Finding("running", mark, running, advice)
+    if process is not None:
+        yield from _examine_status(config, passphrase, ask)
     yield from _examine_peers(config if genesis is None else with_founders(config, genesis), passphrase, reach)
 
 
@@ -102,9 +120,40 @@ def _examine_keys(config: NodeConfig, genesis: Genesis | None, passphrase: str |
         )
     if genesis is None or Role.VOTE not in keys:
         return
+    yield _examine_part(config, genesis, keys[Role.VOTE])
+
+
+def _examine_part(config: NodeConfig, genesis: Genesis, vote_key: bytes) -> Finding:
+    names = [validator.participant for validator in genesis.validators]
     votes = [validator.vote_key for validator in parse_policy(genesis.policy).validators]
-    part = "a validator" if keys[Role.VOTE] in votes else "an observer, or admitted later"
-    yield Finding("part", Mark.WELL, f"by the genesis file this node is {part}")
+    if vote_key in votes:
+        return Finding("part", Mark.WELL, "by the genesis file this node is a validator")
+    if config.participant in names:
+        text = "by the genesis file this node is a validator with another vote key: well, if the ledger has changed it"
+        return Finding("part", Mark.WARNING, text, "run the node, and look again: it knows which key the ledger names")
+    return Finding("part", Mark.WELL, "by the genesis file this node is an observer, or admitted later")
+
+
+def _examine_status(
+    config: NodeConfig, passphrase: str | None, ask: Callable[[Destination], Status]
+) -> Iterator[Finding]:
+    """Whether the running node has the keys that the ledger names for it."""
+    try:
+        identity = TlsFiles(config.tls.key, config.tls.certificate, passphrase).current()
+    except (CertificateError, OSError):
+        return
+    own = PinnedKey(config.participant, encode_public_key(identity.key))
+    try:
+        trust = build_trust(config.origin, [own])
+        status = ask(Destination(config.listen, config.participant, trust, identity))
+    except grpc.RpcError as error:
+        yield Finding("answering", Mark.WARNING, f"it does not answer: {error}", "look again shortly, and at its log")
+        return
+    if status.wrong_keys:
+        text, advice = describe_wrong_keys(config.participant, status.wrong_keys)
+        yield Finding("keys on the ledger", Mark.WRONG, text, advice)
+    else:
+        yield Finding("keys on the ledger", Mark.WELL, "those the ledger names for this node, if it names any")
 
 
 def _examine_tls(config: NodeConfig, passphrase: str | None, now: datetime) -> Iterator[Finding]:

@@ -105,6 +105,26 @@ def take_keys(folder: NodeFolder, config: NodeConfig) -> list[str]:
     return list(dict.fromkeys(change.part for change in changes))
 
 
+def describe_wrong_keys(participant: str, wrong: Sequence[str]) -> tuple[str, str]:
+    """What it means that the ledger names other keys for a node than it has, these, and what its operator does."""
+    text = f"the ledger names another {' key, another '.join(wrong)} key for the node of {participant} than it has"
+    means = "; ".join(_MEANS[part] for part in wrong)
+    advice = (
+        "have the ledger decide on those here (keeling key node FOLDER/card.json), take those that wait into use "
+        "(keeling node rekey FOLDER --use), or put the right files back into FOLDER/keys and start the node again"
+    )
+    return f"{text} ({means})", advice
+
+
+_MEANS: Final = {
+    "entry": "what it orders makes no block",
+    "vote": "it does not vote",
+    "log": "it signs no checkpoint as the log",
+    "cosigner": "it cosigns no checkpoint",
+}
+"""What a node does not do with a key that is not the one the ledger names."""
+
+
 def read_waiting_vote_key(config: NodeConfig) -> bytes | None:
     """The vote key that waits, if one does."""
     path = _waiting(config.keys.vote)

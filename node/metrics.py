@@ -48,6 +48,7 @@ class Metrics(Collector):
             ("keeling_validators_missing", "Validators whose signature is waited for.", len(report.waiting_for)),
             ("keeling_certificate_left_seconds", "Until the node's certificate ends.", self._left_s(now_ms)),
             ("keeling_warnings", "Things an operator should see to; Status says which.", self._count_warnings()),
+            ("keeling_wrong_keys", "Keys of the node that the ledger names otherwise.", len(self._upkeep.wrong_keys())),
             ("keeling_transactions_final_total", "Transactions that became final since the start.", replica.answered),
         )
         for name, about, value in figures:

@@ -44,6 +44,7 @@ class Reporter(NamedTuple):
         unknown = find_unknown_decided(State(StateReader(view)))
         return pb.Status(
             warnings=[*([] if upkeep is None else upkeep.find_warnings()), *([unknown] if unknown else [])],
+            wrong_keys=() if upkeep is None else upkeep.wrong_keys(),
             certificate_ends_ms=0 if upkeep is None else int(upkeep.certificate_ends.timestamp()) * 1_000,
             origin=outlook.policy.origin,
             network=chain.genesis.network,

@@ -20,6 +20,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from keeling.genesis import Genesis, parse_genesis
+from keeling.operations import NodeKeys as PublicKeys
 from keeling.policy import parse_policy
 from keeling.v1 import ledger_pb2, ledger_pb2_grpc, log_pb2, log_pb2_grpc, operator_pb2_grpc
 from network.config import NodeConfig
@@ -42,6 +43,7 @@ from node.operate import open_shelf
 from node.operator_service import OperatorService
 from node.readying import OwnKeys, Readier
 from node.replica import Replica
+from node.roster import find_wrong_keys
 from node.signing import Author, ValidatorKeys
 from node.snapshots import Shelf
 from node.store.contract import StoreMissing
@@ -77,6 +79,10 @@ class NodeKeys:
         self.cosigner = load(config.keys.cosigner, Role.COSIGNER)
         here = config.keys.submission.exists()
         self.submission = load(config.keys.submission, Role.SUBMISSION) if here else None
+
+    def names(self) -> PublicKeys:
+        """Their public halves, as the ledger has them."""
+        return PublicKeys(*(key.public_key for key in (self.entry, self.vote, self.log, self.cosigner)))
 
 
 def _never_sign(message: bytes) -> bytes:
@@ -133,7 +139,11 @@ class Node:
         replica = await self._start_replica(chain, keys, verifier, connections, thread, shelf)
         self.replica = replica
         self._start_readier(replica, keys, connections)
-        upkeep = Upkeep(config.participant, connections.tls, lambda: datetime.now(UTC))
+        own = keys.names()
+        upkeep = Upkeep(
+            *(config.participant, connections.tls, lambda: datetime.now(UTC)),
+            wrong_keys=lambda: find_wrong_keys(replica.roster, config.participant, own),
+        )
         transactions_max, call_bytes = config.limits.submission_transactions, config.limits.call_bytes
         author = keys.entry.public_key
         clock_ms = self._clock_ms

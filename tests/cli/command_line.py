@@ -92,6 +92,7 @@ class FakeLedger(rpc.LedgerServicer):
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, Any]] = []
+        self.address = ""
 
     def _answer(self, method: str, request: Any, context: grpc.ServicerContext) -> Any:
         self.asked.append((method, request))
@@ -133,8 +134,9 @@ def fake_node(keeling: Keeling, folder: NodeFolder, answers: Mapping[str, Any] |
     rpc.add_LedgerServicer_to_server(ledger, server)
     port = server.add_secure_port("127.0.0.1:0", server_credentials(files, lambda: trust))
     server.start()
+    ledger.address = f"127.0.0.1:{port}"
     try:
-        keeling.point_to(f"127.0.0.1:{port}")
+        keeling.point_to(ledger.address)
         yield ledger
     finally:
         server.stop(None).wait()

@@ -1,4 +1,4 @@
-"""`keeling status` shows what an operator should see to: the node's warnings, and clocks that differ."""
+"""What operators should see to, in `keeling status` and `keeling network status`: warnings, and clocks that differ."""
 
 from __future__ import annotations
 
@@ -53,3 +53,19 @@ def test_the_status_names_the_ordering_log_and_who_is_not_linked(keeling: Keelin
         assert "epoch 3, log ab12-3" in told
         assert "1 of 2; not power (UNAVAILABLE: connection refused)" in told
         assert keeling.json("status")["links"][0]["participant"] == "acme"
+
+
+def test_a_validator_with_another_vote_key_counts_for_nothing(keeling: Keeling) -> None:
+    with fake_node(keeling, keeling.init()) as node:
+        file = keeling.root / "one.toml"
+        file.write_text(
+            f'origin = "natreg.keeling.local/ledger"\n[[organisations]]\nid = "natreg"\nlisten = "{node.address}"\n'
+        )
+        node.answers["GetStatus"] = pb.Status(health="idle")
+        assert "1 of 1 validators answer, 1 decide" in keeling.must("network", "status", file).out
+        node.answers["GetStatus"] = pb.Status(health="observing", wrong_keys=["log"], warnings=["another log key"])
+        told = keeling.must("network", "status", file).out
+        assert "warning: natreg: another log key" in told
+        node.answers["GetStatus"] = pb.Status(health="observing", wrong_keys=["vote"])
+        ended = keeling("network", "status", file)
+        assert (ended.code, "1 of 1 validators answer, 0 can vote, 1 are needed" in ended.out) == (4, True)

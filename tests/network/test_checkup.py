@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 
+from keeling.v1.ledger_pb2 import Status
 from network.checkup import Finding, Mark, examine
-from network.folders import FolderRefused, NodeFolder, install_genesis, renew, restore_folder
+from network.config import load_config
+from network.folders import FolderRefused, NodeFolder, install_genesis, locked, renew, restore_folder
 from network.founding import Founded, found_here, list_peers, prepare_node
 from network.plan import NetworkPlan, Organisation
+from network.rekeying import prepare_keys, take_keys
 from network.transport import Destination
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -83,3 +87,39 @@ def test_a_restored_folder_is_whole_or_not_there(founded: Founded, tmp_path: Pat
     assert [finding.what for finding in look(target.root).values() if finding.mark is Mark.WRONG] == []
     with pytest.raises(FolderRefused, match="exists already"):
         restore_folder(backup, target, secrets)
+
+
+def test_a_running_node_is_asked_which_keys_the_ledger_names(founded: Founded, tmp_path: Path) -> None:
+    answers: list[Status | grpc.RpcError] = []
+
+    def ask(destination: Destination) -> Status:
+        assert (destination.address, destination.participant) == ("127.0.0.1:1", "a")
+        answer = answers.pop()
+        if isinstance(answer, grpc.RpcError):
+            raise answer
+        return answer
+
+    def look_running() -> dict[str, Finding]:
+        found = examine(NodeFolder(tmp_path / "a"), None, NOW, lambda _: None, ask)
+        return {finding.what: finding for finding in found}
+
+    with locked(NodeFolder(tmp_path / "a")):
+        answers.append(Status())
+        assert {finding.mark for finding in look_running().values()} == {Mark.WELL}
+        answers.append(Status(wrong_keys=["vote"]))
+        found = look_running()["keys on the ledger"]
+        assert (found.mark, "(it does not vote)" in found.text) == (Mark.WRONG, True)
+        assert "keeling node rekey FOLDER --use" in found.advice
+        answers.append(grpc.RpcError("nobody is there"))
+        assert look_running()["answering"] == Finding(
+            "answering", Mark.WARNING, "it does not answer: nobody is there", "look again shortly, and at its log"
+        )
+
+
+def test_a_founders_other_vote_key_is_told_from_the_files_alone(founded: Founded, tmp_path: Path) -> None:
+    folder = NodeFolder(tmp_path / "a")
+    prepare_keys(folder, ["vote"], None, NOW)
+    assert look(folder.root)["part"].mark is Mark.WELL, "what waits is not in use"
+    take_keys(folder, load_config(folder.config))
+    found = look(folder.root)["part"]
+    assert (found.mark, "well, if the ledger has changed it" in found.text) == (Mark.WARNING, True)

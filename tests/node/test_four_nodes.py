@@ -78,6 +78,7 @@ async def check_links(network: RealNetwork, expected: dict[str, bool]) -> None:
     registry = CollectorRegistry()
     registry.register(Metrics(node.replica, lambda: 0, upkeep, node.connections.links.describe))
     assert registry.get_sample_value("keeling_final_height") == status.height
+    assert registry.get_sample_value("keeling_wrong_keys") == 0
     for name, is_linked in expected.items():
         assert registry.get_sample_value("keeling_peer_linked", {"participant": name}) == is_linked
         assert registry.get_sample_value("keeling_peer_dropped_total", {"participant": name}) == 0

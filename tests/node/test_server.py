@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -21,8 +22,11 @@ from keeling.v1 import operations_pb2 as op
 from keeling.verify import verify_bundle
 from network.config import load_config
 from network.folders import NodeFolder
+from network.keys import Role
+from network.rekeying import prepare_keys
 from network.transport import Destination, open_aio_channel
 from node.ledger import ChainError, StateReader
+from node.operate import take_new_keys
 from node.server import Node
 from node.store.contract import StoreFailed, StoreLocked, View
 from node.store.rocks import RocksStore
@@ -282,6 +286,29 @@ def test_a_second_node_on_the_same_data_is_locked_out(folder: tuple[NodeFolder, 
         await first.stop()
 
     asyncio.run(run())
+
+
+def test_a_node_with_keys_that_the_ledger_does_not_name_says_so(folder: tuple[NodeFolder, Destination]) -> None:
+    async def wrong(client: Client) -> None:
+        await begin(client)
+        status = await client.ledger.GetStatus(pb.GetStatusRequest())
+        assert list(status.wrong_keys) == ["log", "cosigner"]
+        (warning,) = status.warnings
+        assert "another log key, another cosigner key for the node of natreg" in warning
+        assert status.health in ("idle", "advancing"), "it votes all the same"
+
+    async def right(client: Client) -> None:
+        status = await client.ledger.GetStatus(pb.GetStatusRequest())
+        assert (list(status.wrong_keys), list(status.warnings)) == ([], [])
+
+    with_node(folder, right)
+    prepare_keys(folder[0], ["log", "cosigner"], None, datetime.now(UTC))
+    take_new_keys(folder[0])
+    with_node(folder, wrong)
+    for role in (Role.LOG, Role.COSIGNER):
+        path = folder[0].key(role)
+        path.with_name(f"{path.name}.old").replace(path)
+    with_node(folder, right)
 
 
 def test_another_genesis_is_refused(folder: tuple[NodeFolder, Destination]) -> None:

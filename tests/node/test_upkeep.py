@@ -1,4 +1,7 @@
-"""Warnings of a certificate's end: each threshold is said once, a renewal ends them, and files that do not fit show."""
+"""Warnings of a certificate's end: each threshold is said once, a renewal ends them, and files that do not fit show.
+
+So do keys that the ledger does not name.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ class Watched:
         self._authority = create_tls_key(folder / "key")
         self._certificate = folder / "certificate"
         self.renew()
-        self.upkeep = Upkeep("natreg", TlsFiles(folder / "key", self._certificate), lambda: self.now)
+        self.wrong: tuple[str, ...] = ()
+        files = TlsFiles(folder / "key", self._certificate)
+        self.upkeep = Upkeep("natreg", files, lambda: self.now, lambda: self.wrong)
 
     def renew(self) -> None:
         pem = issue_certificate(
@@ -71,3 +76,19 @@ def test_files_that_cannot_be_used_are_said_while_the_old_ones_serve(watched: Wa
     assert watched.after(2) == []
     watched.renew()
     assert (watched.after(3), watched.upkeep.find_warnings()) == ([], [])
+
+
+def test_keys_that_the_ledger_does_not_name_are_said_with_what_they_cost_and_what_to_do(watched: Watched) -> None:
+    watched.wrong = ("vote", "log")
+    (told,) = watched.after(1)
+    assert told.startswith("the ledger names another vote key, another log key for the node of natreg than it has (")
+    assert "it does not vote; it signs no checkpoint as the log" in told
+    assert "keeling key node FOLDER/card.json" in told
+    assert watched.upkeep.find_warnings() == [told]
+    watched.wrong = ("log",)
+    (less,) = watched.after(2)
+    assert "vote" not in less
+    watched.wrong = ()
+    assert (watched.after(3), watched.upkeep.find_warnings()) == ([], [])
+    watched.wrong = ("log",)
+    assert watched.after(4) == [less], "what was well in between is said again"

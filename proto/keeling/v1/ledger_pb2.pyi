@@ -484,6 +484,7 @@ class Status(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     ORDERING_LOG_FIELD_NUMBER: _builtins.int
     LINKS_FIELD_NUMBER: _builtins.int
+    WRONG_KEYS_FIELD_NUMBER: _builtins.int
     origin: _builtins.str
     network: _builtins.bytes
     participant: _builtins.str
@@ -523,6 +524,12 @@ class Status(_message.Message):
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___Status.Link]:
         """how the node stands with each other member's node"""
 
+    @_builtins.property
+    def wrong_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"entry", "vote", "log", "cosigner": those of the node's keys that are not what the ledger names for its participant.
+        It follows and does what the others are good for; `warnings` says what its operator does.
+        """
+
     def __init__(
         self,
         *,
@@ -549,10 +556,11 @@ class Status(_message.Message):
         epoch: _builtins.int = ...,
         ordering_log: _builtins.str = ...,
         links: _abc.Iterable[Global___Status.Link] | None = ...,
+        wrong_keys: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_ends_ms", b"certificate_ends_ms", "clock_ms", b"clock_ms", "epoch", b"epoch", "format", b"format", "health", b"health", "height", b"height", "limits", b"limits", "links", b"links", "network", b"network", "ordering_log", b"ordering_log", "origin", b"origin", "participant", b"participant", "pending", b"pending", "quorum", b"quorum", "root", b"root", "rules", b"rules", "state_writes", b"state_writes", "time_ms", b"time_ms", "tree_size", b"tree_size", "validators", b"validators", "version", b"version", "waiting_for", b"waiting_for", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_ends_ms", b"certificate_ends_ms", "clock_ms", b"clock_ms", "epoch", b"epoch", "format", b"format", "health", b"health", "height", b"height", "limits", b"limits", "links", b"links", "network", b"network", "ordering_log", b"ordering_log", "origin", b"origin", "participant", b"participant", "pending", b"pending", "quorum", b"quorum", "root", b"root", "rules", b"rules", "state_writes", b"state_writes", "time_ms", b"time_ms", "tree_size", b"tree_size", "validators", b"validators", "version", b"version", "waiting_for", b"waiting_for", "warnings", b"warnings", "wrong_keys", b"wrong_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
