@@ -51,7 +51,7 @@ def registries() -> Answer:
     """
     from adapters.registry import FILE_ADAPTERS
     from adapters.systems import SYSTEMS
-    from cli.hub_sandbox import find_sandboxes
+    from cli.sandboxes import find_sandboxes
 
     running = find_sandboxes().get("sandboxes", {})
     names = sorted({*SYSTEMS, *FILE_ADAPTERS})

@@ -1,6 +1,7 @@
 """`keeling hub sandbox`: sandboxes of registries as one process of this machine, and their clock.
 
-They are not the registries, and every line says so. What they do is in `adapters.sandbox`.
+They are not the registries, and every line says so. What they do is in `adapters.sandbox`; what an admin lets them do
+and sees of them, in `hub_sandbox_admin`.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ import typer
 
 from cli.command import works
 from cli.exits import ExitCode, Failed, misused
+from cli.hub_sandbox_admin import app as admin_app
 from cli.output import Answer, Grid
-from cli.quantities import format_time, parse_duration
+from cli.quantities import format_time, parse_duration, parse_moment
+from cli.sandboxes import ask_sandbox, find_sandboxes
 from cli.session import find_state_folder
 
 app = typer.Typer(help="Sandboxes of registries on this machine.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(admin_app)
 
 START_S: Final = 30.0
 STOP_S: Final = 10.0
-ASK_S: Final = 10.0
 _NAMES = Annotated[list[str] | None, typer.Argument(metavar="[REGISTRY]...", help="Which; none: all there are.")]
 
 
@@ -130,6 +133,7 @@ def clock(
         int | None,
         typer.Option("--advance", parser=parse_duration, metavar="TIME", help="Move on by this, such as 24h."),
     ] = None,
+    to: Annotated[str, typer.Option("--to", metavar="MOMENT", help="Move on to this, such as 2027-04-30T12:30Z.")] = "",
 ) -> Answer:
     """Show the clock of the sandboxes, or move it on. It never goes back.
 
@@ -137,28 +141,15 @@ def clock(
     Example:
       keeling hub sandbox clock
       keeling hub sandbox clock --advance 24h
+      keeling hub sandbox clock --to 2027-04-30T12:30Z
     """
-    import urllib.request
-
-    found = find_sandboxes()
-    if not found:
-        raise Failed(ExitCode.NOT_FOUND, "no sandboxes run", reason="NOT_RUNNING", advice="keeling hub sandbox up")
-    url = next(iter(found["sandboxes"].values())) + "/_admin/clock"
-    body = None if advance is None else json.dumps({"advance_ms": advance}).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data=body), timeout=ASK_S) as answer:
-        now_ms = int(json.load(answer)["now_ms"])
+    if advance is not None and to:
+        raise misused("either --advance or --to")
+    body = None if advance is None else {"advance_ms": advance}
+    if to:
+        try:
+            body = {"now_ms": parse_moment(to).ms}
+        except ValueError as error:
+            raise misused(str(error)) from error
+    now_ms = int(ask_sandbox("", "clock", "", body)["now_ms"])
     return Answer({"now_ms": now_ms}, [f"the sandboxes' clock: {format_time(now_ms)}"])
-
-
-def find_sandboxes() -> dict[str, Any]:
-    """The running process and its addresses; empty if none runs."""
-    folder = find_state_folder() / "sandboxes"
-    try:
-        with (folder / "lock").open("r+b") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return {}
-    except BlockingIOError:
-        found: dict[str, Any] = json.loads((folder / "running.json").read_text())
-        return found
-    return {}

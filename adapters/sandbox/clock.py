@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from adapters.sandbox.exchange_values import print_instant
+
 START_MS: Final = 1_774_000_000_000
 """Where every sandbox begins unless told otherwise: 20 March 2026, 09:46:40 UTC."""
 
@@ -43,7 +45,9 @@ class SandboxClock:
     def move_to(self, at_ms: int) -> None:
         """Move to a time not before now; raises `ValueError`."""
         if at_ms < self.now_ms:
-            raise ValueError(f"the clock is at {self.now_ms} and does not go back to {at_ms}")
+            raise ValueError(
+                f"it is {print_instant(self.now_ms)} there, and no clock goes back to {print_instant(at_ms)}"
+            )
         while self._due and self._due[0][0] <= at_ms:
             due_ms, _, happen = heapq.heappop(self._due)
             self._now_ms += max(0, due_ms - self.now_ms)

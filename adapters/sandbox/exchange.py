@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from aiohttp import web
 
@@ -28,6 +28,7 @@ from adapters.des.signing import (
     read_signing_key,
     seal,
 )
+from adapters.sandbox.acts import Act, Settings, Values, read_number, read_serials, read_text
 from adapters.sandbox.book import BookRefusal, Entry
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.desk import Order, OrderStatus
@@ -55,6 +56,7 @@ class ExchangeSandbox(Sandbox):
     code = ""
     """Its registry code."""
     blocks = True
+    settings: ClassVar[Settings] = {"check_ms": read_number, "acquirer_ms": read_number, "acquirer": Acquirer}
 
     def __init__(
         self, clock: SandboxClock | None = None, seed: int = 0, check_ms: int = 0, acquirer_ms: int = 0
@@ -78,6 +80,15 @@ class ExchangeSandbox(Sandbox):
         return print_public_key(self.key)
 
     # -- what a registry adds
+
+    def acts(self) -> dict[str, Act]:
+        return super().acts() | {"propose": self._act_propose}
+
+    def _act_propose(self, values: Values) -> Any:
+        """Somebody proposes units to an account; `identifier` is the proposer's own."""
+        ranges = read_serials(values)
+        identifier, account, to_account = (read_text(values, n) for n in ("identifier", "account", "to_account"))
+        return {"reference": self.propose(identifier, account, to_account, ranges).reference}
 
     def name_entry(self, entry: Entry) -> list[Fact]:
         """What an event of the books is called."""

@@ -64,6 +64,14 @@ class Fault(NamedTuple):
     permille: int = 1000
 
 
+def check_pattern(path: str) -> None:
+    """Raise `ValueError` where it is no regular expression."""
+    try:
+        re.compile(path)
+    except re.error as error:
+        raise ValueError(f"{path!r} is no regular expression: {error}") from error
+
+
 class Faults:
     """The faults that are set, and how often each kind was met."""
 

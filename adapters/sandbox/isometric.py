@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from aiohttp import web
 
 from adapters.capabilities import Action
 from adapters.contract import ChangeKind, Holding, HoldingState
+from adapters.sandbox.acts import Settings, read_switch
 from adapters.sandbox.book import BookRefusal
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.desk import Order, OrderStatus
@@ -40,6 +41,7 @@ class IsometricSandbox(Sandbox):
     """`shows_notes`: whether retirements give their notes back."""
 
     name = "isometric"
+    settings: ClassVar[Settings] = {"shows_notes": read_switch}
 
     def __init__(self, clock: SandboxClock | None = None, seed: int = 0) -> None:
         super().__init__(clock, seed)

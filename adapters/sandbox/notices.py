@@ -30,9 +30,16 @@ class Notice(NamedTuple):
     body: bytes
 
 
+def read_secret(secret: str) -> bytes:
+    """The key in a `whsec_…` text; raises `ValueError`."""
+    if not secret.startswith("whsec_"):
+        raise ValueError("a secret begins with whsec_, and base64 follows")
+    return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+
+
 def sign_notice(secret: str, notice: Notice) -> str:
     """The `webhook-signature` header for a `whsec_…` secret."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
+    key = read_secret(secret)
     signed = f"{notice.id}.{notice.timestamp}.".encode() + notice.body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 

@@ -5,14 +5,15 @@ How it is said is in `exchange`; what is kept beside the books in `article6`.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from adapters.contract import ChangeKind, HoldingState
+from adapters.sandbox.acts import Act, Values, read_serials, read_text
 from adapters.sandbox.article6 import Letter, Marks, intersect, read_host, subtract
 from adapters.sandbox.book import Entry
 from adapters.sandbox.exchange import ExchangeSandbox
 from adapters.sandbox.exchange_values import Fact
-from keeling.serials import SerialRange
+from keeling.serials import SerialRange, print_range
 
 _OUTSIDE: Final = ("OIMP", "IMP", "OP")
 """Purposes for which no transfer is the first one: the letter says what is."""
@@ -24,6 +25,38 @@ class PartySandbox(ExchangeSandbox):
     def __init__(self, *arguments: object, **named: object) -> None:
         super().__init__(*arguments, **named)  # type: ignore[arg-type]
         self.marks: Final = Marks()
+
+    def acts(self) -> dict[str, Act]:
+        named: dict[str, Act] = {
+            "authorize": self._act_authorize,
+            "revoke": self._act_revoke,
+            "recognise": self._act_recognise,
+        }
+        return super().acts() | named
+
+    def more_of_book(self) -> dict[str, Any]:
+        """The adjustments that followed from first transfers and uses."""
+        return {"adjusted": [booked._asdict() for booked in self.marks.booked]}
+
+    def _act_authorize(self, values: Values) -> Any:
+        """`first`: for other purposes than an NDC, which act is the first transfer."""
+        name, party, purpose = (read_text(values, each) for each in ("letter", "party", "purpose"))
+        first = read_text(values, "first", "Use or Cancellation")
+        self.authorize(Letter(name, party, purpose, read_serials(values), first))
+        return {"letter": name}
+
+    def _act_revoke(self, values: Values) -> Any:
+        name = read_text(values, "letter")
+        if name not in self.marks.letters:
+            raise ValueError(f"there is no letter {name!r}; there are {', '.join(self.marks.letters) or 'none'}")
+        return {"restricted": [print_range(item) for item in self.revoke(name)]}
+
+    def _act_recognise(self, values: Values) -> Any:
+        party, reference = read_text(values, "party"), read_text(values, "reference")
+        if reference not in self.desk.orders:
+            raise ValueError(f"no order has the reference {reference!r}: keeling hub sandbox book {self.name}")
+        self.recognise(party, reference)
+        return {"recognised": reference, "party": party}
 
     def authorize(self, letter: Letter) -> None:
         """A host's letter: what it covers is authorized from now on."""

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from aiohttp import web
 
@@ -20,6 +20,7 @@ from adapters.contract import (
     ChangeKind,
     HoldingState,
 )
+from adapters.sandbox.acts import Settings, read_number, read_switch
 from adapters.sandbox.book import BookRefusal, Entry
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.desk import Order, OrderStatus
@@ -50,6 +51,7 @@ class PuroSandbox(Sandbox):
 
     name = "puro"
     blocks = True
+    settings: ClassVar[Settings] = {"approval_ms": read_number, "from_start": read_switch}
 
     def __init__(self, clock: SandboxClock | None = None, seed: int = 0, approval_ms: int = 0) -> None:
         super().__init__(clock, seed)

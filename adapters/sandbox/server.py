@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from aiohttp import web
 
@@ -18,10 +18,11 @@ from adapters.capabilities import Limit
 from adapters.contract import (
     ChangeKind,
 )
+from adapters.sandbox.acts import Act, Settings, list_acts
 from adapters.sandbox.book import Book, BookRefusal, Entry
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.desk import Desk, Order
-from adapters.sandbox.faults import Fault, FaultKind, Faults
+from adapters.sandbox.faults import Fault, FaultKind, Faults, check_pattern
 from adapters.sandbox.notices import Notices
 from keeling.serials import print_range
 
@@ -49,6 +50,8 @@ class Sandbox:
     """What it enforces, with 429."""
     blocks = False
     """Whether units of a waiting order are blocked."""
+    settings: ClassVar[Settings] = {}
+    """Attributes that an admin may set."""
 
     def __init__(self, clock: SandboxClock | None = None, seed: int = 0) -> None:
         self.clock: Final = clock or SandboxClock()
@@ -73,6 +76,10 @@ class Sandbox:
         """The registry's own paths."""
         raise NotImplementedError
 
+    def acts(self) -> dict[str, Act]:
+        """What an admin may let it do by itself."""
+        return list_acts(self)
+
     def error_in_ok(self) -> Any:
         """The body of an error that comes with status 200."""
         return {"status": 403, "message": "Forbidden"}
@@ -84,6 +91,10 @@ class Sandbox:
     def notice_of(self, entry: Entry) -> dict[str, Any]:
         """The data of the notice about an event of the books."""
         return describe_entry(entry)
+
+    def more_of_book(self) -> dict[str, Any]:
+        """What an admin sees of its books besides units, orders and events, by name."""
+        return {}
 
     def next_reference(self) -> str:
         """The registry's own id for its next order."""
@@ -111,10 +122,10 @@ class Sandbox:
                 web.post("/_admin/clock", self._post_clock),
                 web.post("/_admin/faults", self._post_faults),
                 web.delete("/_admin/faults", self._delete_faults),
-                web.post("/_admin/undo", self._post_undo),
-                web.post("/_admin/complete", self._post_complete),
+                web.get("/_admin/faults", self._get_faults),
                 web.post("/_admin/webhook", self._post_webhook),
                 web.get("/_admin/book", self._get_book),
+                web.post("/_admin/{act}", self._post_act),
             ]
         )
         return app
@@ -152,7 +163,7 @@ class Sandbox:
 
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/_admin/"):
-            return await handler(request)
+            return await self._serve_admin(request, handler)
         self.requests += 1
         self.clock.settle()
         label = f"{request.method} {request.path}"
@@ -216,6 +227,14 @@ class Sandbox:
 
     # -- the admin side
 
+    async def _serve_admin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except KeyError as error:
+            return web.json_response({"message": f"{error.args[0]} is missing"}, status=400)
+        except (ValueError, TypeError) as error:
+            return web.json_response({"message": str(error)}, status=400)
+
     async def _get_clock(self, _request: web.Request) -> web.Response:
         return web.json_response({"now_ms": self.clock.now_ms})
 
@@ -227,22 +246,30 @@ class Sandbox:
             self.clock.advance(int(asked["advance_ms"]))
         return web.json_response({"now_ms": self.clock.now_ms})
 
-    async def _post_faults(self, request: web.Request) -> web.Response:
-        for item in await request.json():
-            self.faults.add(Fault(FaultKind(item.pop("kind")), **item))
+    async def _get_faults(self, _request: web.Request) -> web.Response:
         return web.json_response([fault._asdict() for fault in self.faults.standing()])
+
+    async def _post_faults(self, request: web.Request) -> web.Response:
+        wanted = [Fault(FaultKind(item.pop("kind")), **item) for item in await request.json()]
+        for fault in wanted:
+            check_pattern(fault.path)
+        self.faults.add(*wanted)
+        return await self._get_faults(request)
 
     async def _delete_faults(self, _request: web.Request) -> web.Response:
         self.faults.clear()
         return web.json_response([])
 
-    async def _post_undo(self, request: web.Request) -> web.Response:
-        ranges = self.desk.undo(str((await request.json())["reference"]))
-        return web.json_response({"undone": [print_range(item) for item in ranges]})
-
-    async def _post_complete(self, request: web.Request) -> web.Response:
-        order = self.desk.complete(str((await request.json())["reference"]))
-        return web.json_response({"status": order.status})
+    async def _post_act(self, request: web.Request) -> web.Response:
+        name, acts = request.match_info["act"], self.acts()
+        if name not in acts:
+            told = f"{self.name} cannot be let {name!r}; there are {', '.join(sorted(acts))}"
+            return web.json_response({"message": told}, status=404)
+        values = await request.json()
+        if not isinstance(values, dict):
+            raise ValueError("values are a JSON object")
+        self.clock.settle()
+        return web.json_response(acts[name](values))
 
     async def _post_webhook(self, request: web.Request) -> web.Response:
         asked = await request.json()
@@ -267,6 +294,7 @@ class Sandbox:
             "entries": [describe_entry(entry) for entry in self.book.entries],
             "requests": self.requests,
             "throttled": self.throttled,
+            **self.more_of_book(),
         }
         return web.json_response(facts, dumps=json.dumps)
 

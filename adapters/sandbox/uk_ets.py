@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from aiohttp import web
 
 from adapters.capabilities import Action
 from adapters.contract import HoldingState
+from adapters.sandbox.acts import Settings, read_number, read_switch
 from adapters.sandbox.book import BookRefusal, Entry
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.desk import Order, OrderStatus
@@ -50,6 +51,11 @@ class UkEtsSandbox(Sandbox):
 
     name = "uk_ets"
     blocks = True
+    settings: ClassVar[Settings] = {
+        "approval_ms": read_number,
+        "cancel_closes_ms": read_number,
+        "reconciling": read_switch,
+    }
 
     def __init__(self, clock: SandboxClock | None = None, seed: int = 0, approval_ms: int | None = 1_800_000) -> None:
         super().__init__(clock, seed)

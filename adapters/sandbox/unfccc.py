@@ -6,15 +6,16 @@ assumed.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from adapters.contract import ChangeKind, HoldingState
+from adapters.sandbox.acts import Act, Values, read_serials
 from adapters.sandbox.article6 import Letter
 from adapters.sandbox.book import Entry
 from adapters.sandbox.exchange_values import Fact
 from adapters.sandbox.party_acts import PartySandbox, describe_action
 from adapters.unfccc.mapping import ADAPTATION_FUND, CODE
-from keeling.serials import SerialRange, parse
+from keeling.serials import SerialRange, parse, print_range
 
 PENDING: Final = "PENDING"
 HOLDING: Final = "MMR-AP-0001"
@@ -42,6 +43,15 @@ class UnfcccSandbox(PartySandbox):
         serials = parse(f"MMR-{CODE}-{activity}-2024-1-{units}")
         self.book.issue(self.clock.now_ms, serials, account)
         return serials
+
+    def acts(self) -> dict[str, Act]:
+        return super().acts() | {"issue": self._act_issue}
+
+    def _act_issue(self, values: Values) -> Any:
+        """To the pending account, with both levies; whoever forwards the rest lets it `transfer` them."""
+        (serials,) = read_serials(values)
+        levies = self.issue(serials)
+        return {name: print_range(part) for name, part in levies._asdict().items()}
 
     def issue(self, serials: SerialRange, letter: Letter | None = None) -> Levies:
         """Issue to the pending account and take 5 % and at least 2 %, both rounded up; raises `ValueError`."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from aiohttp import web
 
 from adapters.capabilities import Action
 from adapters.contract import ChangeKind, HoldingState
+from adapters.sandbox.acts import Settings, read_switch
 from adapters.sandbox.book import Entry
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.desk import Order, OrderStatus
@@ -48,6 +49,7 @@ class VerraSandbox(Sandbox):
 
     name = "verra"
     blocks = False
+    settings: ClassVar[Settings] = {"shows_owner": read_switch, "shows_details": read_switch}
 
     def __init__(self, clock: SandboxClock | None = None, seed: int = 0) -> None:
         super().__init__(clock, seed)
