@@ -27,6 +27,8 @@ import nacl.pwhash.argon2id
 import nacl.secret
 
 from keeling import ed25519
+from keeling.attachment import open_attachment
+from keeling.disclosure import Disclosure
 from network.files import FileRefused, read_private_file, write_new_file
 
 PASSPHRASE_VARIABLE: Final = "KEELING_PASSPHRASE"
@@ -92,6 +94,10 @@ class SeedSigner:
     def sign(self, message: bytes) -> bytes:
         return ed25519.sign(self._seed, message)
 
+    def open_attachment(self, data: bytes) -> Disclosure:
+        """Decrypt an attachment to this key; raises as `keeling.attachment.open_attachment`."""
+        return open_attachment(data, self._seed)
+
     def __repr__(self) -> str:
         return f"SeedSigner(public_key={self._public_key.hex()})"
 
@@ -143,7 +149,7 @@ def create_key_file(
     return signer
 
 
-def load_key_file(path: Path, *, role: Role, passphrase: str | None = None) -> Signer:
+def load_key_file(path: Path, *, role: Role, passphrase: str | None = None) -> SeedSigner:
     """Return the signer of the key file `path`; raise `KeyFileError` (`WrongPassphrase`) with what to do otherwise."""
     header, body = _read_parts(path)
     described = _describe(path, header)
