@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from adapters.contract import Throttled, Unauthorised, Unavailable, Unknown, WrongShape
 from hub.dispatch.breaker import MARK, Breaker, Verdict, record_call, reopen_breaker
 from hub.dispatch.pacing import Pace
+from hub.dispatch.quiet import Quiet, QuietTimes
 from hub.dispatch.seat import Seat
 from hub.ledger_client import LedgerError
 from keeling.v1 import ledger_pb2 as pb
@@ -44,8 +45,7 @@ class Lines:
         self._paces = {
             name: Pace(seat.limits.get(name, adapter.capabilities.limits)) for name, adapter in seat.adapters.items()
         }
-        self._throttled_ms: dict[str, int] = {}
-        self._quiet: dict[str, int] = {}
+        self._quiet = QuietTimes(seat.quiet)
 
     def see(self, account: pb.Account) -> LinkMemory:
         """Take in how the link stands on the ledger, by the hub's clock: ledger time stands while the ledger rests."""
@@ -65,16 +65,23 @@ class Lines:
         return list(self._links.values())
 
     def quiet_until(self, registry: str) -> int:
-        """Until when the registry asked to be left alone."""
-        return self._quiet.get(registry, 0)
+        """Until when the registry asked to be left alone, in ms of the hub's clock; also before this process began."""
+        return self._quiet.of(registry).until_ms
 
     def keep_quiet(self, registry: str, until_ms: int) -> None:
-        if until_ms:
-            self._quiet[registry] = max(until_ms, self._quiet.get(registry, 0))
+        """Leave the registry alone until then; 0: it did not ask for it."""
+        self._keep(registry, Quiet(until_ms=until_ms))
 
     def throttled_lately(self, registry: str) -> bool:
-        said = self._throttled_ms.get(registry)
-        return said is not None and self._seat.now_ms() - said < _THROTTLED_LATELY_MS
+        """Whether it said not long ago that it was called too often."""
+        said_ms = self._quiet.of(registry).throttled_ms
+        return said_ms > 0 and self._seat.now_ms() - said_ms < _THROTTLED_LATELY_MS
+
+    def _keep(self, registry: str, quiet: Quiet) -> None:
+        try:
+            self._quiet.keep(registry, quiet)
+        except OSError as error:
+            self._seat.tell("a restart would forget how long to wait", {"registry": registry, "why": str(error)})
 
     async def turn(self, registry: str) -> None:
         """Wait for a call's turn under the registry's limits."""
@@ -86,10 +93,23 @@ class Lines:
         answer = await make()
         ended = self._seat.now_ms()
         if isinstance(answer, Throttled):
-            self._throttled_ms[link.registry] = ended
+            self._keep(link.registry, Quiet(throttled_ms=ended))
         if not isinstance(answer, Throttled | Unauthorised):
             await self._judge(link, isinstance(answer, _FAILURES), began, ended)
         return answer, began, ended
+
+    async def ask(self, registry: str, make: Callable[[], Awaitable[T]]) -> T | Throttled:
+        """A question about no hold of ours, in its turn. It is not made while the registry wants to be left alone:
+        `Throttled` then, as the registry would say; and what it says of that now holds for everybody."""
+        await self.turn(registry)
+        rest_ms = self.quiet_until(registry) - self._seat.now_ms()
+        if rest_ms > 0:
+            return Throttled(rest_ms, "not called: it asked to be left alone")
+        answer = await make()
+        if isinstance(answer, Throttled):
+            now = self._seat.now_ms()
+            self._keep(registry, Quiet(now + (answer.retry_after_ms or 0), now))
+        return answer
 
     async def probe(self) -> None:
         """Try every link whose breaker is open and rested, with a question that has no effect and is soon answered:

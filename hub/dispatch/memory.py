@@ -80,7 +80,11 @@ class Pending(NamedTuple):
 def build_sight(known: Remembered, link: LinkMemory, seat: Seat, settling_ms: int, busy: bool, quiet_ms: int) -> Sight:
     """Everything the next decision depends on, as of now."""
     hold, now = known.hold, seat.now_ms()
-    messages = [m._replace(not_before_ms=max(m.not_before_ms, quiet_ms)) for m in known.messages]
+    messages = known.messages
+    if quiet_ms > now:
+        asked = f"{hold.registry} asked to be left alone until {format_instant(quiet_ms)}"
+        later = [m._replace(not_before_ms=quiet_ms, why=asked) for m in messages]
+        messages = [max(pair, key=lambda m: m.not_before_ms) for pair in zip(messages, later, strict=True)]
     if link.breaker.is_open and not link.breaker.lets_try(now):
         rest = link.breaker.trial_ms
         messages = [m._replace(not_before_ms=max(m.not_before_ms, rest), why=link.breaker.describe()) for m in messages]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from google.protobuf.message import Message as Operation
@@ -59,6 +60,8 @@ class Seat(NamedTuple):
     """Holds worked on at the same time."""
     limits: Mapping[str, tuple[Limit, ...]] = {}
     """By registry, what was agreed with it instead of what its adapter knows; none at all: an empty tuple."""
+    quiet: Path | None = None
+    """The folder in which it outlives the process until when registries want to be left alone; None: it does not."""
     tell: Callable[[str, Mapping[str, Any]], None] = lambda _said, _about: None
     """Hears what people may look for later, and what it is about; a running hub writes it in its log."""
 

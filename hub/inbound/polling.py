@@ -1,4 +1,4 @@
-"""A registry's events read by cursor, in the registry's order. The cursor is all that the hub keeps in its folder.
+"""A registry's events read by cursor, in the registry's order. The cursor is kept in the hub's folder.
 
 Losing it costs time and nothing else: everything is read again from the beginning, and said again to a ledger that
 knows it. When to read is decided by whoever calls: at intervals, and after every notice, which restores the order of
@@ -7,44 +7,17 @@ notices that came in another.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from adapters.contract import Changes, Trouble
 from hub.inbound.intake import Intake, Taken
-
-CURSOR_BYTES_MAX: Final = 4_096
+from hub.kept_file import KeptFile
 
 
 class Source(Protocol):
     """What of an adapter is needed."""
 
     async def changes(self, cursor: str) -> Changes | Trouble: ...
-
-
-class CursorFile:
-    """Where polling of one registry stopped. Written whole or not at all."""
-
-    def __init__(self, path: Path) -> None:
-        self._path: Final = path
-
-    def read(self) -> str:
-        """The cursor; empty, the beginning, where there is none or it cannot be read."""
-        try:
-            raw = self._path.read_bytes()
-            return raw.decode() if len(raw) <= CURSOR_BYTES_MAX else ""
-        except (FileNotFoundError, UnicodeDecodeError):
-            return ""
-
-    def write(self, cursor: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial = self._path.with_suffix(f".{os.getpid()}")
-        with partial.open("wb") as file:
-            file.write(cursor.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._path)
 
 
 class Polled(NamedTuple):
@@ -57,7 +30,7 @@ class Polled(NamedTuple):
 class Poller:
     """Reads one registry. For one event loop, one call at a time."""
 
-    def __init__(self, registry: str, source: Source, cursor: CursorFile, intake: Intake, grade: str) -> None:
+    def __init__(self, registry: str, source: Source, cursor: KeptFile, intake: Intake, grade: str) -> None:
         self._registry, self._source, self._cursor = registry, source, cursor
         self._intake, self._grade = intake, grade
 

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
-from adapters.contract import Adapter, Change, Changes
+from adapters.contract import Change, Changes
 from hub.adjustments.recognition import Outcome, Recogniser
 from hub.inbound.intake import Desk, Intake, Taken
+from hub.inbound.polling import Source
 from hub.units import Names, Unnameable
 from keeling.serials import SerialRange
 from keeling.v1 import operations_pb2 as op
@@ -55,12 +56,11 @@ class Announcements:
         if self.waiting:
             await self.take(list(self.waiting.values()))
 
-    async def read_all(self, adapter: Adapter, turn: Callable[[], Awaitable[None]]) -> bool:
-        """Read the registry's events from the first one; `turn` waits for each call's turn. False: it had no answer."""
+    async def read_all(self, source: Source) -> bool:
+        """Read the registry's events from the first one. False: it had no answer."""
         cursor = ""
         while True:
-            await turn()
-            page = await adapter.changes(cursor)
+            page = await source.changes(cursor)
             if not isinstance(page, Changes):
                 log.warning("announcements wait for the registry", registry=self._registry, why=type(page).__name__)
                 return False

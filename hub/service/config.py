@@ -169,7 +169,8 @@ class HubConfig(Section):
     public_url: str = ""
     """How senders of signed requests call it, behind a proxy."""
     folder: Path = Path("hub")
-    """Cursors. May be deleted at any time: everything is read again."""
+    """Cursors, and how long registries want to be left alone. May be deleted at any time: everything is read again, and
+    a registry that is called too early says so again."""
     evidence: Path = Path("evidence")
     """The shelf of what registries said, by its SHA-256. Keep it: nothing needs it to go on, auditors do."""
     ledger: LedgerSection = LedgerSection()

@@ -75,6 +75,7 @@ class Parts:
             jitter=lambda: chance.randrange(1001),
             details=describe_with(read_words(config)),
             timeout_ms=max(each.timeout_ms for each in config.registries),
+            quiet=config.folder / "quiet",
             tell=lambda said, about: log.info(said, **about),
         )
         self._seat = seat

@@ -19,8 +19,9 @@ from adapters.capabilities import Action
 from adapters.contract import Adapter, Changes, Trouble
 from hub.dispatch.follow import follow
 from hub.inbound.drop_folder import DropFolder
-from hub.inbound.polling import CursorFile, Poller
+from hub.inbound.polling import Poller
 from hub.inbound.server import Inbound
+from hub.kept_file import KeptFile
 from hub.ledger_client import LedgerClient, LedgerError
 from hub.reconcile.report import Run, name_run, sum_up
 from hub.service.attesting import open_signatory
@@ -160,7 +161,7 @@ class Running:
         self._tasks.append(asyncio.create_task(keep()))
 
     def _make_poller(self, registry: str, adapter: Adapter, every_s: float) -> Callable[[], Awaitable[None]]:
-        cursor = CursorFile(self._parts.cursor_path(registry))
+        cursor = KeptFile(self._parts.cursor_path(registry))
         source = Paced(registry, adapter, self._parts)
         poller = Poller(registry, source, cursor, self._parts.intake, adapter.capabilities.grade)
 
@@ -217,11 +218,12 @@ class Running:
     def _make_recogniser(self, registry: str, adapter: Adapter) -> Callable[[], Awaitable[None]]:
         """Everything that was ever announced once, then whatever waited for its transfer, again and again."""
         announced, read = self._parts.announced[registry], False
+        source = Paced(registry, adapter, self._parts)
 
         async def recognise() -> None:
             nonlocal read
             try:
-                read = read or await announced.read_all(adapter, lambda: self._parts.dispatcher.lines.turn(registry))
+                read = read or await announced.read_all(source)
                 await announced.take_waiting()
             except LedgerError as error:
                 log.warning("announcements wait for the ledger", registry=registry, error=str(error))
@@ -267,11 +269,10 @@ def tell_ended(run: Run) -> None:
 
 
 class Paced:
-    """A registry's list of events, read under the same limits as everything that is sent to it."""
+    """A registry's list of events, read under the same limits and quiet times as everything that is sent to it."""
 
     def __init__(self, registry: str, adapter: Adapter, parts: Parts) -> None:
         self._registry, self._adapter, self._parts = registry, adapter, parts
 
     async def changes(self, cursor: str) -> Changes | Trouble:
-        await self._parts.dispatcher.lines.turn(self._registry)
-        return await self._adapter.changes(cursor)
+        return await self._parts.dispatcher.lines.ask(self._registry, lambda: self._adapter.changes(cursor))

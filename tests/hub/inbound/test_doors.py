@@ -20,9 +20,10 @@ from adapters.sandbox.notices import Notice, sign_notice
 from hub.inbound.drop_folder import DropFolder
 from hub.inbound.intake import Outcome
 from hub.inbound.keys import InboundKey
-from hub.inbound.polling import CursorFile, Poller
+from hub.inbound.polling import Poller
 from hub.inbound.refusals import Why
 from hub.inbound.server import BODY_BYTES_MAX, Inbound
+from hub.kept_file import KeptFile
 from hub.ledger_client import LedgerError
 from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import Stage, play
@@ -182,7 +183,7 @@ def test_a_signed_request_comes_in_by_the_same_door_once() -> None:
 def test_polling_puts_news_that_came_in_another_order_right(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         hub = open_hub(stage)
-        poller = Poller("puro", stage.adapter, CursorFile(tmp_path / "puro"), hub.intake, "B")
+        poller = Poller("puro", stage.adapter, KeptFile(tmp_path / "puro"), hub.intake, "B")
         early = change("early", ChangeKind.REVERSED, 10, 19)
         assert tell(await hub.intake.take("puro", [early], "B")) == ["nothing-to-reverse"]
         await retire_there(stage, 10, 19)
@@ -198,7 +199,7 @@ def test_polling_puts_news_that_came_in_another_order_right(tmp_path: Path) -> N
 @pytest.mark.parametrize("lost", ["ledger", "registry", "cursor"])
 def test_polling_broken_anywhere_and_started_again_ends_the_same(tmp_path: Path, lost: str, took_effect: bool) -> None:
     async def story(stage: Stage) -> None:
-        cursor = CursorFile(tmp_path / "puro")
+        cursor = KeptFile(tmp_path / "puro")
         for first in (10, 30, 50):
             await retire_there(stage, first, first + 9)
 
@@ -234,7 +235,7 @@ def test_a_cursor_that_does_not_move_ends_the_reading(tmp_path: Path) -> None:
 
     async def story(stage: Stage) -> None:
         source = Stuck()
-        await Poller("puro", source, CursorFile(tmp_path / "deep" / "puro"), open_hub(stage).intake, "B").poll()
+        await Poller("puro", source, KeptFile(tmp_path / "deep" / "puro"), open_hub(stage).intake, "B").poll()
         assert source.calls == 2
 
     play(story)
