@@ -35,7 +35,8 @@ def rebuild(
 ) -> int:
     """Make everything derived again; returns the height reached. Raises `ChainError` where the log contradicts itself.
 
-    Nothing that was promised is touched, so it may be run as often as needed. `before` has the state that a successor
+    Nothing that was promised is touched, so it may be run as often as needed. A node that was pruned, or
+    joined from a snapshot, has not the entries for it, and is left as it is. `before` has the state that a successor
     took over; `SnapshotError` where it is not there, and then nothing was changed.
     """
     if genesis.succeeds is not None:
@@ -43,6 +44,9 @@ def rebuild(
             raise ChainError("this network takes over the state of another, whose snapshot is not here")
         check_snapshot_is(genesis.succeeds, before)
     height = read_height(store)
+    if height > genesis.base and not _has_entry(store, genesis.base + 1):
+        text = "the entry of the first block is not kept here: a pruned node cannot be rebuilt from its log"
+        raise ChainError(f"{text}: nothing was changed")
     mark = Batch()
     mark.put(Family.META, REBUILDING_KEY, b"")
     store.commit(mark)
@@ -65,6 +69,11 @@ def rebuild(
     store.commit(batch)
     progress(height)
     return height
+
+
+def _has_entry(store: Store, height: int) -> bool:
+    leaf = store.get(Family.BLOCKS, height_key(b"h", height))
+    return leaf is not None and store.get(Family.BODIES, parse_header(leaf).entry) is not None
 
 
 def _rebuild_block(store: Store, batch: Batch, state: State, tip: Tip, height: int) -> Tip:
