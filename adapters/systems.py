@@ -50,7 +50,7 @@ def open_system(name: str, driver: Driver, settings: Settings) -> Adapter:
     if driver is Driver.LIVE:
         missing = [f"secret {each!r}" for each in system.secrets if not settings.secret(each)]
         if not settings.base_url:
-            missing.insert(0, "base_url")
+            missing.insert(0, "url")
         if missing:
             raise CannotOpenError(f"{name} live is refused: missing {', '.join(missing)}")
         if not settings.base_url.startswith("https://") and (system.secrets or not _LOOPBACK.match(settings.base_url)):

@@ -75,7 +75,7 @@ def describe_drivers(system: System | None, has_files: bool) -> dict[str, str]:
         if driver is Driver.SANDBOX and system is not None:
             found["sandbox"] = f"sandbox ({system.marks})"
         elif driver is Driver.LIVE and system is not None:
-            needed = ", ".join(["base_url", *system.secrets])
+            needed = ", ".join(["url", *system.secrets])
             found["live"] = f"live (refused until given: {needed})"
     return found
 

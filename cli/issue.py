@@ -58,7 +58,8 @@ def issue(
     """Issue units. Levies are computed by the programme's record and rounding; the answer names the rule.
 
     Approved by the programme's registry, and by a verifier where the programme asks for one. With --observed the units
-    are those of an outside registry whose files `keeling import` does not read; a link claims them.
+    are those of an outside registry whose files `keeling import` does not read; a link claims them. Where a serial
+    alone does not say how many units it is (Isometric), give --quantity too.
 
     \b
     Example:
@@ -69,7 +70,7 @@ def issue(
     from keeling.v1 import operations_pb2 as op
 
     start, end = parse_vintage(vintage)
-    if bool(quantity) == bool(observed):
+    if not (quantity or observed):
         raise misused("say how many units come into being, or which ones a registry shows", "--quantity, --observed")
     opening = [] if observed else find_missing_accounts(session, programme, to)
     account = to or f"{session.profile.participant}/issued"
@@ -81,19 +82,22 @@ def issue(
     about = {"batch": name, "project": project, "programme": programme, "account": account, "evidence": said}
     operation = op.Issue(extent=op.Issue.EXACT, **about, **numbers, **dates)  # type: ignore[arg-type]
     if observed:
-        _observe(operation, observed)
+        _observe(operation, observed, quantity or None)
     wanted = [op.RegisterProject(project=project, programme=programme, name=project, host=host)] if host else []
     projects = find_new_projects(session, wanted, load_hand(session, None)) if host else []
     return Change([*opening, *projects, operation], lambda result: _tell(result, name))
 
 
-def _observe(operation: op.Issue, serials: str) -> None:
-    """Make the issue one of a mirrored batch, of which these units were seen. Raises `Failed`."""
+def _observe(operation: op.Issue, serials: str, units: int | None) -> None:
+    """Make the issue one of a mirrored batch, of which these units were seen. Raises `Failed`.
+
+    `units`: how many they are, where the serial alone does not say; elsewhere it must agree.
+    """
     from keeling.serials import SerialError, parse
     from keeling.v1 import operations_pb2 as op
 
     try:
-        seen = parse(serials)
+        seen = parse(serials, units=units)
     except SerialError as error:
         raise misused(f"{serials!r}: {error}") from error
     operation.account = ""

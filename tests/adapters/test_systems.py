@@ -19,7 +19,7 @@ def secrets(**known: str) -> Settings:
         ("verra", Driver.FILE, secrets(), "keeling import --registry verra"),
         ("verra", Driver.LIVE, secrets(), "verra has no live driver; it has file, sandbox"),
         ("puro", Driver.FILE, secrets(), "puro has no file driver; it has sandbox, live"),
-        ("puro", Driver.LIVE, secrets(), "missing base_url, secret 'key-id', secret 'key-secret'"),
+        ("puro", Driver.LIVE, secrets(), "missing url, secret 'key-id', secret 'key-secret'"),
         ("puro", Driver.LIVE, secrets(key_id="a", key_secret="b")._replace(base_url="http://x"), "is not https"),
     ],
 )

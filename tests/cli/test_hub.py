@@ -24,7 +24,7 @@ def test_every_system_says_what_is_known_and_what_assumed(keeling: Keeling) -> N
         if "sandbox" in system.drivers:
             assert drivers["sandbox"] == f"sandbox ({system.marks})"
         if "live" in system.drivers:
-            assert drivers["live"].startswith("live (refused until given: base_url")
+            assert drivers["live"].startswith("live (refused until given: url")
         assert all(item["says"] for item in found[name]["basis"])
     assert found["acr"]["drivers"] == {"file": "file (real format)"}
 

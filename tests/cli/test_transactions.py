@@ -51,6 +51,19 @@ def test_build_sign_sign_and_submit(offline: Keeling) -> None:
     assert format_id(parse_transaction(approved.raw).id) == format_id(parse_id(shown["transaction"]["id"]))
 
 
+def test_what_a_registry_shows_is_issued_with_its_quantity_where_the_serial_does_not_say_it(offline: Keeling) -> None:
+    """Isometric: whether the last number belongs to the range follows from the quantity beside it."""
+    issue = ("issue", "--programme", "P", "--activity", "X", "--vintage", "2024", "--build", "issue.tx")
+    observed = (*issue, "--observed", "ISO-1-BSTORE-GBR-F5X7-2024-1-1000000")
+    unsaid = offline(*observed)
+    assert (unsaid.code, "give the quantity in kilograms too" in unsaid.err) == (2, True)
+    assert offline(*observed, "--quantity", "7").code == 2
+    offline.must(*observed, "--quantity", "1,000,000")
+    made = offline.json("tx", "show", "issue.tx")["transaction"]["operations"][0]["issue"]
+    assert (made["first_number"], made["units"], made["extent"]) == ("1", 1_000_000, "AT_LEAST")
+    assert offline(*issue).code == 2
+
+
 def _folder(keeling: Keeling) -> NodeFolder:
 
     return NodeFolder(keeling.root / "natreg")
