@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from keeling.bundle_parts import format_time
 from keeling.events import EventKind, Move
 from keeling.operations import (
     NUMBERS,
@@ -104,7 +105,8 @@ def apply_hold(tx: Context, op: PlaceHold) -> None:
     if taker is not None:
         check_incoming(tx, account, taker[1])
     if op.expires_ms <= tx.time_ms:
-        raise Refused(Reason.HOLD_EXPIRED, f"the expiry {op.expires_ms} is not after {tx.time_ms}")
+        detail = f"the expiry {format_time(op.expires_ms)} is not after {format_time(tx.time_ms)}"
+        raise Refused(Reason.HOLD_EXPIRED, detail)
     pieces = choose(tx, number, account, selection)
     registry = _check_holdable(tx, op, account, taker[1] if taker else None, pieces)
     cause, moves = tx.next_ref, list[Move]()
@@ -186,7 +188,8 @@ def check_live(tx: Context, hold: Hold, hold_id: bytes) -> None:
         phase = HoldPhase(hold.phase).name
         raise Refused(Reason.HOLD_ENDED, f"hold {hold_id.hex()} is {phase}", hold=hold_id.hex(), phase=phase)
     if hold.phase == HoldPhase.OPEN and tx.time_ms >= hold.expires_ms:
-        raise Refused(Reason.HOLD_EXPIRED, f"hold {hold_id.hex()} expired at {hold.expires_ms}", hold=hold_id.hex())
+        detail = f"hold {hold_id.hex()} expired at {format_time(hold.expires_ms)}"
+        raise Refused(Reason.HOLD_EXPIRED, detail, hold=hold_id.hex())
 
 
 def apply_dispatch(tx: Context, op: Dispatch) -> None:
@@ -206,7 +209,7 @@ def apply_dispatch(tx: Context, op: Dispatch) -> None:
     if hold.attempt:
         settled = hold.dispatched_ms + tx.registry(link.registry).settling_ms
         if tx.time_ms < settled:
-            detail = f"{link.registry} may still answer attempt {hold.attempt} until {settled}"
+            detail = f"{link.registry} may still answer attempt {hold.attempt} until {format_time(settled)}"
             raise Refused(Reason.NOT_SETTLED_YET, detail, until_ms=settled)
     check_link_works(tx, account, link)
     check_unrestricted(tx, hold.pieces)
@@ -260,7 +263,7 @@ def apply_release(tx: Context, op: Release) -> None:
 def _check_release_instructed(tx: Context, op: Release, hold: Hold) -> None:
     evidence = op.evidence
     if evidence is None or not evidence.digest or not op.reason:
-        detail = f"hold {op.hold.hex()}: instructed, outcome open since {hold.dispatched_ms}"
+        detail = f"hold {op.hold.hex()}: instructed, outcome open since {format_time(hold.dispatched_ms)}"
         raise Refused(Reason.HOLD_INSTRUCTED, detail, hold=op.hold.hex(), since_ms=hold.dispatched_ms)
     policy = tx.registry(hold.registry)
     owner = tx.account_number(hold.account).owner
@@ -271,7 +274,7 @@ def _check_release_instructed(tx: Context, op: Release, hold: Hold) -> None:
     if not people:
         raise Refused(Reason.NOT_PERMITTED, f"neither {hold.registry} nor the hub {hold.hub} has signed", hub=hold.hub)
     if len(people) < 2:
-        detail = f"one operator of {hold.hub} has signed; outcome open since {hold.dispatched_ms}"
+        detail = f"one operator of {hold.hub} has signed; outcome open since {format_time(hold.dispatched_ms)}"
         raise Refused(Reason.NEEDS_TWO_OPERATORS, detail, have=1, need=2)
 
 

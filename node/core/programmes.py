@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from keeling.bundle_parts import format_time
 from keeling.operations import ProgrammeTransferRule as Rule
 from keeling.reasons import Reason
 from keeling.units import Purpose
@@ -27,7 +28,7 @@ def check_link_works(tx: Context, account: Account, link: Link) -> None:
     for subject in (f"account:{account.name}", f"registry:{link.registry}"):
         found = tx.condition(subject)
         if found is not None:
-            until = f" until {found.until_ms}" if found.until_ms else ""
+            until = f" until {format_time(found.until_ms)}" if found.until_ms else ""
             detail = f"the link of {account.name} to {link.registry} is stopped{until}: {found.reason}"
             raise Refused(Reason.LINK_SUSPENDED, detail, account=account.name, registry=link.registry)
 

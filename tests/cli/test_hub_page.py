@@ -115,6 +115,6 @@ def check_maintenance(stage: HubStage) -> None:
     stage.keeling.must("hub", "maintenance", "acme/puro", *begun, "--reason", "works")
     refused = stage.keeling(*place, "acme/puro")
     assert refused.code == 1
-    assert "LINK_SUSPENDED: the link of acme/puro to puro is stopped" in refused.err
+    assert "LINK_SUSPENDED: the link of acme/puro to puro is stopped until 2099-01-01T00:00:00.000Z" in refused.err
     backwards = stage.keeling("hub", "maintenance", "acme/puro", "--from", "2099-01-01", "--until", "2098-01-01")
     assert backwards.code == 2

@@ -5,6 +5,7 @@ Numbers in the names are the steps of the walk. What the tables of cases show on
 
 import pytest
 
+from keeling.bundle_parts import format_time
 from keeling.reasons import Reason as R
 from keeling.units import UnitState, unassigned_account
 from keeling.v1 import operations_pb2 as op
@@ -197,7 +198,8 @@ def test_27_what_was_instructed_no_clock_and_no_lone_operator_ends(world: World)
     assert world.block().sweeps == ()
     assert units(world, "L1", UnitState.INSTRUCTED, "vcs") == 10_000
     reason, detail = refused(world.run("alice", op.Release(hold=HOLD)))
-    assert (reason, detail) == (R.HOLD_INSTRUCTED, f"hold {HOLD.hex()}: instructed, outcome open since {sent}")
+    open_since = f"hold {HOLD.hex()}: instructed, outcome open since {format_time(sent)}"
+    assert (reason, detail) == (R.HOLD_INSTRUCTED, open_since)
     alone = op.Release(hold=HOLD, reason="the registry is silent", evidence=evidence("D"))
     raw = world.transaction("hub", alone)
     assert refused(world.block(world.submission("hub", raw)).submissions[0].answers[0])[0] == R.NEEDS_TWO_OPERATORS
@@ -332,6 +334,8 @@ def test_maintenance_announced_for_tomorrow_does_not_end_todays_suspension(world
     world.must("hub", op.LinkState(account="L1", state=op.LinkState.NORMAL))
     world.must("alice", give("L1", "L3", 1, batch="vcs"))
     world.later(DAY_MS)
-    assert refused(world.run("alice", give("L1", "L3", 1, batch="vcs")))[0] == R.LINK_SUSPENDED
+    reason, detail = refused(world.run("alice", give("L1", "L3", 1, batch="vcs")))
+    ends = format_time(tomorrow.until_ms)
+    assert (reason, detail) == (R.LINK_SUSPENDED, f"the link of L1 to verra is stopped until {ends}: planned")
     world.later(1000)
     world.must("alice", give("L1", "L3", 1, batch="vcs"))
