@@ -118,10 +118,13 @@ def certificate(
         "driver": found.driver,
     }
     facts["serials"] = [lot.serials for lot in found.lots]
+    shown = found.disclosure.shown if found.disclosure else ()
+    facts["disclosed"] = [field._asdict() for field in shown]
     lines = [f"holds, and is {standing.status} at height {standing.height} of {standing.origin}"]
     lines += [f"{standing.units:,} units {found.ended} at {found.registry} as {found.reference}, grade {found.grade}"]
     lines += [f"withdrawn: {standing.withdrawn_units:,} units"] if standing.withdrawn_units else []
     lines += ["sandbox: not a real registry"] if found.driver == "sandbox" else []
+    lines += [f"the salted hash on the ledger is of: {name}: {value}" for name, value in shown]
     stated = "how it was reached, serials and the registry's name"
     lines += [f"{stated} are as its issuer states them; all else was found in the proof"]
     return Answer(facts, lines)

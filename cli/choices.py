@@ -7,9 +7,10 @@ and position of a number.
 from __future__ import annotations
 
 import hashlib
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -21,6 +22,8 @@ from cli.session import Session
 if TYPE_CHECKING:
     from keeling.serials import SerialRange
     from keeling.v1 import operations_pb2 as op
+
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Strategy(StrEnum):
@@ -66,6 +69,14 @@ EVIDENCE = Annotated[
 ]
 GRADE = Annotated[Grade, typer.Option("--grade", help="A registry's key, B its API, C public export, D an operator.")]
 REFERENCE = Annotated[str, typer.Option("--reference", metavar="TEXT", help="The registry's own reference; public.")]
+BENEFICIARY = Annotated[
+    str,
+    typer.Option(
+        "--beneficiary",
+        metavar="SHA256|NAME",
+        help="The digest of an attachment; or a name, of which a salted hash is made: keep the salt.",
+    ),
+]
 
 
 class Choice(NamedTuple):
@@ -180,9 +191,34 @@ def require_evidence(source: str | None, grade: Grade, reference: str = "") -> o
     return evidence
 
 
-def salt_name(name: str) -> tuple[bytes, bytes]:
-    """Return (salted SHA-256, salt) of a name that must not stand on the ledger in clear. Keep name and salt."""
+class Beneficiary(NamedTuple):
+    """What the ledger gets of a beneficiary, and the salt of a name that was hashed just now."""
+
+    digest: bytes = b""
+    salt: bytes = b""
+
+    @property
+    def told(self) -> list[str]:
+        """What whoever hashed a name must know."""
+        if not self.salt:
+            return []
+        again = 'keeling attachment make FILE --field "beneficiary=NAME" --salt SALT --to PARTICIPANT'
+        return [f"beneficiary salt, keep it: {self.salt.hex()}", f"for the parties: {again}"]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return {"beneficiary": self.digest.hex(), "beneficiary_salt": self.salt.hex()}
+
+
+def hash_beneficiary(text: str) -> Beneficiary:
+    """A digest as it is; a name as a disclosure of this one field, so that it never stands on the ledger in clear."""
     import os
 
-    salt = os.urandom(16)
-    return hashlib.sha256(b"keeling/name/v1\n" + salt + name.encode("utf-8")).digest(), salt
+    from keeling.disclosure import BENEFICIARY, SALT_BYTES, Disclosure, Field, compute_digest
+
+    if not text:
+        return Beneficiary()
+    if _DIGEST.fullmatch(text):
+        return Beneficiary(parse_digest(text))
+    salt = os.urandom(SALT_BYTES)
+    return Beneficiary(compute_digest(Disclosure(salt, (Field(BENEFICIARY, text),))), salt)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.choices import (
+    BENEFICIARY,
     EFFECTIVE,
     EVIDENCE,
     GRADE,
@@ -24,9 +25,9 @@ from cli.choices import (
     build_selection,
     build_when,
     find_positions,
+    hash_beneficiary,
     parse_positions,
     require_evidence,
-    salt_name,
 )
 from cli.command import writes
 from cli.exits import misused
@@ -56,9 +57,7 @@ def retire(
     session: Session,
     units: UNITS = None,
     account: _FROM = "",
-    beneficiary: Annotated[
-        str, typer.Option("--beneficiary", metavar="NAME", help="Only a salted hash travels; keep the salt.")
-    ] = "",
+    beneficiary: BENEFICIARY = "",
     reason: _REASON = "",
     serials: SERIALS = None,
     positions: POSITIONS = None,
@@ -75,13 +74,12 @@ def retire(
     """
     from keeling.v1 import operations_pb2 as op
 
-    hashed, salt = salt_name(beneficiary) if beneficiary else (b"", b"")
+    named = hash_beneficiary(beneficiary)
     selection = build_selection(session, Choice(units, serials, positions, batch, programme, strategy))
     operation = op.Retire(
-        account=account, selection=selection, beneficiary=hashed, reason=reason, effective=build_when(effective)
+        account=account, selection=selection, beneficiary=named.digest, reason=reason, effective=build_when(effective)
     )
-    told = [f"beneficiary salt, keep it: {salt.hex()}"] if salt else []
-    return Change([operation], lambda _: told, {"beneficiary": hashed.hex(), "beneficiary_salt": salt.hex()})
+    return Change([operation], lambda _: named.told, named.facts)
 
 
 @writes(app, "use")

@@ -138,6 +138,8 @@ def explain(error: Exception) -> Failed | None:
     """Return a known error of the project as `Failed`; None for one that is a bug."""
     from adapters.exports import FileError
     from adapters.registry import UnknownRegistryError
+    from keeling.attachment import AttachmentError
+    from keeling.disclosure import DisclosureError
     from keeling.genesis import GenesisError
     from keeling.serials import SerialError
     from keeling.strict import FormatError
@@ -164,6 +166,8 @@ def explain(error: Exception) -> Failed | None:
         FormatError,
         CertificateError,
         ConfigError,
+        AttachmentError,
+        DisclosureError,
     )
     if isinstance(error, (*usage, FileRefused, KeyFileError, NameRefused, ProfileError)):
         return Failed(ExitCode.USAGE, str(error).replace("\n", "; "))

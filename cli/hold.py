@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.choices import (
+    BENEFICIARY,
     EFFECTIVE,
     EVIDENCE,
     GRADE,
@@ -26,8 +27,8 @@ from cli.choices import (
     build_selection,
     build_when,
     find_positions,
+    hash_beneficiary,
     parse_positions,
-    salt_name,
 )
 from cli.command import reads, writes
 from cli.exits import misused
@@ -76,9 +77,7 @@ def place_hold(
     ] = "48h",
     to: Annotated[str, typer.Option("--to", metavar="ACCOUNT", help="Who takes them (purpose transfer).")] = "",
     buyer: Annotated[str, typer.Option("--buyer", metavar="PARTICIPANT", help="For whom they are held.")] = "",
-    beneficiary: Annotated[
-        str, typer.Option("--beneficiary", metavar="NAME", help="Only a salted hash travels; keep the salt.")
-    ] = "",
+    beneficiary: BENEFICIARY = "",
     serials: SERIALS = None,
     positions: POSITIONS = None,
     batch: OF_BATCH = None,
@@ -107,7 +106,7 @@ def place_hold(
         expires_ms = time.time_ns() // 1_000_000 + parse_duration(expires)
     except ValueError as error:
         raise misused(str(error)) from error
-    hashed, salt = salt_name(beneficiary) if beneficiary else (b"", b"")
+    named = hash_beneficiary(beneficiary)
     operation = op.Hold(
         hold=number,
         account=account,
@@ -115,14 +114,14 @@ def place_hold(
         purpose=op.Hold.Purpose.Value(_PURPOSES[purpose]),
         expires_ms=expires_ms,
         to_account=to,
-        beneficiary=hashed,
+        beneficiary=named.digest,
         buyer=buyer,
         mandate=mandate,
         use=build_use(use, year, scheme, entity),
     )
     told = f"hold {format_id(number)} until {format_time(expires_ms)}"
-    facts = {"hold": format_id(number), "expires": format_time(expires_ms), "beneficiary_salt": salt.hex()}
-    return Change([operation], lambda _: [told, *([f"beneficiary salt, keep it: {salt.hex()}"] if salt else [])], facts)
+    facts = {"hold": format_id(number), "expires": format_time(expires_ms)} | named.facts
+    return Change([operation], lambda _: [told, *named.told], facts)
 
 
 @reads(app, "list")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli.account import Control, link_account
+from cli.attachment import KEY, SHOW, read_for_page, write_disclosed
 from cli.choices import EVIDENCE, GRADE, REFERENCE, Grade
 from cli.command import works, writes
 from cli.exits import ExitCode, Failed, misused
@@ -28,6 +29,7 @@ from cli.writing import Change
 
 if TYPE_CHECKING:
     from adapters.contract import System
+    from keeling.disclosure import Excerpt
 
 app = typer.Typer(help="Carry between the ledger and outside registries.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(sandbox_app, name="sandbox")
@@ -217,15 +219,27 @@ def certificate(
     folder: Annotated[
         Path | None, typer.Option("--folder", metavar="FOLDER", help="Write each as a page and as JSON there.")
     ] = None,
+    attachment: Annotated[
+        Path | None,
+        typer.Option("--attachment", metavar="FILE", help="Write each also with the beneficiary in clear, from this."),
+    ] = None,
+    key: KEY = None,
+    show: SHOW = None,
 ) -> Answer:
     """Show the certificates of a hold, one for each capture, made now by a running hub. None: nothing was confirmed.
 
-    Written out, a page stands alone and carries its proof: `keeling audit certificate` checks it without a node.
+    Written out, a page stands alone and carries its proof: `keeling audit certificate` checks it without a node. With
+    --attachment there is one more of each, which names the beneficiary; the hub does not learn it.
 
     \b
     Example:
       keeling hub certificate 019a0000-0000-7000-8000-0000000000a1 --folder certificates
+      keeling hub certificate 019a0000-0000-7000-8000-0000000000a1 --folder certificates \\
+          --attachment sale.sealed --key asha.key
     """
+    excerpt = None if attachment is None else read_for_page(attachment, key, show)
+    if excerpt is not None and folder is None:
+        raise misused("a certificate that names the beneficiary is written to a file", "give --folder FOLDER")
     told = json.loads(call_hub(config, "GET", f"/v1/holds/{hold}", "viewer"))["told"]
     found = list(call_pages(config, f"/v1/holds/{hold}/certificates", "certificates"))
     rows = [
@@ -242,7 +256,7 @@ def certificate(
         for each in found
     ]
     events = [each["event"] for each in found]
-    files = [] if folder is None else _write_certificates(config, hold, events, folder)
+    files = [] if folder is None else _write_certificates(config, hold, events, folder, excerpt)
     columns = ("event", "", ">units", "", "registry", "", "reference", "grade")
     grid = Grid(columns, rows, f"no certificate: {told}")
     return Answer({"told": told, "certificates": found, "files": files}, [grid, *files])
@@ -313,7 +327,7 @@ def _side_by_side(lines: list[Any]) -> Grid | str:
     return Grid(("", "units", "the registry shows", "the ledger says", "since", ""), rows)
 
 
-def _write_certificates(config: Path, hold: str, events: list[str], folder: Path) -> list[str]:
+def _write_certificates(config: Path, hold: str, events: list[str], folder: Path, excerpt: Excerpt | None) -> list[str]:
     """Each as a page and as JSON, named by the hold, from the second on with a number; returns the names."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -325,4 +339,6 @@ def _write_certificates(config: Path, hold: str, events: list[str], folder: Path
                 call_hub(config, "GET", f"/v1/holds/{hold}/certificates/{event}", "viewer", accept), "utf-8"
             )
             files.append(str(path))
+        if excerpt is not None:
+            files += write_disclosed(folder / f"{name}.json", excerpt)
     return files

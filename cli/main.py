@@ -13,6 +13,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 import typer
 
 from cli import (
+    attachment,
     available,
     batch,
     cash,
@@ -94,6 +95,7 @@ def build_app() -> typer.Typer:
     }
     groups |= {"proposal": proposal, "discrepancy": discrepancy, "run": runs}
     groups |= {"project": project, "batch": batch, "lot": lot, "hold": hold, "cash": cash, "tx": tx, "log": log}
+    groups["attachment"] = attachment
     for name, module in groups.items():
         app.add_typer(module.app, name=name)
     app.add_typer(audit_app, name="audit")

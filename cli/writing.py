@@ -17,7 +17,7 @@ from cli.session import Session
 if TYPE_CHECKING:
     from cli.transactions import TransactionFile
     from keeling.v1 import ledger_pb2 as pb
-    from network.keys import Signer
+    from network.keys import SeedSigner
 
 Tell = Callable[["pb.TransactionResult"], Sequence["str | Grid"]]
 
@@ -42,7 +42,7 @@ class Handing(NamedTuple):
 class Hand(NamedTuple):
     """Who signs: the key, and the participant whose it is by its file."""
 
-    signer: Signer
+    signer: SeedSigner
     participant: str
 
 

@@ -2,8 +2,9 @@
 
 A certificate carries the audit bundles of the blocks in which the units ended, and, after a reversal, of those in which
 that was taken back. What it says must be found in them. It proves positions of a batch, account, times, the registry's
-reference and the grade; how the registry prints those positions is stated beside them. An older copy cannot know of a
-later reversal: the verdict says up to which height it speaks. Source: architecture G9; gathering one is not done here.
+reference and the grade; how the registry prints those positions is stated beside them. Whoever has the attachment may
+add what of it is to be read: the salted hash in the proof is then that of a name. An older copy cannot know of a later
+reversal: the verdict says up to which height it speaks. Source: architecture G9, G11; gathering is not done here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Final, NamedTuple
 from keeling.block import parse_header
 from keeling.bundle import BundleError, Kind, parse_bundle, read_part
 from keeling.bundle_parts import CUT_BLOCK, format_time, read_block, read_events
+from keeling.disclosure import Excerpt, compute_excerpt_digest, hear_excerpt, tell_excerpt
 from keeling.encoding import EncodingError
 from keeling.events import Event, EventKind
 from keeling.operations import When, WhenPrecision
@@ -81,6 +83,8 @@ class Certificate(NamedTuple):
     driver: str = ""
     """How the registry was reached, as whoever made this says: "live"; "sandbox": no real registry; "file"; or empty:
     it does not say. No proof shows it."""
+    disclosure: Excerpt | None = None
+    """What a party made readable of the disclosure that `beneficiary` is the digest of."""
 
     @property
     def units(self) -> int:
@@ -120,6 +124,8 @@ def format_certificate(certificate: Certificate) -> bytes:
         ],
         "proofs": [base64.b64encode(proof).decode() for proof in certificate.proofs],
     }
+    if certificate.disclosure is not None:
+        told["disclosure"] = tell_excerpt(certificate.disclosure)
     text = json.dumps(told, sort_keys=True, ensure_ascii=False, indent=1)
     return text.replace("<", "\\u003c").encode() + b"\n"
 
@@ -144,7 +150,8 @@ def parse_certificate(data: bytes) -> Certificate:
         proofs = tuple(base64.b64decode(proof, validate=True) for proof in told["proofs"])
         if fields["driver"] not in DRIVERS:
             raise CertificateError(f"the driver is {str(fields['driver'])[:40]!r}, none of {', '.join(DRIVERS[:-1])}")
-        found = Certificate(lots=lots, withdrawals=taken_back, proofs=proofs, **fields)
+        excerpt = hear_excerpt(told["disclosure"]) if "disclosure" in told else None
+        found = Certificate(lots=lots, withdrawals=taken_back, proofs=proofs, disclosure=excerpt, **fields)
         same = format_certificate(found) == data
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, binascii.Error) as error:
         if isinstance(error, CertificateError):
@@ -182,6 +189,8 @@ def check_certificate(certificate: Certificate, genesis: bytes) -> Standing:
         if event.kind == EventKind.REVERSED and event.fact("reverses") == certificate.event and str(at) not in told:
             raise CertificateError(f"a proof shows a withdrawal at height {at} that the certificate does not tell")
     _check_disjoint(certificate)
+    if certificate.disclosure is not None:
+        check_disclosed(certificate, certificate.disclosure)
     return Standing(certificate.status, certificate.units, certificate.withdrawn_units, height, origin)
 
 
@@ -231,6 +240,13 @@ def _check_withdrawal(certificate: Certificate, each: Withdrawal, shown: list[tu
         if same and _is_at(height, time_ms, each.event, each.recorded) and _ranges(event) == wanted:
             return
     raise CertificateError(f"no proof shows the withdrawal {each.event}")
+
+
+def check_disclosed(certificate: Certificate, excerpt: Excerpt) -> None:
+    """Refuse an excerpt of another disclosure than the one that was certified. Raises `CertificateError`."""
+    digest = compute_excerpt_digest(excerpt).hex()
+    if digest != certificate.beneficiary:
+        raise CertificateError(f"the beneficiary is {certificate.beneficiary or 'not said'}, the disclosure's {digest}")
 
 
 def _is_at(height: int, time_ms: int, place: str, recorded: str) -> bool:

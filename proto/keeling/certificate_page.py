@@ -84,6 +84,7 @@ def format_page(certificate: Certificate) -> str:
             f'<p class="amount">{certificate.units:,} {escape(grain)}</p>',
             f'<span class="stand">{escape(_say_status(certificate, grain))}</span>{_warn(certificate)}</header>',
             *_describe(certificate),
+            *_describe_disclosed(certificate),
             *_table("Units", [(lot.serials, lot.batch, lot.units) for lot in certificate.lots]),
             *_describe_withdrawals(certificate),
             "<h2>How to check it</h2>",
@@ -125,6 +126,21 @@ def _describe(certificate: Certificate) -> list[str]:
     ]
     body = [f'<dt>{escape(name)}</dt><dd class="{shade}">{escape(text)}</dd>' for name, text, shade in rows]
     return ["<dl>", *body, "</dl>"]
+
+
+def _describe_disclosed(certificate: Certificate) -> list[str]:
+    """What a party made readable: apart from what the ledger says, because anybody may call a field anything."""
+    excerpt = certificate.disclosure
+    if excerpt is None:
+        return []
+    rows = [f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(value)}</dd>" for name, value in excerpt.shown]
+    hidden = len(excerpt.fields) - len(excerpt.shown)
+    more = f" {hidden} of its {len(excerpt.fields)} fields are not shown." if hidden else ""
+    return [
+        *("<h2>Disclosed by a party</h2>", "<dl>", *rows, "</dl>"),
+        '<p class="quiet">The salted hash above, which the proof shows, is that of these words. Whether they are true,',
+        f"the ledger cannot say: whoever wrote them answers for it.{more}</p>",
+    ]
 
 
 def _table(title: str, rows: list[tuple[str, str, int]]) -> list[str]:
