@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 import aiohttp
@@ -21,6 +22,7 @@ from google.protobuf.message import DecodeError
 
 from adapters.contract import Question, Refused, Report
 from adapters.web import format_json, parse_json
+from hub.dispatch.lines import Lines
 from hub.dispatch.memory import INSTRUCTED, begin
 from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Message
@@ -49,9 +51,11 @@ class Approval(NamedTuple):
 class Attestor:
     """Attests what it sees at the registry itself. For one event loop."""
 
-    def __init__(self, seat: Seat, network: bytes, signer: Signer) -> None:
-        """`seat`: of the organisation that attests: its own view of the ledger, its own lines to the registries."""
-        self._seat, self._network, self._signer = seat, network, signer
+    def __init__(self, seat: Seat, lines: Lines, network: bytes, signer: Signer) -> None:
+        """`seat`: of the organisation that attests: its own view of the ledger, its own adapters. `lines`: its
+        dispatcher's, whose turn and quiet times hold for what others want looked at too.
+        """
+        self._seat, self._lines, self._network, self._signer = seat, lines, network, signer
         self._names = Names(seat.ledger)
 
     async def attest(self, raw: bytes, documents: Sequence[bytes]) -> Approval:
@@ -95,7 +99,8 @@ class Attestor:
         for message in known.messages:
             began = self._seat.now_ms()
             references = (said.evidence.reference,) if said.evidence.reference else ()
-            answer = await adapter.ask(Question(message.instruction, references, hold.dispatched_ms))
+            question = Question(message.instruction, references, hold.dispatched_ms)
+            answer = await self._lines.ask(hold.registry, partial(adapter.ask, question))
             if not isinstance(answer, Report | Refused):
                 raise WillNotAttest(f"{hold.registry} does not say so here: {type(answer).__name__}")
             seen.append(message._replace(answer=answer, seen_ms=began).close_unseen(settled_ms))

@@ -9,6 +9,7 @@ proposed is kept in `hub.inbound.proposals`; nothing here decides anything by it
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -22,7 +23,7 @@ from hub.dispatch.lines import Lines
 from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Message, Standing
 from hub.inbound.proposals import Proposal, Proposals, Rule, find_rule
-from hub.ledger_client import Receipt, make_number
+from hub.ledger_client import LedgerRefusal, Receipt, make_number
 from keeling.serials import print_range
 from keeling.v1 import operations_pb2 as op
 
@@ -34,6 +35,9 @@ OLDEST_MS: Final = 34 * 86_400_000
 _ANSWERS: Final = (Action.ACCEPT, Action.DECLINE)
 _CALLS_MOST: Final = 4
 """In one round, for one proposal."""
+_RULE_PAUSE_MS: Final = 900_000
+"""What a rule could not decide is tried again after this, in case somebody set it right."""
+ANSWERED_KEPT: Final = 1_000
 
 
 class CannotDecide(Exception):
@@ -61,6 +65,13 @@ class Answered(NamedTuple):
     """"accepted", "declined", or the registry's no to our answer."""
 
 
+class _Undecided(NamedTuple):
+    """Why a rule did not decide a proposal, and when it is tried again."""
+
+    why: str
+    until_ms: int
+
+
 @dataclass
 class _Answer:
     """A decision that is on its way. Written by `Answering` alone."""
@@ -76,12 +87,14 @@ class Answering:
 
     def __init__(self, seat: Seat, lines: Lines, proposals: Proposals, rules: Sequence[Rule] = ()) -> None:
         """`lines`: the dispatcher's, whose turn and quiet times hold for answers too."""
-        self.answered: Final[list[Answered]] = []
-        """What came to an end, in order."""
+        self.answered: Final[deque[Answered]] = deque(maxlen=ANSWERED_KEPT)
+        """What came to an end lately, in order."""
         self._seat, self._lines, self._proposals, self._rules = seat, lines, proposals, rules
         self._answers: dict[tuple[str, str], _Answer] = {}
         self._looked: set[tuple[str, str]] = set()
-        """Proposals of which the ledger knew no decision when this process first saw them."""
+        """Open proposals of which the ledger knew no decision when this process first saw them."""
+        self._undecided: dict[tuple[str, str], _Undecided] = {}
+        """Open proposals that a rule fits and could not decide: they wait for a person."""
 
     def list_open(self) -> list[Line]:
         """What waits: for a person, or for the registry to take an answer."""
@@ -90,7 +103,8 @@ class Answering:
             answer = self._answers.get(_name(proposal))
             decided = answer.message.instruction.action.value if answer else ""
             why = (answer.message.why or "decided, on its way") if answer else "waits for a person to accept or decline"
-            alert = answer.alert if answer else ""
+            undecided = self._undecided.get(_name(proposal))
+            alert = answer.alert if answer else undecided.why if undecided else ""
             found.append(Line(proposal, decided, why, alert, proposal.is_at_risk(now)))
         return found
 
@@ -118,7 +132,9 @@ class Answering:
 
     async def step(self) -> None:
         """Decide what a rule decides, find what was decided elsewhere, and carry every decision as far as it goes."""
-        for proposal in self._proposals.list_open(self._seat.now_ms()):
+        waiting = self._proposals.list_open(self._seat.now_ms())
+        self._forget_all_but({_name(proposal) for proposal in waiting})
+        for proposal in waiting:
             if proposal.registry not in self._seat.adapters:
                 continue
             if _name(proposal) not in self._answers and _name(proposal) not in self._looked:
@@ -126,9 +142,30 @@ class Answering:
                 self._looked.add(_name(proposal))
             rule = find_rule(self._rules, proposal) if _name(proposal) not in self._answers else None
             if rule is not None:
-                await self.decide(proposal.registry, proposal.reference, rule.action, f"rule:{rule.name}")
+                await self._decide_by(rule, proposal)
         for answer in list(self._answers.values()):
             await self._carry(answer)
+
+    async def _decide_by(self, rule: Rule, proposal: Proposal) -> None:
+        """As a rule says. What it cannot decide is told and waits for a person; nothing else stops for it."""
+        name, now = _name(proposal), self._seat.now_ms()
+        before = self._undecided.get(name)
+        if before is not None and now < before.until_ms:
+            return
+        try:
+            await self.decide(*name, rule.action, f"rule:{rule.name}", rule.describe())
+        except (CannotDecide, LedgerRefusal) as error:
+            if name in self._answers:
+                return  # somebody else decided meanwhile, and that is carried
+            why = f"rule {rule.name} says {rule.action.value} and cannot: {error}"
+            self._undecided[name] = _Undecided(why, now + _RULE_PAUSE_MS)
+            if before is None or before.why != why:
+                about = {"registry": proposal.registry, "reference": proposal.reference, "why": why}
+                self._seat.tell("a rule cannot decide a proposal", about)
+
+    def _forget_all_but(self, waiting: set[tuple[str, str]]) -> None:
+        self._looked &= waiting
+        self._undecided = {name: each for name, each in self._undecided.items() if name in waiting}
 
     # -- on the ledger
 
@@ -198,6 +235,7 @@ class Answering:
                 return
 
     def _begin(self, proposal: Proposal, instruction: Instruction, standing: Standing) -> None:
+        self._undecided.pop(_name(proposal), None)
         if _name(proposal) not in self._answers:
             self._answers[_name(proposal)] = _Answer(proposal, Message(instruction, standing), self._seat.now_ms())
 

@@ -130,20 +130,24 @@ class Intake:
         """Take events of one message, oldest first. One that is refused leaves the others unharmed."""
         ordered = sorted(changes, key=lambda each: each.at_ms)
         twice = _find_named_twice(ordered)
+        # All proposals of a message first, in one go: a rule must not see one of which a part is still missing.
+        proposed = {change.id for change in ordered if change.id not in twice and self._propose(registry, change)}
         taken = []
         for change in ordered:
             if change.id in twice:
                 refusal = Refusal(Why.OVERLAPPING_RANGES, f"{change.id} names units that {twice[change.id]} names too")
                 taken.append(Taken(change.id, Outcome.REFUSED, refusal))
             else:
-                taken.append(await self._take(registry, change, grade))
+                taken.append(await self._take(registry, change, grade, change.id in proposed))
         for each in taken:
             name = each.refusal.why.value if each.refusal is not None else each.outcome.value
             self.figures[name] = self.figures.get(name, 0) + 1
         return taken
 
-    async def _take(self, registry: str, change: Change, grade: str) -> Taken:
-        proposed = self._desk.proposals is not None and self._desk.proposals.take(registry, change)
+    def _propose(self, registry: str, change: Change) -> bool:
+        return self._desk.proposals is not None and self._desk.proposals.take(registry, change)
+
+    async def _take(self, registry: str, change: Change, grade: str, proposed: bool) -> Taken:
         if await self._desk.dispatch.hear(registry, change):
             return Taken(change.id, Outcome.DISPATCHED)
         if proposed:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 RISK_MS: Final = 4 * 3_600_000
 """A proposal that ends so soon is shown as at risk."""
 PAGES_MAX: Final = 10_000
+ENDED_KEPT: Final = 10_000
+"""Ended transactions that are remembered, the newest: news of them may still come in another order."""
+RUN_OUT_KEPT_MS: Final = 24 * 3_600_000
+"""How long one that ran out may still be answered: registries' clocks differ from ours."""
 
 
 class Proposal(NamedTuple):
@@ -60,6 +64,10 @@ class Rule(NamedTuple):
     """Who proposes."""
     units_most: int
 
+    def describe(self) -> str:
+        """For the evidence of what it decides."""
+        return f"at most {self.units_most} units, proposed by {' or '.join(sorted(self.accounts))}"
+
     def fits(self, proposal: Proposal) -> bool:
         mine = proposal.registry == self.registry and proposal.account in self.accounts
         return mine and proposal.units <= self.units_most
@@ -75,7 +83,7 @@ class Proposals:
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], Proposal] = {}
-        self._ended: set[tuple[str, str]] = set()
+        self._ended: dict[tuple[str, str], None] = {}
 
     def take(self, registry: str, change: Change) -> bool:
         """Take news of a registry; True: it is a proposal that was not known. Any order, any number of times."""
@@ -84,8 +92,7 @@ class Proposals:
             return False
         if change.kind is not ChangeKind.PROPOSED:
             if change.kind is not ChangeKind.NOTICE or name in self._open:
-                self._ended.add(name)
-                self._open.pop(name, None)
+                self._end(name)
             return False
         if name in self._ended or change.serials is None:
             return False
@@ -99,6 +106,9 @@ class Proposals:
 
     def list_open(self, now_ms: int) -> list[Proposal]:
         """What waits for an answer and has not run out, the soonest to end first."""
+        gone = [name for name, each in self._open.items() if each.due_ms and now_ms >= each.due_ms + RUN_OUT_KEPT_MS]
+        for name in gone:
+            del self._open[name]
         found = [each for each in self._open.values() if not each.due_ms or now_ms < each.due_ms]
         return sorted(found, key=lambda each: (each.due_ms or now_ms * 2, each.at_ms, each.reference))
 
@@ -108,9 +118,14 @@ class Proposals:
 
     def close(self, proposal: Proposal) -> None:
         """It was answered, or its registry says that it is over."""
-        name = (proposal.registry, proposal.reference)
-        self._ended.add(name)
+        self._end((proposal.registry, proposal.reference))
+
+    def _end(self, name: tuple[str, str]) -> None:
         self._open.pop(name, None)
+        self._ended.pop(name, None)
+        self._ended[name] = None
+        if len(self._ended) > ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
 
     async def read_all(self, registry: str, source: Source) -> Trouble | None:
         """Read every event the registry still tells, after a start. Trouble: what stands in the way; ask later."""

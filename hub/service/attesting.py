@@ -11,6 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from hub.cosigning import Attestor, HttpPeer, collect_from
+from hub.dispatch.lines import Lines
 from hub.dispatch.seat import Seat
 from hub.evidence import EvidenceShelf
 from hub.ledger_client import Signatory
@@ -30,10 +31,10 @@ def open_signatory(config: HubConfig, submitter: Signer, approvers: Sequence[Sig
 
 
 def open_attesting(
-    section: AttestingSection, seat: Seat, network: bytes, signers: Sequence[Signer]
+    section: AttestingSection, seat: Seat, lines: Lines, network: bytes, signers: Sequence[Signer]
 ) -> list[web.RouteDef]:
     """What others may ask of us, signed with the first key that attests."""
-    return Attestor(seat, network, signers[0]).routes(_open_token(section.token))
+    return Attestor(seat, lines, network, signers[0]).routes(_open_token(section.token))
 
 
 def _open_token(file: Path) -> Callable[[], str]:

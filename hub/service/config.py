@@ -118,6 +118,21 @@ class Article6Section(Section):
     """A folder with `feed-key`, our seed, and `reader:CODE` for each registry that reads; else the environment."""
 
 
+class RuleSection(Section):
+    """An answer to proposals that somebody gave beforehand: the hub gives it by itself, in our name."""
+
+    name: Name
+    """Stands in the evidence of every answer that it gives, and in the log."""
+    registry: Name
+    """Whose proposals: one of `registries`."""
+    action: Literal["accept", "decline"]
+    """What is answered."""
+    accounts: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Who proposes: registry accounts, as `keeling hub proposals` shows them under `from`."""
+    units_most: Annotated[int, Field(ge=1)]
+    """Proposals of more units wait for a person."""
+
+
 class AttestingSection(Section):
     """Attesting, for other organisations' hubs, what we see at a registry ourselves."""
 
@@ -180,6 +195,8 @@ class HubConfig(Section):
     """Left out: nobody may ask us to attest."""
     peers: tuple[PeerSection, ...] = ()
     registries: tuple[RegistrySection, ...] = ()
+    rules: tuple[RuleSection, ...] = ()
+    """The first that fits a proposal answers it; left out: every proposal waits for a person."""
     callers: tuple[CallerSection, ...] = ()
 
     @model_validator(mode="after")
@@ -190,10 +207,15 @@ class HubConfig(Section):
             ("registries", [each.name for each in self.registries]),
             ("callers", [each.name for each in self.callers]),
             ("peers", [each.name for each in self.peers]),
+            ("rules", [each.name for each in self.rules]),
         ):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice:
                 raise ValueError(f"two {what} are called {twice}")
+        connected = {each.name for each in self.registries}
+        lost = next((each for each in self.rules if each.registry not in connected), None)
+        if lost is not None:
+            raise ValueError(f"rule {lost.name} is for {lost.registry}, which is none of the registries here")
         if self.grpc_listen and not any(each.tls_key for each in self.callers):
             raise ValueError("grpc_listen is set and no [[callers]] has a tls_key, so that nobody could connect")
         return self

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import structlog
 from aiohttp import web
 
+from adapters.capabilities import Action
 from adapters.contract import Adapter, Settings, System
-from adapters.systems import SYSTEMS, open_system
+from adapters.systems import SYSTEMS, CannotOpenError, open_system
 from hub.adjustments.feed import Feed
 from hub.adjustments.recognition import Recogniser
 from hub.dispatch.answering import Answering
@@ -26,7 +27,7 @@ from hub.dispatch.words import Words, describe_with
 from hub.evidence import EvidenceShelf
 from hub.inbound.intake import Desk
 from hub.inbound.keys import InboundKey, parse_key
-from hub.inbound.proposals import Proposals
+from hub.inbound.proposals import Proposals, Rule
 from hub.ledger_client import LedgerClient
 from hub.reconcile.report import Run
 from hub.reconcile.run import Bench, Reconciler
@@ -48,6 +49,17 @@ def clock_ms() -> int:
 def read_words(config: HubConfig) -> dict[str, Words]:
     """What each registry is told about holds besides their units."""
     return {each.name: Words(each.words, each.buyers) for each in config.registries}
+
+
+def read_rules(config: HubConfig, adapters: Mapping[str, Adapter]) -> list[Rule]:
+    """The rules that answer proposals. Raises `CannotOpenError` where a registry takes no such answer."""
+    for each in config.rules:
+        if Action(each.action) not in adapters[each.registry].capabilities.actions:
+            raise CannotOpenError(f"rule {each.name}: {each.registry} has no proposals to {each.action}")
+    return [
+        Rule(each.name, each.registry, Action(each.action), frozenset(each.accounts), each.units_most)
+        for each in config.rules
+    ]
 
 
 class Parts:
@@ -81,7 +93,7 @@ class Parts:
         self._seat = seat
         self.dispatcher: Final = Dispatcher(seat)
         self.proposals: Final = Proposals()
-        self.answering: Final = Answering(seat, self.dispatcher.lines, self.proposals)
+        self.answering: Final = Answering(seat, self.dispatcher.lines, self.proposals, read_rules(config, adapters))
         self.decided: Final = asyncio.Event()
         """Set when somebody decided a proposal: the answer is carried now."""
         locate = make_locator(Names(ledger))
@@ -117,7 +129,8 @@ class Parts:
         if self.config.attesting is None:
             return []
         ledger = self.ledger
-        return open_attesting(self.config.attesting, self._seat, ledger.network, ledger.signatory.approvers)
+        lines, signers = self.dispatcher.lines, ledger.signatory.approvers
+        return open_attesting(self.config.attesting, self._seat, lines, ledger.network, signers)
 
     async def reconcile(self, registry: str, *, believe_shrunk: bool = False) -> Run:
         """Compare now, one run of a registry after another; what the last one saw gives the ages."""

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from adapters.sandbox.faults import Fault, FaultKind
 from hub.cosigning import Approval, Attestor, HttpPeer, Peer, collect_from
+from hub.dispatch.lines import Lines
 from hub.ledger_client import LedgerClient, Receipt, Signatory, WillNotAttest, make_number, wrap_operation
 from keeling.ed25519 import check_signature
 from keeling.submission import approval_message, compute_transaction_digest, format_transaction, parse_submission
@@ -53,8 +54,31 @@ def to_raw(*operations: Message, number: bytes = bytes(16)) -> bytes:
     return format_transaction(message)
 
 
-def attestor(stage: Stage) -> Attestor:
-    return Attestor(stage.seat("verifier", MemoryLedger(stage.world, "verifier")), NETWORK, VERIFIER)
+def attestor(stage: Stage, lines: Lines | None = None) -> Attestor:
+    seat = stage.seat("verifier", MemoryLedger(stage.world, "verifier"))
+    return Attestor(seat, lines or Lines(seat), NETWORK, VERIFIER)
+
+
+def test_what_others_want_looked_at_takes_its_turn_and_waits_with_everything_else() -> None:
+    async def story(stage: Stage) -> None:
+        hold, hub, document = stage.place(), stage.hub(), b"the registry's answer"
+        await hub.step()
+        lines, turns = Lines(stage.seat("verifier")), list[str]()
+
+        async def take_turn(registry: str) -> None:
+            turns.append(registry)
+
+        lines.turn = take_turn  # type: ignore[method-assign]
+        raw, asked = to_raw(capture(hold, document)), stage.sandbox.requests
+        stage.sandbox.faults.add(Fault(FaultKind.THROTTLE, value=60))
+        for _ in range(2):
+            with pytest.raises(WillNotAttest, match="puro does not say so here: Throttled"):
+                await attestor(stage, lines).attest(raw, [document])
+        assert (turns, stage.sandbox.requests) == (["puro"] * 2, asked + 1), "the second was not even asked"
+        stage.later(60_000)
+        assert (await attestor(stage, lines).attest(raw, [document])).key == VERIFIER.public_key
+
+    play(story, attestors=BOTH)
 
 
 def test_one_attestor_of_two_captures_nothing_and_says_who_is_missing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from hub.dispatch.lines import Lines
 from hub.dispatch.seat import Seat, describe_buyer
 from hub.inbound.intake import Desk, Intake
 from hub.inbound.proposals import Proposals, Rule
-from hub.ledger_client import OutcomeUnknown
+from hub.ledger_client import LedgerRefusal, OutcomeUnknown
 from keeling.serials import SerialRange, parse
 from keeling.v1 import operations_pb2 as op
 from tests.adapters.article6_stand import secrets_for
@@ -41,6 +41,7 @@ class Office:
     def __init__(self, scene: Scene, rules: tuple[Rule, ...] = ()) -> None:
         self.scene, self.proposals = scene, Proposals()
         self.ledger = scene.ledger
+        self.told: list[tuple[str, Mapping[str, Any]]] = []
         seat = Seat(
             participant="hub",
             ledger=self.ledger,
@@ -50,6 +51,7 @@ class Office:
             jitter=lambda: 500,
             details=describe_buyer,
             limits={scene.adapter.name: ()},
+            tell=lambda *said: self.told.append(said),
         )
         self.answering = Answering(seat, Lines(seat), self.proposals, rules)
         desk = Desk(self.ledger, seat.adapters, scene.hub(), seat.keep, self.proposals)
@@ -206,6 +208,65 @@ def test_a_rule_decides_what_it_was_made_for_and_nothing_else(rule: Rule, decide
         await office.poll()
         assert await office.settle(3) == ([("accept", "accepted")] if decided else [])
         assert ours(sandbox) == (500 if decided else 0)
+
+    play(story)
+
+
+def test_a_rule_that_cannot_decide_is_told_once_and_stops_nothing() -> None:
+    """Five weeks old: the ledger takes no decision about it any more. Another one, of today, is answered."""
+
+    async def run() -> None:
+        serials = parse("UKA-10000002000-10000002999")
+        world = open_world("uk_ets", serials, {"alice/uk": uk_sandbox.OURS}, 600_000, op.Link.CUSTODY)
+        sandbox = uk_sandbox.UkEtsSandbox(SandboxClock(world.now_ms), approval_ms=None)
+        sandbox.fill(1_000)
+        async with open_scene(UK_ETS, sandbox, world, SECRETS) as scene:
+            said = []
+            for first in (10000002000, 10000002500):
+                lots = (parse(f"UKA-{first}-{first + 99}"),)
+                portal = Instruction(f"colleague-{first}", Action.CANCEL, uk_sandbox.OURS, lots)
+                said.append(await scene.adapter.instruct(portal))
+                scene.later(35 * 24 * HOUR_MS if len(said) == 1 else 0)
+            old, fresh = (each.reference for each in said if isinstance(each, Report))
+            office = Office(scene, (Rule("uk", "uk_ets", Action.DECLINE, frozenset({uk_sandbox.OURS}), 100),))
+            await office.poll()
+            assert await office.settle() == [("decline", "declined")]
+            (line,) = office.answering.list_open()
+            assert (line.proposal.reference, line.decided) == (old, "")
+            assert line.why == "waits for a person to accept or decline"
+            why = f"rule uk says decline and cannot: {old} is too old to be decided here: answer it at uk_ets"
+            assert line.alert == why
+            decided = len(anchors(scene))
+            for _ in range(3):
+                await office.answering.step()
+            assert len(anchors(scene)) == decided, "not tried at every step"
+            scene.later(HOUR_MS)
+            await office.answering.step()
+            assert len(anchors(scene)) > decided, "but again after a while"
+            about = {"registry": "uk_ets", "reference": old, "why": why}
+            assert office.told == [("a rule cannot decide a proposal", about)], "once"
+            assert [order.status for order in sandbox.desk.orders.values()][1] == OrderStatus.WITHDRAWN, fresh
+
+    asyncio.run(run())
+
+
+def test_a_ledger_that_refuses_a_rules_record_is_a_state_and_a_person_may_still_decide() -> None:
+    async def story(scene: Scene, sandbox: ExchangeSandbox) -> None:
+        office = Office(scene, (RULE,))
+        await office.poll()
+        submit = office.ledger.submit
+
+        async def refuse(*said: Any, **more: Any) -> Any:
+            raise LedgerRefusal("the hub's key may not hand this in")
+
+        office.ledger.submit = refuse  # type: ignore[method-assign]
+        await office.answering.step()
+        assert "says accept and cannot: the hub's key may not" in office.answering.list_open()[0].alert
+        office.ledger.submit = submit  # type: ignore[method-assign]
+        await office.decide(Action.DECLINE)
+        assert office.answering.list_open()[0].alert == ""
+        assert await office.settle() == [("decline", "declined")]
+        assert ours(sandbox) == 0
 
     play(story)
 

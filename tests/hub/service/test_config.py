@@ -24,6 +24,8 @@ name = "desk"
 role = "trader"
 token = "secrets/desk"
 """
+TOKEN = 'token = "secrets/desk"\n'
+RULE = '[[rules]]\nname = "r"\nregistry = "puro"\naction = "accept"\naccounts = ["A"]\nunits_most = 5\n'
 MISTAKES = [
     ('secrets = "secrets/puro"', 'secrts = "secrets/puro"', r"line 5: unknown key .*secrts: did you mean secrets"),
     ('name = "puro"', 'name = "pruo"', r"line 2: registries.0: 'pruo' is no system; there are .*puro"),
@@ -35,6 +37,8 @@ MISTAKES = [
     ('token = "secrets/desk"', 'tls_key = "abc"', r"callers.0.tls_key.*no TLS public key"),
     ('role = "trader"', 'role = "trader"\n[article6]\ncode = "x y"', r"article6.code"),
     ('role = "trader"', 'role = "trader"\n[[peers]]\nname = "v"\nurl = "http://v.example"', r"peers.0.url.*on the way"),
+    (TOKEN, TOKEN + RULE.replace("puro", "verra"), "rule r is for verra, which is none of the registries here"),
+    (TOKEN, TOKEN + RULE.replace('"A"', ""), r"line 14: rules.0.accounts"),
     ('name = "desk"', 'name = "De sk"', r"line 7: callers.0.name: 'De sk' is no name"),
 ]
 

@@ -17,6 +17,7 @@ from hub.service.config import (
     LedgerSection,
     PeerSection,
     RegistrySection,
+    RuleSection,
 )
 from hub.service.problems import NAMES
 from hub.service.routes import ROUTES
@@ -31,6 +32,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "article6.": Article6Section,
     "attesting.": AttestingSection,
     "peers.": PeerSection,
+    "rules.": RuleSection,
 }
 KEYS = sorted(
     f"{section}{name}"

@@ -7,9 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
+from adapters.systems import CannotOpenError
 from hub.service.config import parse_config, place_paths
 from hub.service.parts import Parts
 
+RULE = '[[rules]]\nname = "r"\nregistry = "puro"\naction = "accept"\naccounts = ["A"]\nunits_most = 5\n'
 FILE = 'participant = "hub"\n[[registries]]\nname = "puro"\nurl = "http://127.0.0.1:1"\n'
 
 
@@ -31,3 +35,9 @@ def test_a_quiet_time_outlives_the_process_but_not_the_folder(tmp_path: Path) ->
         assert found == [0, 5_000, 0]
 
     asyncio.run(run())
+
+
+def test_a_rule_for_a_registry_without_proposals_is_refused_at_start(tmp_path: Path) -> None:
+    config = place_paths(parse_config(FILE + RULE), tmp_path)
+    with pytest.raises(CannotOpenError, match="rule r: puro has no proposals to accept"):
+        Parts(config, cast(Any, None))

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from hub.service.calls import Calls
-from hub.service.config import CallerSection
+from hub.service.config import CallerSection, RuleSection
 from hub.service.parts import Parts
 from hub.service.rpc import Callers, HubService
 from keeling.v1 import hub_pb2 as hub
@@ -102,6 +102,32 @@ def test_a_hub_that_starts_again_knows_what_was_proposed_and_decided(tmp_path: P
             assert (status, told["title"]) in ((409, "cannot-decide"), (404, "no-proposal"))
             await wait_until_over(embassy, operator)
             assert embassy.our_units() == 0, "what was decided first counts"
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("units_most", [500, 499])
+def test_a_rule_of_the_file_answers_what_it_was_made_for(tmp_path: Path, units_most: int) -> None:
+    async def story(embassy: Embassy, session: aiohttp.ClientSession) -> None:
+        rule = RuleSection(
+            name="kenya", registry="national_62", action="accept", accounts=(PROPOSER,), units_most=units_most
+        )
+        config = embassy.config.model_copy(update={"rules": (rule,)})
+        async with embassy._replace(config=config).hub() as (running, parts):
+            viewer = Caller(session, running.address, "viewer")
+            while not parts.proposals.list_open(0) and not parts.answering.answered:
+                assert (await viewer("GET", "/health"))[0] == 200
+            if units_most < 500:
+                parts.decided.set()
+                (line,) = await wait_until_listed(viewer, 1)
+                assert (line["decided"], line["alert"], embassy.decisions()) == ("", "", set())
+                return
+            parts.decided.set()
+            await wait_until_over(embassy, viewer)
+            assert embassy.our_units() == 500
+            kept = [json.loads(each.read_bytes()) for each in parts.config.evidence.rglob("*") if is_answer(each)]
+            (said,) = [(each["by"], each["why"]) for each in kept]
+            assert said == ("rule:kenya", f"at most 500 units, proposed by {PROPOSER}")
 
     play(tmp_path, story)
 
