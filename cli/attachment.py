@@ -112,7 +112,7 @@ def open_file(
     """
     from keeling.disclosure import format_excerpt
 
-    found = read_excerpt(file, key, show or None)
+    found = _read_excerpt(Session(), file, key, show or None)
     if out is not None:
         _write(out, format_excerpt(found))
     facts = _tell(found) | {"file": None if out is None else str(out)}
@@ -136,7 +136,7 @@ def check(
     """
     if (hold is None) == (event is None):
         raise misused("it is compared with one thing", "give --hold HOLD or --event HEIGHT.ORDINAL")
-    found = read_excerpt(file, key, None)
+    found = _read_excerpt(session, file, key, None)
     what, named = _ask_hold(session, hold) if hold is not None else _ask_event(session, event or "")
     facts = _tell(found) | {"what": what, "beneficiary": named, "holds": _tell(found)["digest"] == named}
     if facts["holds"]:
@@ -170,7 +170,7 @@ def read_for_page(file: Path, key: Path | None, show: Sequence[str] | None) -> E
     """What a certificate shows: the beneficiary, unless other fields are named."""
     from keeling.disclosure import BENEFICIARY
 
-    return read_excerpt(file, key, show or [BENEFICIARY])
+    return _read_excerpt(Session(), file, key, show or [BENEFICIARY])
 
 
 def write_disclosed(document: Path, excerpt: Excerpt) -> list[str]:
@@ -205,7 +205,7 @@ def _format(path: Path, certificate: Certificate) -> bytes:
     return format_certificate(certificate) if path.suffix == ".json" else format_page(certificate).encode()
 
 
-def read_excerpt(file: Path, key: Path | None, names: Sequence[str] | None) -> Excerpt:
+def _read_excerpt(session: Session, file: Path, key: Path | None, names: Sequence[str] | None) -> Excerpt:
     """What a file discloses (None: all of it): encrypted, it is opened with the key; readable, it is read.
 
     Raises `Failed`, also for a key that it is not for.
@@ -217,7 +217,7 @@ def read_excerpt(file: Path, key: Path | None, names: Sequence[str] | None) -> E
     data = file.read_bytes()
     try:
         if is_attachment(data):
-            return show_fields(load_hand(Session(), key).signer.open_attachment(data), names)
+            return show_fields(load_hand(session, key).signer.open_attachment(data), names)
         found = parse_excerpt(data)
         return found if names is None else narrow_excerpt(found, names)
     except NotAParty as error:

@@ -118,13 +118,15 @@ def test_of_a_file_the_digest_is_said_and_twice_the_same_is_not_the_same(parties
     assert field == {"name": "mrv_report", "value": f"sha256:{hashlib.sha256(b'tonnes').hexdigest()}"}
 
 
+PLAIN = Certificate(
+    *("11" * 32, "22" * 16, "RETIRED", "7.0", "puro", "R-1", "B", "alice/puro", DIGEST, "2026-01-01"),
+    *("2026-01-02T00:00:00.000Z", "T_CO2E", (), (), (b"proof",), "sandbox"),
+)
+
+
 def test_a_certificate_that_names_the_beneficiary_is_made_offline(parties: Keeling) -> None:
-    plain = Certificate(
-        *("11" * 32, "22" * 16, "RETIRED", "7.0", "puro", "R-1", "B", "alice/puro", DIGEST, "2026-01-01"),
-        *("2026-01-02T00:00:00.000Z", "T_CO2E", (), (), (b"proof",), "sandbox"),
-    )
-    Path("page.html").write_text(format_page(plain))
-    Path("other.json").write_bytes(format_certificate(plain._replace(beneficiary="33" * 32)))
+    Path("page.html").write_text(format_page(PLAIN))
+    Path("other.json").write_bytes(format_certificate(PLAIN._replace(beneficiary="33" * 32)))
     named = ("sale.sealed", "--key", "asha.key", "--out")
     parties.must("attachment", "page", "page.html", *named, "named.html")
     text = Path("named.html").read_text()
@@ -137,6 +139,38 @@ def test_a_certificate_that_names_the_beneficiary_is_made_offline(parties: Keeli
     wrong = parties("attachment", "page", "other.json", *named, "wrong.html")
     assert said(wrong, 4, f"verification failed: other.json: the beneficiary is {'33' * 32}, the disclosure's {DIGEST}")
     assert not Path("wrong.html").exists()
+    no_page = parties("attachment", "page", "sale.sealed", *named, "wrong.html")
+    assert said(no_page, 4, "sale.sealed: ")
+
+
+def test_the_certificates_of_a_hub_are_written_with_the_name_beside_those_without(
+    parties: Keeling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub answers as ever, and is asked for nothing but certificates."""
+
+    def answer(
+        _: Path, method: str, path: str, role: str, accept: str = "application/json", body: object = None
+    ) -> str:
+        assert (method, role, body) == ("GET", "viewer", None)
+        if path == "/v1/holds/H":
+            return json.dumps({"told": "captured"})
+        if "page_size" in path:
+            line = dict.fromkeys(("status", "ended", "registry", "driver", "reference", "grade"), "")
+            return json.dumps({"certificates": [line | {"event": "7.0", "units": "5"}], "next_page_token": ""})
+        return format_page(PLAIN) if accept == "text/html" else format_certificate(PLAIN).decode()
+
+    for module in ("cli.hub", "cli.hub_calls"):
+        monkeypatch.setattr(f"{module}.call_hub", answer)
+    asked = ("hub", "certificate", "H", "--attachment", "sale.sealed", "--key", "asha.key")
+    assert said(parties(*asked), 2, "give --folder FOLDER")
+    for _ in range(2):
+        files = parties.json(*asked, "--folder", "out")["files"]
+    assert files == [f"out/H{name}" for name in (".html", ".json", "-disclosed.html", "-disclosed.json")]
+    assert Path("out/H.html").read_text() == format_page(PLAIN)
+    named = read_page(Path("out/H-disclosed.html").read_bytes())
+    assert named == read_page(Path("out/H-disclosed.json").read_bytes())
+    assert named.disclosure is not None
+    assert named.disclosure.shown == (Field("beneficiary", "Acme Ltd"),)
 
 
 def test_an_attachment_of_units_that_were_retired_here(keeling: Keeling) -> None:
