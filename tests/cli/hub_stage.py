@@ -86,6 +86,7 @@ class HubProcess:
         guard.cancel()
         if not line.startswith("serving"):
             raise AssertionError(f"the hub did not start: {line}{self.log.read_text()[-2000:]}")
+        self.address = line.split(" at ")[1].split(",")[0].strip()
 
     def kill(self) -> None:
         """SIGKILL: nothing is written any more."""
