@@ -41,7 +41,7 @@ def make(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to make; never overwritten.")],
     to: Annotated[
         list[str] | None,
-        typer.Option("--to", metavar="PARTICIPANT", help="For all its keys on the ledger; may be repeated."),
+        typer.Option("--to", metavar="PARTICIPANT", help="For its people's keys on the ledger; may be repeated."),
     ] = None,
     to_key: Annotated[
         list[str] | None,
@@ -138,10 +138,11 @@ def check(
         raise misused("it is compared with one thing", "give --hold HOLD or --event HEIGHT.ORDINAL")
     found = _read_excerpt(session, file, key, None)
     what, named = _ask_hold(session, hold) if hold is not None else _ask_event(session, event or "")
-    facts = _tell(found) | {"what": what, "beneficiary": named, "holds": _tell(found)["digest"] == named}
+    told = _tell(found)
+    facts = told | {"what": what, "beneficiary": named, "holds": told["digest"] == named}
     if facts["holds"]:
         return Answer(facts, [f"holds: {what} names exactly this", *_rows(found)])
-    complaint = f"verification failed: {what} names {named or 'no beneficiary'}, and this is {facts['digest']}"
+    complaint = f"verification failed: {what} names {named or 'no beneficiary'}, and this is {told['digest']}"
     return Answer(facts, ["does NOT hold"], ExitCode.VERIFICATION_FAILED, complaint)
 
 
@@ -257,7 +258,7 @@ def _hash_file(text: str) -> Field:
 
 
 def _find_keys(session: Session, participants: Sequence[str]) -> list[dict[str, str]]:
-    """Every key that is good for these participants now, as the ledger says."""
+    """The keys that people of these participants have now, as the ledger says; those of machines have no purposes."""
     from keeling.v1 import ledger_pb2 as pb
 
     if not participants:
@@ -271,7 +272,7 @@ def _find_keys(session: Session, participants: Sequence[str]) -> list[dict[str, 
             raise Failed(ExitCode.NOT_FOUND, f"there is no participant {name}", advice="see: keeling participant list")
         if member.suspended:
             raise Failed(ExitCode.REFUSED, f"{name} is suspended", advice="ask it for a key, and give --to-key")
-        keys = [key for key in member.keys if not key.retired_height]
+        keys = [key for key in member.keys if key.purposes and not key.retired_height]
         if not keys:
             raise Failed(ExitCode.REFUSED, f"{name} has no key on the ledger", advice="ask it for one: --to-key")
         found += [{"participant": name, "person": key.person, "key": key.key.hex()} for key in keys]
@@ -319,14 +320,17 @@ def _ask_event(session: Session, text: str) -> tuple[str, str]:
 
 
 def _find_event(session: Session, height: int, ordinal: int) -> pb.Event | None:
-    """The event at a place."""
+    """The event at a place, found from the beginning of the block before it."""
     from keeling.v1 import ledger_pb2 as pb
 
-    before = pb.Cursor(height=max(height - 1, 0), ordinal=2**32 - 1)
-    request = pb.WatchRequest(after=before, until_now=True)
-    for piece in session.ask_stream(session.ledger.Watch, request, session.deadline_ms):
-        for event in piece.events:
-            place = event.place.height, event.place.ordinal
-            if place >= (height, ordinal):
-                return event if place == (height, ordinal) else None
+    request = pb.WatchRequest(after=pb.Cursor(height=max(height - 1, 0)), until_now=True)
+    try:
+        for piece in session.ask_stream(session.ledger.Watch, request, session.deadline_ms):
+            for event in piece.events:
+                place = event.place.height, event.place.ordinal
+                if place >= (height, ordinal):
+                    return event if place == (height, ordinal) else None
+    except Failed as failed:
+        if failed.reason != "BEYOND_FINAL":
+            raise
     return None

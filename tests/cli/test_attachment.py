@@ -179,7 +179,8 @@ def test_an_attachment_of_units_that_were_retired_here(keeling: Keeling) -> None
         native = ("--programme", "NATIONAL", "--activity", "P", "--host", "KEN", "--vintage", "2024", "--batch", "N1")
         keeling.must("issue", *native, "--quantity", "100", "--to", "A")
         made = keeling.json("attachment", "make", "sale.sealed", "--to", "acme", "--to", "natreg", *FIELDS)
-        assert {each["participant"] for each in made["to"]} == {"acme", "natreg"}
+        people = [(each["participant"], each["person"]) for each in made["to"]]
+        assert people == [("acme", "operator-1"), ("natreg", "operator-1")], "people's keys, and no node's"
         digest = ("--beneficiary", made["digest"])
         held = keeling.json("hold", "place", "10", "--account", "A", *digest)
         assert (held["beneficiary"], held["beneficiary_salt"]) == (made["digest"], "")
