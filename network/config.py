@@ -123,6 +123,8 @@ class OrderingConfig(Section):
     """The seed with which this node logs in there."""
     replicas: Annotated[int, Field(ge=1, le=5)] = 3
     """Servers that keep each log. Three survive one; one is for trials."""
+    deletes: bool = False
+    """Whether this node deletes streams of epochs that are over. One node does, which the cluster must let."""
 
     @model_validator(mode="after")
     def _a_cluster_is_named(self) -> OrderingConfig:

@@ -2,7 +2,8 @@
 
 The settings are those the driver asks of every cluster (`node.ordering.jetstream`, docs/jetstream.md): file storage
 that syncs every write, TLS with the participants' own keys, and one nkey for each member that may append and read and
-nothing else. Servers of several machines are set up by their operators from the same text.
+nothing else; that of the one whose node deletes streams of epochs that are over may do that, too. Servers of several
+machines are set up by their operators from the same text.
 """
 
 from __future__ import annotations
@@ -74,13 +75,13 @@ def create_nkey(path: Path) -> str:
 
 
 def format_server(
-    place: ServerPlace, cluster: Sequence[ServerPlace], tls: ServerTls, members: Mapping[str, str]
+    place: ServerPlace, cluster: Sequence[ServerPlace], tls: ServerTls, members: Mapping[str, str], deleting: str
 ) -> str:
-    """The configuration file of one server. `members` are nkey public keys by participant."""
+    """The configuration file of one server. `members` are nkey public keys by participant; `deleting` may delete."""
     q = json.dumps
     routes = ", ".join(q(f"nats-route://127.0.0.1:{other.route}") for other in cluster if other is not place)
     files = f"cert_file: {q(str(tls.certificate))}, key_file: {q(str(tls.key))}, ca_file: {q(str(tls.anchors))}"
-    users = "\n".join(f"    {_format_user(participant, nkey)}" for participant, nkey in members.items())
+    users = "\n".join(f"    {_format_user(name, nkey, name == deleting)}" for name, nkey in members.items())
     return f"""server_name: {q(place.name)}
 pid_file: {q(str(place.folder / PID))}
 listen: "127.0.0.1:{place.client}"
@@ -109,8 +110,9 @@ accounts {{
 """
 
 
-def _format_user(participant: str, nkey: str) -> str:
-    """A member may append, read and look at streams. It may neither delete nor purge, nor read others' answers."""
+def _format_user(participant: str, nkey: str, deletes: bool) -> str:
+    """A member may append, read and look at streams. It may neither delete nor purge, nor read others' answers; one may
+    list and delete streams."""
     publish = [
         "keeling.log.>",
         "$JS.API.INFO",
@@ -118,6 +120,7 @@ def _format_user(participant: str, nkey: str) -> str:
         "$JS.API.STREAM.INFO.*",
         "$JS.API.STREAM.MSG.GET.*",
         "$JS.API.DIRECT.GET.>",
+        *(["$JS.API.STREAM.LIST", "$JS.API.STREAM.DELETE.*"] if deletes else []),
     ]
     subscribe = [f"{inbox_prefix(participant)}.>", "keeling.shown.>"]
     permissions = f"publish: {json.dumps(publish)}, subscribe: {json.dumps(subscribe)}"

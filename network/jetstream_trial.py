@@ -73,7 +73,8 @@ def prepare_servers(nodes: Path, participants: Sequence[str], now: datetime, pas
     ]
     for place in places:
         place.folder.mkdir()
-        write_new_file(place.folder / "server.conf", format_server(place, places, tls, members).encode("utf-8"))
+        text = format_server(place, places, tls, members, first.participant)
+        write_new_file(place.folder / "server.conf", text.encode("utf-8"))
     written = [{**place._asdict(), "folder": place.folder.name} for place in places]
     write_new_file(root / "servers.json", (json.dumps(written, indent=1) + "\n").encode("utf-8"))
     ordering = OrderingConfig(
@@ -81,8 +82,8 @@ def prepare_servers(nodes: Path, participants: Sequence[str], now: datetime, pas
         servers=",".join(place.url for place in places),
         monitoring=",".join(place.monitoring for place in places),
     )
-    for folder in folders.values():
-        set_ordering(folder, ordering)
+    for name, folder in folders.items():
+        set_ordering(folder, ordering.model_copy(update={"deletes": name == first.participant}))
 
 
 def read_places(nodes: Path) -> list[ServerPlace]:

@@ -34,7 +34,7 @@ from node.core.state import State
 from node.handovers import read_reigns
 from node.incidents import ENGINE_EVIDENCE
 from node.ledger import InForce, StateReader
-from node.ordering.contract import Engine
+from node.ordering.contract import DurableEngine, LogClosed, LogUnreachable
 from node.ordering.engine import EmbeddedEngine, Home, Hosts
 from node.ordering.hosted import HostSigner
 from node.ordering.jetstream import JetStreamEngine, JetStreamSettings
@@ -50,6 +50,8 @@ from node.store.contract import Reads, Store
 log = structlog.get_logger()
 REFRESH_S: Final = 1.0
 HAND_IN_S: Final = 30.0
+FORGET_AGAIN_S: Final = 60.0
+"""When deleting old ordering logs did not work, it is tried again after so long."""
 
 
 class Standing(NamedTuple):
@@ -92,11 +94,13 @@ class Connections:
         self._trust = self._build_trust()
         self._validators: Sequence[str] = ()
         self._writing: set[asyncio.Task[Any]] = set()
+        self._forgetting: set[asyncio.Task[None]] = set()
+        self._past = 0
         self._hosts = Hosts()
         for reign in read_reigns(store, genesis, 1 << 62):
             self._hosts.add(reign.hash, read_roster(store, reign.policy).validators)
         self._channels = Channels(self.tls, self.trust, self._address_of)
-        self.engine: Engine = self._make_engine()
+        self.engine: DurableEngine = self._make_engine()
         configured = {peer.participant: peer.address for peer in config.peers if peer.address}
         words, compare = (
             (self.engine.words, self.engine.compare) if isinstance(self.engine, EmbeddedEngine) else (list, _pass_over)
@@ -114,6 +118,7 @@ class Connections:
         """Look at the engine, and at the ledger from now on. Raises `EngineRefused`."""
         stack.push_async_callback(self._channels.close)
         stack.push_async_callback(self.engine.close)
+        stack.callback(self._end_forgetting)
         stack.push_async_callback(self.links.close)
         if isinstance(self.engine, JetStreamEngine):
             await self.engine.start()
@@ -125,17 +130,27 @@ class Connections:
         self._validators = tuple(validators)
 
     def on_past(self, epoch: int) -> None:
-        """No validator reads an ordering log below this epoch any more: those hosted here are deleted."""
-        if isinstance(self.engine, EmbeddedEngine):
-            task = asyncio.create_task(self._forget(self.engine, epoch))
-            self._writing.add(task)
-            task.add_done_callback(self._writing.discard)
-            watch("deleting ordering logs of epochs that are over", task)
+        """No validator reads an ordering log below this epoch any more: they are deleted."""
+        task = asyncio.create_task(self._forget(epoch))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+        watch("deleting ordering logs of epochs that are over", task)
 
-    async def _forget(self, engine: EmbeddedEngine, epoch: int) -> None:
-        deleted = await engine.forget(epoch)
-        if deleted:
-            log.info("ordering logs deleted: their epochs are over", logs=deleted)
+    async def _forget(self, epoch: int) -> None:
+        """Until it is done, or the engine is closed. What a later epoch leaves as well is deleted with it."""
+        self._past = max(self._past, epoch)
+        while epoch == self._past:
+            try:
+                deleted = await self.engine.forget(epoch)
+            except LogClosed:
+                return
+            except LogUnreachable as error:
+                log.warning("ordering logs of epochs that are over are left", why=str(error))
+                await asyncio.sleep(FORGET_AGAIN_S)
+                continue
+            if deleted:
+                log.info("ordering logs deleted: their epochs are over", logs=deleted)
+            return
 
     def trust(self) -> Trust:
         """Whose certificates are good. Quick, and for any thread."""
@@ -171,11 +186,15 @@ class Connections:
         answer: ledger_pb2.SubmitResponse = await answer_of(stub.Submit(request, timeout=HAND_IN_S))
         return answer.results[0]
 
+    def _end_forgetting(self) -> None:
+        for task in self._forgetting:
+            task.cancel()
+
     def end_calls(self) -> None:
         """End the calls of other nodes that would go on as long as this one runs. Call it before the server stops."""
         self._long_calls.end()
 
-    def _make_engine(self) -> Engine:
+    def _make_engine(self) -> DurableEngine:
         config, network = self._config, self._genesis.network
         if config.ordering.engine == "jetstream":
             settings = JetStreamSettings(
@@ -186,6 +205,7 @@ class Connections:
                 config.tls.certificate,
                 self._passphrase,
                 config.ordering.replicas,
+                config.ordering.deletes,
             )
             return JetStreamEngine(settings, network, config.participant, self.trust, Random())
         signer = HostSigner(network, self._entry.public_key, self._entry.sign)

@@ -167,6 +167,16 @@ class Engine(Protocol):
         ...
 
 
+class DurableEngine(Engine, Protocol):
+    """An engine whose logs outlive the process: those that nobody reads any more are deleted on request."""
+
+    async def forget(self, below: int) -> list[str]:
+        """Delete the logs of epochs below this one as far as that is this node's part, also those of earlier lives of
+        the process; returns what was deleted. Whatever else lies there is never touched. Raises `LogUnreachable` where
+        the engine does not answer, and does not wait then: some may be left, and a later call goes on."""
+        ...
+
+
 def compute_entry_digest(entry: bytes) -> bytes:
     """The name of an entry everywhere: SHA-256 of its bytes."""
     return sha256(entry).digest()

@@ -9,6 +9,7 @@ hosted log promises is in `embedded`, what is asked of it over the network in `s
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -43,6 +44,10 @@ from node.ordering.shown_page import BadPage, read_word
 log = structlog.get_logger()
 POLICY_DIGITS: Final = 16
 """Hex digits of the policy hash with which the name of a log begins (`node.finality.events.log_name`)."""
+
+
+_FOLDER: Final = re.compile(r"[0-9]{20}-[0-9a-f]{16}", re.ASCII)
+"""What `name_folder` gives."""
 
 
 class Hosts:
@@ -150,7 +155,7 @@ class EmbeddedEngine:
                 continue
 
     async def forget(self, below: int) -> list[str]:
-        """Delete the logs hosted here of epochs below this one, which nobody reads any more; returns their folders."""
+        """As `contract.DurableEngine.forget`: the logs that are hosted here; returns their folders."""
         for which in [which for which in self._remote if which.epoch < below]:
             await self._remote.pop(which).close()
         for which in [which for which in self._hosted if which.epoch < below]:
@@ -170,8 +175,7 @@ class EmbeddedEngine:
         known = self._hosted.get(which)
         if known is not None:
             return known
-        name = f"{which.epoch:020d}-{sha256(which.name.encode('utf-8')).hexdigest()[:16]}"
-        path = self._home.folder / name
+        path = self._home.folder / name_folder(which)
         if not create and not path.is_dir():
             raise LogMissing(f"the log {which.name!r} was not begun")
         try:
@@ -193,9 +197,14 @@ class EmbeddedEngine:
             self._on_evidence(evidence)
 
 
+def name_folder(which: LogId) -> str:
+    """The folder of a log that is hosted here."""
+    return f"{which.epoch:020d}-{sha256(which.name.encode('utf-8')).hexdigest()[:16]}"
+
+
 def _delete_below(folder: Path, below: int) -> list[str]:
-    epochs = {path: path.name.partition("-")[0] for path in folder.iterdir()} if folder.is_dir() else {}
-    over = sorted(path for path, epoch in epochs.items() if epoch.isdecimal() and int(epoch) < below)
+    logs = [path for path in folder.iterdir() if _FOLDER.fullmatch(path.name)] if folder.is_dir() else []
+    over = sorted(path for path in logs if int(path.name.partition("-")[0]) < below)
     for path in over:
         shutil.rmtree(path)
     return [path.name for path in over]

@@ -20,7 +20,7 @@ import structlog
 from network.channels import LinkDown
 from network.jetstream_servers import inbox_prefix
 from network.trust import Trust, build_roots
-from node.ordering.contract import LogClosed, LogId, Ordering, OrderingError
+from node.ordering.contract import LogClosed, LogId, LogUnreachable, Ordering, OrderingError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -49,6 +49,8 @@ class JetStreamSettings(NamedTuple):
     tls_certificate: Path
     passphrase: str | None = None
     replicas: int = 3
+    deletes: bool = False
+    """Whether this node deletes streams of epochs that are over: the cluster must let it."""
 
 
 class Connection:
@@ -151,6 +153,7 @@ class JetStreamEngine:
     ) -> None:
         self._network = network
         self._random = random
+        self._deletes = settings.deletes
         self._connection = Connection(settings, participant, trust)
         self._open: dict[LogId, Ordering] = {}
 
@@ -169,6 +172,19 @@ class JetStreamEngine:
         if known is None:
             known = self._open[which] = StreamLog(which, self._network, self._connection, self._random)
         return known
+
+    async def forget(self, below: int) -> list[str]:
+        """As `contract.DurableEngine.forget`, by the one node that its operators chose for it; returns the streams."""
+        from node.ordering.stream_past import delete_past
+
+        for which in [which for which in self._open if which.epoch < below]:
+            await self._open.pop(which).close()
+        if not self._deletes:
+            return []
+        try:
+            return await delete_past(await self._connection.client(), self._network, below)
+        except LinkDown as error:
+            raise LogUnreachable(str(error)) from error
 
     async def close(self) -> None:
         for ordering in self._open.values():

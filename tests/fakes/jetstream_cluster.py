@@ -53,7 +53,7 @@ class JetStreamCluster:
             (folder / f"{name}.pem").write_bytes(own.certificate_pem)
         for place in self.places:
             place.folder.mkdir()
-            text = format_server(place, self.places, tls, members)
+            text = format_server(place, self.places, tls, members, "natreg")
             if servers == 1:
                 text = text[: text.index("cluster {")] + text[text.index("accounts {") :]
             for old, new in (changes or {}).items():
@@ -87,6 +87,7 @@ class JetStreamCluster:
             self.folder / f"{participant}.key",
             self.folder / f"{participant}.pem",
             replicas=len(self.places),
+            deletes=participant == "natreg",
         )
 
     def engine(self, participant: str, network: bytes) -> JetStreamEngine:

@@ -144,7 +144,7 @@ def test_a_variable_for_a_table_that_is_none() -> None:
 
 def test_every_setting_has_a_variable_and_a_reason() -> None:
     assert list_variables()["KEELING_KEYS__VOTE"] == ("keys", "vote")
-    assert len(list_variables()) == 23
+    assert len(list_variables()) == 24
     models: list[type[BaseModel]] = [NodeConfig, KeyPaths, TlsPaths, Limits, PeerConfig]
     for model in models:
         for key, field in model.model_fields.items():

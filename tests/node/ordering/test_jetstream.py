@@ -172,19 +172,20 @@ def test_a_member_may_append_and_read_and_nothing_else(
 
     async def walk() -> None:
         network = os.urandom(32)
-        engine = one_server.engine("natreg", network)
+        engine = one_server.engine("exchange", network)
         ordering = engine.open(LOG)
         await ordering.append(b"1")
         client = await engine._connection.client()
         manager = client.jetstream(timeout=0.5)
         name = stream_name(network, LOG)
-        for call in (manager.delete_stream(name), manager.purge_stream(name), manager.delete_msg(name, 1)):
+        calls = (manager.delete_stream(name), manager.purge_stream(name), manager.delete_msg(name, 1))
+        for call in (*calls, manager.streams_info()):
             with pytest.raises((nats.errors.TimeoutError, nats.errors.Error, APIError)):
                 await call
         assert (await ordering.read(1, 9)).entries == (Ordered(1, b"1"),)
         stranger = JetStreamCluster(one_server.folder / f"stranger-{os.urandom(4).hex()}", 1)
-        settings = one_server.settings("exchange")._replace(nkey=stranger.folder / "exchange.nk")
-        refused = JetStreamEngine(settings, network, "exchange", engine._connection._trust, engine._random)
+        settings = one_server.settings("group")._replace(nkey=stranger.folder / "group.nk")
+        refused = JetStreamEngine(settings, network, "group", engine._connection._trust, engine._random)
         with pytest.raises(LogUnreachable, match="cannot be reached"):
             await refused.open(LOG).read(1, 1)
         await refused.close()
