@@ -94,8 +94,8 @@ class _Nothing:
 def create_ledger(store: Store, genesis: Genesis, vote_key: bytes | None) -> None:
     """Write the genesis state into an empty store, and open the journal of a vote key that has signed nothing yet."""
     if genesis.succeeds is not None:
-        text = "begin the store from its snapshot (keeling node succeed FOLDER --before OLD)"
-        raise ChainError(f"this network takes over the state of another: {text}")
+        text = "with that (keeling node succeed FOLDER --before OLD), or at a snapshot (keeling node snapshot FOLDER)"
+        raise ChainError(f"this network takes over the state of another: begin {text}")
     _, changes = open_ledger(State(_Nothing()), genesis)
     batch = Batch()
     for key, value in changes:

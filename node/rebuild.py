@@ -39,14 +39,14 @@ def rebuild(
     joined from a snapshot, has not the entries for it, and is left as it is. `before` has the state that a successor
     took over; `SnapshotError` where it is not there, and then nothing was changed.
     """
-    if genesis.succeeds is not None:
-        if before is None:
-            raise ChainError("this network takes over the state of another, whose snapshot is not here")
-        check_snapshot_is(genesis.succeeds, before)
     height = read_height(store)
     if height > genesis.base and not _has_entry(store, genesis.base + 1):
         text = "the entry of the first block is not kept here: a pruned node cannot be rebuilt from its log"
         raise ChainError(f"{text}: nothing was changed")
+    if genesis.succeeds is not None:
+        if before is None:
+            raise ChainError("this network takes over the state of another, whose snapshot is not here")
+        check_snapshot_is(genesis.succeeds, before)
     mark = Batch()
     mark.put(Family.META, REBUILDING_KEY, b"")
     store.commit(mark)

@@ -95,8 +95,12 @@ def open_store(folder: Path, genesis: Genesis, vote_key: bytes) -> RocksStore:
         store = RocksStore.open(folder)
     except StoreMissing:
         store = RocksStore.create(folder)
-    if not is_created(store):
-        create_ledger(store, genesis, vote_key)
+    try:
+        if not is_created(store):
+            create_ledger(store, genesis, vote_key)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import grpc.aio
 
-from keeling.genesis import Founder
+from keeling.genesis import Founder, Succession
 from keeling.v1 import ledger_pb2 as pb
 from network.config import NodeConfig, load_config
 from network.folders import NodeFolder, NodeIdentity, install_genesis
@@ -69,9 +69,12 @@ class RealNetwork:
         people: list[Person],
         observers: Sequence[str] = (),
         change: Callable[[NodeConfig], NodeConfig] = lambda config: config,
+        origin: str = ORIGIN,
+        succeeds: Succession | None = None,
     ) -> None:
-        """`change` is made to every node's configuration as it starts."""
+        """`change` is made to every node's configuration as it starts. `succeeds`: the network it goes on from."""
         self.root = root
+        self.origin = origin
         self.people = people
         self.nodes: dict[str, Node] = {}
         self._change = change
@@ -80,7 +83,7 @@ class RealNetwork:
         now = datetime.now(UTC)
         founding = [
             FoundingNode(
-                prepare_node(root / name, ORIGIN, name, f"127.0.0.1:{free_port()}", "", now, None),
+                prepare_node(root / name, origin, name, f"127.0.0.1:{free_port()}", "", now, None),
                 name.title(),
                 ("registry",) if name == participants[0] else ("group",),
                 name not in observers,
@@ -89,7 +92,7 @@ class RealNetwork:
         ]
         outsiders = sorted({person.participant for person in people} - {node.identity.participant for node in founding})
         others = [Founder(name, name.title(), ("group",), grants(people, name)) for name in outsiders]
-        genesis = build_genesis(founding, others, now)
+        genesis = build_genesis(founding, others, now, succeeds)
         self.identities = {node.identity.participant: node.identity for node in founding}
         for name in self.identities:
             install_genesis(NodeFolder(root / name), genesis, ())
@@ -98,7 +101,7 @@ class RealNetwork:
     def prepare(self, name: str) -> NodeIdentity:
         """A node that nobody has admitted: its own keys and the genesis file, and nothing of the others."""
         root = self.root / name
-        identity = prepare_node(root, ORIGIN, name, f"127.0.0.1:{free_port()}", "", datetime.now(UTC), None)
+        identity = prepare_node(root, self.origin, name, f"127.0.0.1:{free_port()}", "", datetime.now(UTC), None)
         install_genesis(NodeFolder(root), self.genesis, ())
         self.identities[name] = identity
         return identity
