@@ -105,7 +105,7 @@ class Attestor:
                 raise WillNotAttest(f"{hold.registry} does not say so here: {type(answer).__name__}")
             seen.append(message._replace(answer=answer, seen_ms=began).close_unseen(settled_ms))
         if isinstance(said, op.Release):
-            refused = sum(each.refused_units for each in seen) - hold.released
+            refused = sum(each.refused_units for each in seen) - known.released_units
             if said.units > refused:
                 raise WillNotAttest(f"{hold.registry} declined {max(refused, 0)} units more, not {said.units}")
             return

@@ -5,6 +5,7 @@ All of it can be found out again: the messages from the hold, their fate from th
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ class Remembered:
 
     hold: pb.HoldInfo
     messages: list[Message] = field(default_factory=list)
+    ranges: list[op.Range] = field(default_factory=list)
+    """The units the messages are about."""
     digest: bytes = b""
     unsendable: str = ""
     mine: int = 0
@@ -50,6 +53,22 @@ class Remembered:
     def is_anothers(self) -> bool:
         """Whether another process of this hub surely has the attempt that is on the ledger."""
         return self.hold.phase == INSTRUCTED and self.hold.attempt > max(self.mine, self.maybe_mine)
+
+    def is_outdated_by(self, hold: pb.HoldInfo) -> bool:
+        """Whether an open hold holds other units now: a part was given back, or swapped for what a registry used."""
+        return hold.phase == "OPEN" and self.hold.ranges != hold.ranges
+
+    @property
+    def is_swapped(self) -> bool:
+        """Whether the one message is about other units than the hold has now: a registry used some for another hold."""
+        untouched = len(self.messages) == 1 and not self.hold.captured and not self.released_units
+        return untouched and self.ranges != join_ranges(self.hold.ranges)
+
+    @property
+    def released_units(self) -> int:
+        """Units given back of those that were instructed: what was given back before is in no message."""
+        instructed = sum(message.instruction.units for message in self.messages)
+        return self.hold.released - (self.hold.units - instructed) if self.messages else self.hold.released
 
     def note(self, place: int, message: Message) -> None:
         """Keep what became of a message, and what the registry calls it."""
@@ -95,7 +114,7 @@ def build_sight(known: Remembered, link: LinkMemory, seat: Seat, settling_ms: in
         dispatched_ms=hold.dispatched_ms,
         expires_ms=hold.expires_ms,
         captured_units=hold.captured,
-        released_units=hold.released,
+        released_units=known.released_units,
         held_units=sum(item.units for item in hold.ranges),
         link_stopped=link.stopped,
         link_stopped_until_ms=link.stopped_until_ms,
@@ -112,21 +131,45 @@ def build_sight(known: Remembered, link: LinkMemory, seat: Seat, settling_ms: in
 
 async def begin(hold: pb.HoldInfo, account: pb.Account, seat: Seat, names: Names) -> Remembered:
     """Remember a hold for the first time, or again after a restart: every message may have been sent."""
-    known, adapter = Remembered(hold), seat.adapters[hold.registry]
+    known = Remembered(hold)
     try:
-        lots = await names.to_serials(await find_held(hold, seat.ledger))
-        there = await seat.ledger.account(hold.to_account) if hold.to_account else None
-        to_account = there.link.registry_account if there is not None else ""
-        whole = build_instruction(hold, account.link.registry_account, to_account, lots, seat.details(hold))
-        instructions = split_for(adapter, whole)
-        known.digest = digest_messages(adapter, instructions)
+        async for ranges in _find_ranges(hold, seat.ledger):
+            await _word(known, ranges, account, seat, names)
+            if known.digest == hold.instruction:
+                break
     except (Unnameable, UnsendableError) as error:
         known.unsendable = f"cannot be said to {hold.registry}: {error}{_hint(error, hold)}"
         return known
-    known.messages = [Message(instruction) for instruction in instructions]
     if hold.phase == INSTRUCTED and hold.instruction != known.digest:
         known.alert = "what would be sent now is not what was dispatched: the words about the hold have changed"
     return known
+
+
+async def name_anew(known: Remembered, account: pb.Account, seat: Seat, names: Names) -> str:
+    """Nothing came of the last attempt, and units it named were swapped since: the next is about those held now.
+
+    Returns what stands in the way; empty: nothing.
+    """
+    (before,) = known.messages
+    try:
+        await _word(known, join_ranges(known.hold.ranges), account, seat, names)
+    except (Unnameable, UnsendableError) as error:
+        return f"cannot be said to {known.hold.registry}: {error}"
+    known.messages[0] = before._replace(instruction=known.messages[0].instruction)
+    return ""
+
+
+async def _word(known: Remembered, ranges: list[op.Range], account: pb.Account, seat: Seat, names: Names) -> None:
+    """Make the messages of a hold about these units. Raises `Unnameable`, `UnsendableError`."""
+    hold, adapter = known.hold, seat.adapters[known.hold.registry]
+    there = await seat.ledger.account(hold.to_account) if hold.to_account else None
+    to_account = there.link.registry_account if there is not None else ""
+    lots = await names.to_serials(ranges)
+    whole = build_instruction(hold, account.link.registry_account, to_account, lots, seat.details(hold))
+    instructions = split_for(adapter, whole)
+    known.digest = digest_messages(adapter, instructions)
+    known.messages = [Message(instruction) for instruction in instructions]
+    known.ranges = ranges
 
 
 def _hint(error: Exception, hold: pb.HoldInfo) -> str:
@@ -137,15 +180,26 @@ def _hint(error: Exception, hold: pb.HoldInfo) -> str:
     return f" (words for {hold.registry} are in the hub's configuration: its `words`, or `buyers` for {buyer})"
 
 
-async def find_held(hold: pb.HoldInfo, ledger: Ledger) -> list[op.Range]:
-    """The ranges that were held at first, also after a part of them was captured or released."""
-    if not hold.captured and not hold.released:
-        return join_ranges(hold.ranges)
+async def _find_ranges(hold: pb.HoldInfo, ledger: Ledger) -> AsyncIterator[list[op.Range]]:
+    """What is instructed. Of an open hold: what it holds. Of an instructed one what it held when it was first
+    dispatched; the digest on the ledger tells which of these that was: what it holds, if nothing was captured or given
+    back or swapped since; what it was placed on; what its dispatch moved, which takes longest to find.
+    """
+    if hold.phase != INSTRUCTED or not (hold.captured or hold.released):
+        yield join_ranges(hold.ranges)
+    if hold.phase != INSTRUCTED:
+        return
+    place = hold.opened.height, hold.opened.ordinal
     try:
-        event = await ledger.event_at(hold.opened.height, hold.opened.ordinal)
+        if hold.captured or hold.released:
+            event = await ledger.event_at(*place)
+            yield join_ranges(move.range for move in event.moves)
+        async for event in ledger.events_of(hold.account, place):
+            if event.kind == "DISPATCHED" and event.subject == hold.hold.hex() and event.moves:
+                yield join_ranges(move.range for move in event.moves)
+                return
     except NotOnLedger as error:
-        raise Unnameable(f"what was held at first cannot be read: {error}") from error
-    return join_ranges(move.range for move in event.moves)
+        raise Unnameable(f"what was instructed cannot be read: {error}") from error
 
 
 def describe_sender(known: Remembered) -> str:

@@ -15,7 +15,16 @@ from hub.dispatch.absorb import Call, absorb
 from hub.dispatch.decide import compute_pause, decide
 from hub.dispatch.hearing import OUTCOMES, is_about
 from hub.dispatch.lines import Lines, LinkMemory
-from hub.dispatch.memory import INSTRUCTED, Pending, Remembered, begin, build_sight, describe_pending, describe_sender
+from hub.dispatch.memory import (
+    INSTRUCTED,
+    Pending,
+    Remembered,
+    begin,
+    build_sight,
+    describe_pending,
+    describe_sender,
+    name_anew,
+)
 from hub.dispatch.recording import Outcome, Recorded, record_capture, record_dispatch, record_release
 from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Ask, Capture, Dispatch, Message, Release, Send, Standing, Step, Stuck, Wait
@@ -213,7 +222,7 @@ class Dispatcher:
 
     async def _remember(self, hold: pb.HoldInfo) -> Remembered:
         known = self._known.get(hold.hold)
-        if known is None or known.unsendable:
+        if known is None or known.unsendable or known.is_outdated_by(hold):
             account = await self._account(hold.account)
             known = self._known[hold.hold] = await begin(hold, account, self._seat, self._names)
             known.maybe_mine = hold.attempt if self._inherited is None else self._inherited.get(hold.hold, 0)
@@ -278,6 +287,10 @@ class Dispatcher:
     async def _dispatch(self, known: Remembered, step: Dispatch) -> bool:
         began = self._seat.now_ms()
         settling = await self._settling_ms(known.hold.registry)
+        if step.attempt > 1 and known.is_swapped:
+            trouble = await name_anew(known, await self._account(known.hold.account), self._seat, self._names)
+            if trouble:
+                return self._stop(known, trouble)
         recorded = await record_dispatch(self._seat, known, step)
         if recorded.outcome is Outcome.DONE:
             self.figures.dispatched += 1
@@ -302,7 +315,7 @@ class Dispatcher:
         await self._take_turn(known)
         known.hold = await self._seat.ledger.hold(hold)
         current = known.hold.phase == INSTRUCTED and known.hold.attempt == known.mine
-        if not current or self._seat.now_ms() >= known.send_until_ms:
+        if not current or known.is_swapped or self._seat.now_ms() >= known.send_until_ms:
             known.messages[place] = known.messages[place]._replace(standing=Standing.UNSURE)
             return True
         self.figures.sent += 1

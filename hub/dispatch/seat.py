@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -36,6 +36,8 @@ class Ledger(Protocol):
     async def find_receipt(self, number: bytes) -> Receipt | None: ...
 
     async def event_at(self, height: int, ordinal: int) -> pb.Event: ...
+
+    def events_of(self, account: str, after: tuple[int, int]) -> AsyncIterator[pb.Event]: ...
 
 
 class Seat(NamedTuple):

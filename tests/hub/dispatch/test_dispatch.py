@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from adapters.sandbox.faults import Fault, FaultKind
+from adapters.sandbox.puro import ACCOUNTS
 from keeling.v1 import operations_pb2 as op
-from tests.hub.dispatch.stage import DAY_MS, SETTLING_MS, Stage, play
+from tests.hub.dispatch.stage import DAY_MS, EVIDENCE, SETTLING_MS, Stage, play
 
 WRITES = "^POST"
 
@@ -212,14 +213,28 @@ def test_lagging_reads_lead_to_no_second_effect() -> None:
     play(story)
 
 
+def give_away(stage: Stage, first: int, units: int) -> None:
+    """To bob, on this ledger alone: at the registry they are where they were."""
+    stage.world.must("bob", op.OpenAccount(account="bob/puro", owner="bob"))
+    link = op.Link(
+        account="bob/puro",
+        registry="puro",
+        registry_account=ACCOUNTS[0],
+        hub="hub",
+        control=op.Link.CUSTODY,
+        evidence=EVIDENCE,
+    )
+    stage.world.must("bob", link, approvals=("bob", "hub"))
+    selection = op.Selection(ranges=[op.Range(batch="corc-1", first=first, units=units)])
+    leg = op.UnitLeg(from_account="alice/puro", to_account="bob/puro", selection=selection)
+    stage.world.must("alice", op.Transfer(units=[leg]))
+
+
 def test_what_the_ledger_cannot_take_over_stops_for_a_person() -> None:
     async def story(stage: Stage) -> None:
-        other = stage.place("other", units=50, first=1)
+        give_away(stage, first=1, units=50)
         stage.sandbox.faults.add(Fault(FaultKind.OTHER_SERIALS, "DESK"))
         hold = stage.place(units=100, first=5_000)
-        account = await stage.ledger.account("alice/puro")
-        assert account.link_state == "NORMAL"
-        stage.world.must("hub", op.Dispatch(hold=other, attempt=1, instruction=bytes(32)))
         hub = stage.hub()
         await hub.step()
         found = await stage.hold(hold)
@@ -230,5 +245,32 @@ def test_what_the_ledger_cannot_take_over_stops_for_a_person() -> None:
         await hub.step()
         assert (await stage.hold(hold)).phase == "INSTRUCTED"
         assert stage.effects == {hold.hex(): 100}
+
+    play(story)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(("fault", "captured"), [(None, 60), (FaultKind.PARTIAL, 30), (FaultKind.REFUSE, 0)])
+def test_what_was_given_back_before_it_was_dispatched_is_not_instructed(
+    fault: FaultKind | None, captured: int, restarted: bool
+) -> None:
+    async def story(stage: Stage) -> None:
+        stage.sandbox.faults.add(*([Fault(fault, "DESK", value=500)] if fault else []))
+        stage.sandbox.faults.add(Fault(FaultKind.CUT_AFTER, WRITES))
+        until = stage.world.now_ms + 1_000
+        works = op.LinkState(account="alice/puro", state=op.LinkState.MAINTENANCE, until_ms=until, reason="works")
+        hold, hub = stage.place(units=100), stage.hub()
+        stage.world.must("hub", works)
+        await hub.step()
+        assert (await stage.hold(hold)).phase == "OPEN", "and the hub has its message ready"
+        stage.world.must("alice", op.Release(hold=hold, units=40))
+        stage.later(1_000)
+        await hub.step()
+        found = await stage.settle(stage.hub() if restarted else hub, hold)
+        assert (found.captured, found.released) == (captured, 100 - captured)
+        assert stage.effects == ({hold.hex(): captured} if captured else {})
+        (order,) = stage.sandbox.desk.orders.values()
+        assert sum(lot.units for lot in order.asked) == 60
+        assert not any(line.alert for line in hub.backlog())
 
     play(story)

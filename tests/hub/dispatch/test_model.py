@@ -46,7 +46,7 @@ from tests.hub.memory_ledger import MemoryLedger
 from tests.node.reads.trading_world import DIGEST, hold_id
 
 WHOLE = parse(SERIAL)
-SLOT, SPARE = 40, 8_000
+SLOT = 12
 MOST = 10
 CAN = Capabilities(
     actions=frozenset({Action.RETIRE}),
@@ -95,7 +95,6 @@ class Registry:
         self.next_send: list[Any] = []
         """What happens to the next messages: a trouble, or after how many ms one arrives whose answer is lost."""
         self.next_ask: list[Any] = []
-        self.spare = SPARE
 
     def compose(self, instruction: Instruction) -> bytes:
         return format_json([instruction.key, str(instruction.lots)])
@@ -144,14 +143,12 @@ class Registry:
         return [note for note in self.notes if note.open_units and self._came(note)]
 
     def do(self, note: Note, units: int, *, others: bool) -> None:
-        """Do so many of the units that are open: those asked for in their order, or other ones of the account."""
-        if others:
-            self.spare += units + 1
-            note.done.append(WHOLE.part(self.spare - units, self.spare - 1))
-            return
-        used = {number for part in note.done for number in range(part.first, part.last + 1)}
-        free = [n for lot in note.asked for n in range(lot.first, lot.last + 1) if n not in used]
-        note.done += [WHOLE.part(number, number) for number in free[:units]]
+        """Do so many of the units that are open: those asked for in their order, or the lowest of the account, whoever
+        asked for these. What was done for somebody else in the meantime is replaced in the same way."""
+        gone = {number for each in self.notes for part in each.done for number in range(part.first, part.last + 1)}
+        asked = [n for lot in note.asked for n in range(lot.first, lot.last + 1) if n not in gone and not others]
+        lowest = [n for n in range(1, SLOT * len(self.notes) + len(gone) + units + 1) if n not in {*gone, *asked}]
+        note.done += [WHOLE.part(number, number) for number in (asked + lowest)[:units]]
 
     def done_of(self, hold: bytes) -> int:
         return sum(note.done_units for note in self.notes if note.key == hold.hex())
