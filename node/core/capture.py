@@ -1,12 +1,15 @@
 """`Capture`: a hold becomes what it was placed for, on the ranges that were really used (units and rules §3).
 
-MIRRORED units are captured on the registry's word, which may name other serials than those held: the ledger swaps them
-in the same block where it can, else refuses and the hold stays. Placing, dispatching and releasing: `node.core.holds`.
+MIRRORED units are captured on the registry's word, which may name other serials than those held, free ones or those of
+another hold: the ledger swaps them in the same block where it can (decision 12), else refuses and the hold stays. How
+holds are placed, dispatched and released is in `node.core.holds`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from keeling.events import EventKind, Move
 from keeling.operations import Capture, HoldPurpose, Purposeful
@@ -28,6 +31,10 @@ _ENDINGS = {
     HoldPurpose.FOR_USE: (EventKind.USED, UnitState.USED),
     HoldPurpose.FOR_CANCELLATION: (EventKind.CANCELLED, UnitState.CANCELLED),
 }
+
+SWAPPED: Final = "swapped for the serials used"
+_Reserved = dict[bytes, list[Piece]]
+"""Positions by the hold that reserves them, in the order in which they were used."""
 
 
 def check_capture_fields(op: Capture) -> None:
@@ -58,8 +65,8 @@ def apply_capture(tx: Context, op: Capture) -> None:
         if (batch.programme, batch.project, batch.registry) not in classes:
             detail = f"{batch.name} is of another project than the held units"
             raise Refused(Reason.DISCREPANCY, detail, batch=batch.name)
-    _check_capturable(tx, op.hold, hold, used)
-    rest = _swap(tx, op.hold, hold, used)
+    reserved = _check_capturable(tx, op.hold, hold, used)
+    rest = _swap(tx, op.hold, hold, used, reserved)
     reference = op.evidence.reference if op.evidence else ""
     grade = op.evidence.grade if op.evidence else ""
     facts = {"hold": op.hold.hex(), "reference": reference, "grade": grade, "beneficiary": hold.beneficiary.hex()}
@@ -90,29 +97,84 @@ def _check_capture_authority(tx: Context, op: Capture, hold: Hold, account: Acco
     check_attestors(tx, policy, op.evidence.grade, parties, policy.capture_grade)
 
 
-def _check_capturable(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> None:
-    """Every position is in the account, and FREE or reserved by exactly this hold."""
+def _check_capturable(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> _Reserved:
+    """Every position is in the account, and FREE or reserved; returns what of them other holds reserve.
+
+    Units of another hold are taken on a registry's word alone: a holder of NATIVE units chooses them, and has its own.
+    """
+    reserved: _Reserved = {}
     for piece in used:
         batch, covered = tx.batch_number(piece.batch), 0
         for first, lot in touch_lots(tx, piece.batch, piece.first, piece.units):
-            ours = lot.hold == hold_id and lot.state in (UnitState.HELD, UnitState.INSTRUCTED)
+            start, stop = max(first, piece.first), min(first + lot.units, piece.first + piece.units)
+            held = lot.state in (UnitState.HELD, UnitState.INSTRUCTED)
+            ours = held and (lot.hold == hold_id or hold.registry != NATIVE)
             if lot.account != hold.account or not (ours or lot.state == UnitState.FREE):
                 state = UnitState(lot.state).name
-                detail = f"the registry used {batch.name} from {batch.base + max(first, piece.first)}, {state} here"
+                detail = f"the registry used {batch.name} from {batch.base + start}, {state} here"
                 raise Refused(Reason.DISCREPANCY, detail, batch=batch.name, state=state)
-            covered += min(first + lot.units, piece.first + piece.units) - max(first, piece.first)
+            if held and lot.hold != hold_id:
+                reserved.setdefault(lot.hold, []).append(Piece(piece.batch, start, stop - start))
+            covered += stop - start
         if covered != piece.units:
             raise Refused(Reason.UNITS_UNSEEN, f"some units of {batch.name} the registry used were never shown here")
     check_unrestricted(tx, used)
+    return reserved
 
 
-def _swap(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> list[Piece]:
+def _exchange(
+    tx: Context, hold_id: bytes, account: int, reserved: _Reserved, outside: Sequence[Piece]
+) -> tuple[list[Piece], int]:
+    """Give every hold whose units the registry used as many of `outside`, of the same batch; returns what is left of
+    `outside`, and how many units were given. Whoever reserved units has as many as before, in the same state.
+    """
+    spare: dict[int, deque[Piece]] = {}
+    for part in outside:
+        spare.setdefault(part.batch, deque()).append(part)
+    given_units = 0
+    for other_id, taken in reserved.items():
+        other = find_hold(tx, other_id)
+        given = [part for piece in taken for part in _take(tx, spare, piece, other_id)]
+        state = UnitState.INSTRUCTED if other.phase == HoldPhase.INSTRUCTED else UnitState.HELD
+        moves = move_all(tx, given, account, state, tx.next_ref, other_id)
+        kept = [part for piece in other.pieces for part in subtract(piece, sorted(taken))]
+        keep_hold(tx, other_id, other._replace(pieces=tuple(sorted(kept + given))))
+        facts = {"account": tx.account_name(account), "reason": f"{SWAPPED} by hold {hold_id.hex()}"}
+        tx.emit(EventKind.HELD, other_id.hex(), None, moves, facts=facts)
+        given_units += sum(piece.units for piece in given)
+    return [part for parts in spare.values() for part in parts], given_units
+
+
+def _take(tx: Context, spare: dict[int, deque[Piece]], used: Piece, other_id: bytes) -> list[Piece]:
+    """The first spare units of the batch, as many as were used; refuses where there are too few."""
+    parts, found, units = spare.get(used.batch, deque()), list[Piece](), used.units
+    while units:
+        if not parts:
+            batch = tx.batch_number(used.batch)
+            detail = (
+                f"the registry used {batch.name} from {batch.base + used.first}, reserved by hold {other_id.hex()}, "
+            )
+            detail += "and too few units of the batch are left to give for them"
+            raise Refused(Reason.DISCREPANCY, detail, batch=batch.name, hold=other_id.hex())
+        part = parts.popleft()
+        size = min(part.units, units)
+        found.append(part._replace(units=size))
+        units -= size
+        if size < part.units:
+            parts.appendleft(part._replace(first=part.first + size, units=part.units - size))
+    return found
+
+
+def _swap(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece], reserved: _Reserved) -> list[Piece]:
     """What stays held once `used` are taken: held positions outside `used`, as many as are still reserved.
 
-    Where the registry used free positions instead of held ones, as many held ones become free in the same block.
+    Where the registry used free positions instead of held ones, as many held ones become free in the same block; where
+    it used those of other holds, as many go to these.
     """
     outside = [part for piece in hold.pieces for part in subtract(piece, used)]
     swapped = sum(p.units for p in used) - (sum(p.units for p in hold.pieces) - sum(p.units for p in outside))
+    outside, given = _exchange(tx, hold_id, hold.account, reserved, outside)
+    swapped -= given
     rest, moves, cause = list[Piece](), list[Move](), tx.next_ref
     for part in outside:
         freed = min(part.units, swapped)
@@ -122,5 +184,5 @@ def _swap(tx: Context, hold_id: bytes, hold: Hold, used: Sequence[Piece]) -> lis
         if part.units > freed:
             rest.append(part._replace(first=part.first + freed, units=part.units - freed))
     if moves:
-        tx.emit(EventKind.RELEASED, hold_id.hex(), None, moves, facts={"reason": "swapped for the serials used"})
+        tx.emit(EventKind.RELEASED, hold_id.hex(), None, moves, facts={"reason": SWAPPED})
     return rest

@@ -5,7 +5,7 @@ from keeling.v1 import operations_pb2 as op
 from tests.fakes.world import START_MS
 from tests.node.core.cases_marks import restrict
 from tests.node.core.cases_transfer import SUSPENDED
-from tests.node.core.sample import DAY_MS, HOLD, MANDATE, Case, evidence, hold, ranges, some, when
+from tests.node.core.sample import DAY_MS, HOLD, MANDATE, Case, evidence, hold, issue, ranges, some, when
 
 TRANSFER = op.Hold.FOR_TRANSFER
 MANY = [("vcs", 2 * n, 1) for n in range(5001)]
@@ -114,6 +114,17 @@ TWO_ATTESTORS = op.SetRecord(
     registry=op.RegistryPolicy(attestors=["verra", "importer"], capture_grade="B", attestors_needed=2),
 )
 FREE_ELSEWHERE = ("vcs", 5000, 100)
+OTHER = b"2" * 16
+OTHER_HELD = ("alice", hold("L1", some(0, ("vcs", 101, 100)), hold=OTHER))
+MORE = ("verra", issue("more", "VCS", 100, "L1"))
+MORE_HELD = (MORE, *SENT, ("alice", hold("L1", some(0, ("more", 1, 10)), hold=OTHER)))
+MORE_SENT = (
+    MORE,
+    ("alice", hold("L1", some(0, ("vcs", 1, 100), ("more", 11, 10)), buyer="bob")),
+    DISPATCH,
+    ("alice", hold("L1", some(0, ("more", 1, 10), ("more", 21, 10)), hold=OTHER)),
+)
+TWO_NATIVE = (NATIVE, ("alice", hold("A", some(0, ("nat", 10, 10)), hold=OTHER)))
 TO_CLOSED = (
     ("alice", native(TRANSFER, to_account="A-OTHER")),
     ("alice", op.CloseAccount(account="A-OTHER")),
@@ -141,9 +152,13 @@ CAPTURES = [
     Case("more than held", R.CAPTURE_EXCEEDS_HOLD, "verra", capture(("vcs", 1, 101)), (), SENT),
     Case("of another project", R.DISCREPANCY, "verra", capture(("vcs-fixed", 1, 1)), (), SENT),
     Case("in another account", R.DISCREPANCY, "verra", capture(("partly", 1, 1)), (), SENT),
+    Case("reserved, none of that batch to give", R.DISCREPANCY, "verra", capture(("more", 1, 10)), (), MORE_HELD),
+    Case("reserved, too few to give", R.DISCREPANCY, "verra", capture(("more", 1, 10), ("more", 21, 1)), (), MORE_SENT),
+    Case("native, reserved by another", R.DISCREPANCY, "alice", capture(("nat", 10, 1)), (), TWO_NATIVE),
     Case("never seen", R.UNITS_UNSEEN, "verra", capture(("partly", 500, 1)), (), SENT),
     Case("frozen", R.UNITS_RESTRICTED, "verra", capture(), (), (*SENT, FREEZE)),
     Case("on other serials", None, "verra", capture(FREE_ELSEWHERE), (), SENT),
+    Case("on units another hold reserves", None, "verra", capture(("vcs", 101, 100)), (), (*SENT, OTHER_HELD)),
     Case("on some of each", None, "verra", capture(("vcs", 91, 60)), (), SENT),
     Case("by two", None, "verra", capture(), ("importer",), (*SENT, ("reg", TWO_ATTESTORS))),
     Case("native by its holder", None, "alice", capture(evidence=None), (), (NATIVE,)),

@@ -176,17 +176,25 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         used = ranges((found.batch, first, units))
         answer = self.submit(by, op.Capture(hold=name, ranges=used, evidence=evidence()))
         places = list(range(first, first + units))
-        mine = [Unit(found.account, state, name) for state in (UnitState.HELD, UnitState.INSTRUCTED)]
+        others = [other for other in self.holds if found.batch == "m" or other == name]
+        reserved = [
+            Unit(found.account, state, other) for other in others for state in (UnitState.HELD, UnitState.INSTRUCTED)
+        ]
         good = (
             (found.batch == "n" or found.instructed)
             and units <= len(held)
-            and self.are(found.batch, places, Unit(found.account, UnitState.FREE), *mine)
+            and self.are(found.batch, places, Unit(found.account, UnitState.FREE), *reserved)
         )
         assert (answer.refusal is None) == good, answer.refusal
         if good:
-            swapped = [at for at in held if at not in places]
-            free = len(places) - (len(held) - len(swapped))
-            self.put(found.batch, swapped[:free], Unit(found.account, UnitState.FREE))
+            spare = [at for at in held if at not in places]
+            taken = [self.units[found.batch, at] for at in places]
+            for other in dict.fromkeys(unit.hold for unit in taken if unit.hold not in (b"", name)):
+                lost = [unit for unit in taken if unit.hold == other]
+                self.put(found.batch, spare[: len(lost)], lost[0])
+                spare = spare[len(lost) :]
+            free = sum(not unit.hold for unit in taken)
+            self.put(found.batch, spare[:free], Unit(found.account, UnitState.FREE))
             self.put(found.batch, places, Unit(found.account, UnitState.RETIRED))
             self.claims.append((self.world.tip.height, len(self.world.blocks[-1].events) - 1, found.batch, places))
             if not self.held(name):
