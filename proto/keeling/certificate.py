@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from keeling.block import parse_header
 from keeling.bundle import BundleError, Kind, parse_bundle, read_part
 from keeling.bundle_parts import CUT_BLOCK, format_time, read_block, read_events
-from keeling.disclosure import Excerpt, compute_excerpt_digest, hear_excerpt, tell_excerpt
+from keeling.disclosure import DisclosureError, Excerpt, compute_excerpt_digest, hear_excerpt, tell_excerpt
 from keeling.encoding import EncodingError
 from keeling.events import Event, EventKind
 from keeling.operations import When, WhenPrecision
@@ -153,6 +153,8 @@ def parse_certificate(data: bytes) -> Certificate:
         excerpt = hear_excerpt(told["disclosure"]) if "disclosure" in told else None
         found = Certificate(lots=lots, withdrawals=taken_back, proofs=proofs, disclosure=excerpt, **fields)
         same = format_certificate(found) == data
+    except DisclosureError as error:
+        raise CertificateError(f"what it discloses does not hold: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, binascii.Error) as error:
         if isinstance(error, CertificateError):
             raise
