@@ -6,7 +6,7 @@ last block the one that the old validators certified. Imports the rules of the n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from keeling.handover import Handover
     from keeling.snapshot import Row
     from node.replay import Shown
+    from node.succeed import Checked
 
 app = typer.Typer()
 
@@ -46,7 +47,8 @@ def succession(
 ) -> Answer:
     """Does a successor's genesis file name the old ledger's last certificate and exactly the state it led to?
 
-    Executes the old log again; needs no node. What it cannot know: whether blocks were final after the one it names.
+    Executes the old log again; needs no node. Shows what the file changes of who does what: people judge that. What it
+    cannot know: whether blocks were final after the one it names.
 
     \b
     Example:
@@ -54,10 +56,11 @@ def succession(
     """
     from keeling.bundle import BundleError
     from keeling.genesis import parse_genesis
+    from node.core.state import State
     from node.export import ExportError
     from node.replay import replay
     from node.store.contract import StoreError
-    from node.succeed import SuccessionRefused, check_succession
+    from node.succeed import SuccessionRefused, check_succession, list_parts
 
     known, raw = parse_genesis(_read(file)), _read(before_genesis)
     old, succeeds = parse_genesis(raw), known.succeeds
@@ -82,6 +85,13 @@ def succession(
         return Answer(facts, ["does NOT hold"], ExitCode.VERIFICATION_FAILED, f"verification failed: {refused}")
     except (StoreError, ExportError) as error:
         raise Failed(ExitCode.NOT_FOUND, str(error)) from error
+    return _tell(known, old, found, list_parts(State(replayed.state)))
+
+
+def _tell(known: Genesis, old: Genesis, found: Checked, parts: Sequence[Mapping[str, object]]) -> Answer:
+    from cli.succession_changes import compare_parts, format_changes, list_founded, parse_parts, warn_of_losses
+
+    changes = compare_parts(parse_parts(parts), list_founded(known))
     table = [
         ("succeeds", f"{old.origin}, network {old.network.hex()}"),
         ("taken over", f"the state of height {found.height}, after {found.transactions:,} transactions"),
@@ -89,8 +99,9 @@ def succession(
         ("certified by", f"{len(found.signers)} validators of the old network"),
     ]
     facts = {"holds": True, "height": found.height, "digest": found.digest.hex(), "before": old.network.hex()}
+    facts["changes"] = [each._asdict() for each in changes]
     headline = f"holds: {known.origin} goes on from exactly what was final on {old.origin}"
-    return Answer(facts, [headline, Grid(("", ""), table)])
+    return Answer(facts, [headline, Grid(("", ""), table), format_changes(changes), *warn_of_losses(changes)])
 
 
 @contextmanager

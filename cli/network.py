@@ -11,7 +11,7 @@ import typer
 from cli.command import works
 from cli.exits import ExitCode, Failed, misused
 from cli.network_succeed import app as succeed_app
-from cli.network_succeed import write_new
+from cli.network_succeed import read_parts, write_new
 from cli.network_watch import app as watch_app
 from cli.output import Answer, Grid
 from cli.policy import members_app
@@ -75,13 +75,23 @@ def new(
 
 
 @works(app, "plan")
-def plan(file: _FILE) -> Answer:
+def plan(
+    file: _FILE,
+    before: Annotated[
+        Path | None,
+        typer.Option("--before", metavar="FOLDER", help="A node folder of the network that this one shall succeed."),
+    ] = None,
+) -> Answer:
     """Check a network file and say what the network bears: how many may be down, how many may lie.
+
+    With --before also what the file changes of who does what, before a successor is made of it.
 
     \b
     Example:
       keeling network plan trial.toml
+      keeling network plan second.toml --before acme
     """
+    from cli.succession_changes import compare_parts, format_changes, list_planned, warn_of_losses
     from network.founding import read_node
     from network.plan import load_plan
 
@@ -89,7 +99,12 @@ def plan(file: _FILE) -> Answer:
     for each in described.organisations:
         if each.card is not None:
             read_node(each, described.origin)
-    return _describe(described, "")
+    answer = _describe(described, "")
+    if before is None:
+        return answer
+    changes = compare_parts(read_parts(before), list_planned(described))
+    facts = answer.facts | {"changes": [each._asdict() for each in changes]}
+    return Answer(facts, [*answer.sections, format_changes(changes), *warn_of_losses(changes)])
 
 
 def _describe(plan: NetworkPlan, advice: str) -> Answer:

@@ -11,15 +11,16 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.command import works
 from cli.exits import ExitCode, Failed, misused
-from cli.output import Answer
+from cli.output import Answer, Grid
 
 if TYPE_CHECKING:
+    from cli.succession_changes import Part
     from keeling.genesis import Succession
 
 app = typer.Typer()
@@ -36,20 +37,23 @@ def succeed(
     """Make the genesis file of a network that takes over the last state of another, whose quorum is gone for good.
 
     Nothing that was final is lost. The network file names a new origin and new nodes (keeling node prepare); all units,
-    accounts, records, holds, ids and people's keys go on. The old node must not be running. It is another decision to
-    trust: everybody checks the file (keeling audit succession) before using it.
+    accounts, records, holds, ids and people's keys go on. Names and roles are what the network file says, for those it
+    names: what that changes is shown (keeling network plan --before shows it first). The old node must not be running.
+    It is another decision to trust: everybody checks the file (keeling audit succession) before using it.
 
     \b
     Example:
       keeling network succeed second.toml --before acme -o second-genesis
     """
+    from cli.succession_changes import compare_parts, format_changes, list_planned, warn_of_losses
     from network.founding import found_from_cards
     from network.plan import compute_tolerance, load_plan
 
     plan = load_plan(file)
     if output.exists():
         raise _exists(output)
-    origin, succeeds = _take_stock(before)
+    origin, succeeds, parts = _take_stock(before)
+    changes = compare_parts(parts, list_planned(plan))
     if origin == plan.origin:
         text = f"the network before is called {origin} as well: its log ended, and a log of that name would begin anew"
         raise misused(text, "give the successor another origin, and prepare its nodes for that one")
@@ -63,12 +67,16 @@ def succeed(
         "before": succeeds.network.hex(),
         "height": succeeds.height,
         "digest": succeeds.digest.hex(),
+        "changes": [each._asdict() for each in changes],
     }
-    lines = [
+    lines: list[str | Grid] = [
         f"network {plan.origin} succeeds {origin} at height {succeeds.height}",
         f"network id {number} (SHA-256 of {output})",
         f"state taken over: {succeeds.digest.hex()}, in {before / 'data' / 'snapshots' / str(succeeds.height)}",
         compute_tolerance(len(plan.validators)).describe(),
+        format_changes(changes),
+        "each organisation that is named also gets the submission key of its new node, which may do all its people may",
+        *warn_of_losses(changes),
         "everybody who kept the old ledger checks it: "
         f"keeling audit succession {output} --before {before} --before-genesis {before / 'genesis'}",
         f"then each node: keeling node join NEW --genesis {output}; keeling node succeed NEW --before {before}",
@@ -76,17 +84,31 @@ def succeed(
     return Answer(facts, lines)
 
 
-def _take_stock(folder: Path) -> tuple[str, Succession]:
-    """The name of the network in a node folder, and what its successor's genesis file says of it."""
+def _take_stock(folder: Path) -> tuple[str, Succession, list[Part]]:
+    """The name of the network in a node folder, what its successor's genesis file says of it, and who takes part."""
+    from cli.succession_changes import parse_parts
     from keeling.genesis import parse_succession
 
-    command = [sys.executable, "-m", "node", "stock", str(folder)]
+    found = _ask_node(folder)
+    origin, parts = found.pop("origin"), parse_parts(found.pop("participants"))
+    return origin, parse_succession(found), parts
+
+
+def read_parts(folder: Path) -> list[Part]:
+    """Who takes part in the network of a node folder, also while its node runs. Changes nothing."""
+    from cli.succession_changes import parse_parts
+
+    return parse_parts(_ask_node(folder, "--dry-run")["participants"])
+
+
+def _ask_node(folder: Path, *option: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "node", "stock", str(folder), *option]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().rpartition("\n")[2]
         raise Failed(ExitCode.REFUSED, said or f"the ledger in {folder} cannot be read", reason="NOT_TAKEN_OVER")
-    found = json.loads(done.stdout)
-    return found.pop("origin"), parse_succession(found)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def write_new(path: Path, data: bytes) -> None:

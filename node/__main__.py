@@ -39,6 +39,7 @@ from node.operate import (
     OperatorError,
     backup_folder,
     begin_successor,
+    list_parts_of,
     may_run,
     prune_folder,
     rebuild_folder,
@@ -155,7 +156,10 @@ def main(arguments: list[str]) -> int:
             case ["stock", folder]:
                 with locked(NodeFolder(Path(folder))):
                     origin, found = take_stock_of(NodeFolder(Path(folder)))
-                print(json.dumps({"origin": origin} | describe_succession(found)))
+                    listed = list_parts_of(NodeFolder(Path(folder)))
+                print(json.dumps({"origin": origin, "participants": listed} | describe_succession(found)))
+            case ["stock", folder, "--dry-run"]:
+                print(json.dumps({"participants": list_parts_of(NodeFolder(Path(folder)))}))
             case ["succeed", folder, place]:
                 with locked(NodeFolder(Path(folder))):
                     height = begin_successor(NodeFolder(Path(folder)), Path(place))

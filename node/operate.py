@@ -23,15 +23,17 @@ from network.keys import describe_key_file, read_passphrase
 from network.rekeying import TLS, list_changes, read_waiting_vote_key, take_keys
 from network.transport import Destination, TlsFiles, open_channel
 from network.trust import PinnedKey, build_trust
+from node.core.state import State
 from node.errors import read_reason
 from node.journal import replace_journal
-from node.ledger import is_created, read_height
+from node.ledger import StateReader, is_created, read_height
 from node.prune import PrunePlan, PruneRefused, plan_prune, prune
 from node.rebuild import rebuild
 from node.snapshots import Shelf
+from node.state_audit import open_read_only
 from node.store.contract import StoreExists, StoreLocked, StoreMissing
 from node.store.rocks import RocksStore
-from node.succeed import BEFORE, create_successor, find_snapshot, keep_snapshot, take_stock
+from node.succeed import BEFORE, create_successor, find_snapshot, keep_snapshot, list_parts, take_stock
 
 
 class OperatorError(Exception):
@@ -141,6 +143,12 @@ def take_stock_of(folder: NodeFolder) -> tuple[str, Succession]:
             return config.origin, take_stock(view, open_shelf(config))
     finally:
         store.close()
+
+
+def list_parts_of(folder: NodeFolder) -> list[dict[str, object]]:
+    """Who takes part in the network of a folder, whether its node runs or not. Nothing is written."""
+    with open_read_only(load_config(folder.config).data) as reads:
+        return list_parts(State(StateReader(reads)))
 
 
 def begin_successor(folder: NodeFolder, place: Path) -> int:

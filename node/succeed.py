@@ -18,6 +18,8 @@ from keeling.handover import Handover, HandoverRefused, find_reign, walk_handove
 from keeling.snapshot import HEAD, Row, SnapshotHead, compute_digest, fill_chunks, hash_chunk, parse_chunk
 from keeling.votes import CERTIFICATE, Certificate, VoteError, check_certificate
 from node.archive import height_key
+from node.core import tables as t
+from node.core.governance.records import Standing
 from node.core.state import State
 from node.core.succession import open_successor
 from node.durable import make_folder, sync_folder
@@ -58,6 +60,23 @@ def take_stock(view: Reads, shelf: Shelf) -> Succession:
         raise SnapshotError("nothing is final here: there is nothing to take over")
     made = shelf.make(view)
     return Succession(network, certificate, made.height, made.digest)
+
+
+def list_parts(state: State) -> list[dict[str, object]]:
+    """Everybody on a ledger as JSON: roles, who validates, who is suspended. For people to compare a successor with."""
+    rows = {t.VALIDATORS.parts(key)[0]: row for key, row in state.scan(t.VALIDATORS)}
+    validators = {participant for participant, row in rows.items() if row.standing == Standing.IN_FORCE}
+    members = {t.PARTICIPANTS.parts(key)[0]: row for key, row in state.scan(t.PARTICIPANTS)}
+    return [
+        {
+            "participant": participant,
+            "name": row.name,
+            "roles": list(row.roles),
+            "validator": participant in validators,
+            "suspended": row.suspended,
+        }
+        for participant, row in sorted(members.items())
+    ]
 
 
 def find_snapshot(place: Path, succeeds: Succession) -> Shelf:

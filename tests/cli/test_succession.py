@@ -57,7 +57,8 @@ def prepare_second(keeling: Keeling) -> Path:
         listen, folder = f"127.0.0.1:{free_port()}", keeling.root / "second" / name
         words = ("--origin", ORIGIN, "--participant", name, "--listen", listen)
         keeling.must("node", "prepare", folder, *words)
-        table = f'id = "{name}"\nroles = ["registry", "group"]\nlisten = "{listen}"\ncard = "second/{name}/card.json"\n'
+        roles = '["group", "bank"]' if name == "acme" else '["registry", "group"]'
+        table = f'id = "{name}"\nroles = {roles}\nlisten = "{listen}"\ncard = "second/{name}/card.json"\n'
         tables.append(f"[[organisations]]\n{table}")
     file.write_text("\n".join(tables))
     return file
@@ -78,11 +79,19 @@ def test_a_successor_goes_on_from_the_last_final_block(keeling: Keeling) -> None
         shutil.rmtree(root / "first" / name)
     second = prepare_second(keeling)
     genesis = root / "genesis-2"
+    planned = keeling.must("network", "plan", second, "--before", old).out
+    assert not (old / "data" / "snapshots").exists(), "looking changes nothing"
     told = keeling.json("network", "succeed", second, "--before", old, "-o", genesis)
     assert keeling("network", "succeed", second, "--before", old, "-o", genesis).code == 1
     check = ("audit", "succession", genesis, "--before-genesis", old_genesis, "--before")
     for place in (old, root / "first" / "acme", root / "first.bundle"):
-        assert keeling.json(*check, place)["digest"] == told["digest"]
+        facts = keeling.json(*check, place)
+        assert (facts["digest"], facts["changes"]) == (told["digest"], told["changes"])
+    said = {each["participant"]: each["text"] for each in told["changes"]}
+    assert list(said) == list(NAMES)
+    assert said["acme"] == "LOSES registry; gains bank; its node validates"
+    assert "LOSES registry; gains bank" in planned
+    assert "warning: roles are taken from participants: acme registry" in planned
     shutil.copytree(old / "data" / "snapshots", root / "carried")
     for name in NAMES:
         folder = root / "second" / name

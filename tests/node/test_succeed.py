@@ -32,6 +32,7 @@ from node.succeed import (
     create_successor,
     find_snapshot,
     keep_snapshot,
+    list_parts,
     read_rows,
     take_stock,
 )
@@ -82,6 +83,18 @@ def test_successor_goes_on_with_what_it_takes_over(told: tuple[RecordedElectorat
     block = execute(state, tip, signed, Place(0, 1), ed25519.check_signature)
     assert block.header.height == succeeds.height + 1
     assert block.submissions[0].answers[0].refusal is None
+
+
+def test_who_takes_part_is_listed_for_comparison(told: tuple[RecordedElectorate, Shelf]) -> None:
+    world, _ = told
+    world.must("v1", op.Suspend(participant="v4", reason="gone"), approvals=("v2", "v3", "v5"))
+    listed = {part["participant"]: part for part in list_parts(world.state)}
+    assert list(listed) == ["alice", "v1", "v2", "v3", "v4", "v5"]
+    assert listed["v5"] == {
+        "participant": "v5", "name": "V5", "roles": ["group"], "validator": True, "suspended": False
+    }  # fmt: skip
+    assert (listed["v4"]["validator"], listed["v4"]["suspended"]) == (False, True)
+    assert listed["alice"]["validator"] is False
 
 
 @pytest.mark.parametrize(
