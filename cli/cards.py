@@ -75,6 +75,16 @@ def find_member(session: Session, participant: str) -> pb.Member:
     raise Failed(ExitCode.NOT_FOUND, f"the ledger knows no node of {participant}", reason="NOT_FOUND", advice=advice)
 
 
+def has_operator_key(session: Session, identity: NodeIdentity) -> bool:
+    """Whether the ledger knows the card's submission key, in force or retired: no key comes twice."""
+    from keeling.v1 import ledger_pb2 as pb
+    from network.keys import Role
+
+    pages = session.ask_pages(session.ledger.ListParticipants, pb.ListRequest())
+    keys = [known.key for page in pages for participant in page.participants for known in participant.keys]
+    return identity.keys[Role.SUBMISSION] in keys
+
+
 def changed_keys(identity: NodeIdentity, member: pb.Member) -> op.NodeKeys | None:
     """Those of the four keys that the ledger does not have, the others empty; None where it has all."""
     from keeling.v1 import operations_pb2 as op

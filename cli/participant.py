@@ -108,7 +108,8 @@ def replace(
     participant: PARTICIPANT,
     card: Annotated[Path, typer.Option("--card", metavar="CARD", help="The card that shows the new keys of its node.")],
     people: Annotated[
-        bool, typer.Option("--people", help="Also all keys of its people end; the card's operator begins anew.")
+        bool,
+        typer.Option("--people", help="Also all keys of its people end; the card's operator begins anew with its own."),
     ] = False,
     motion: AS_MOTION = "",
     because: BECAUSE = "",
@@ -116,12 +117,14 @@ def replace(
 ) -> Change:
     """Give a participant that cannot act itself other keys, as a card of its node shows them. The electorate decides.
 
-    Keys of the card that the ledger has already stay as they are.
+    Keys of the card that the ledger has already stay as they are. With --people the card shows a new submission key. It
+    is then the only one that acts for the participant, and may do all a person may.
 
     \b
     Example:
       keeling node rekey acme --part vote                                  (at acme)
       keeling participant replace acme --card card-next.json --motion acme-vote --because "journal lost"
+      keeling participant replace acme --card card-next.json --people --motion acme-keys --because "stolen"
     """
     from cli import cards
     from keeling.v1 import operations_pb2 as op
@@ -130,6 +133,9 @@ def replace(
     member = cards.find_member(session, participant)
     node, contact = cards.changed_keys(identity, member), cards.changed_contact(identity, member)
     keys = [cards.operator_grant(identity)] if people else []
+    if people and cards.has_operator_key(session, identity):
+        text = f"the submission key of {card} is on the ledger already, and no key comes twice"
+        raise misused(text, "make a new one at the node: keeling node rekey FOLDER --part submission")
     if node is None and contact is None and not keys:
         raise misused(f"the ledger has the keys of {card} already", "make new ones: keeling node rekey FOLDER")
     operation = op.Replace(participant=participant, keys=keys, node=node, contact=contact)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from network.config import load_config
 from network.folders import NodeFolder
+from network.keys import Role, describe_key_file
 from network.processes import start_nodes, stop_nodes
 from tests.cli.command_line import Keeling
 from tests.fakes.real_node import free_port
@@ -52,6 +53,19 @@ def found(keeling: Keeling, file: Path) -> None:
     keeling.must("network", "up", file)
 
 
+def check_people_replaced(keeling: Keeling, acme: NodeFolder) -> None:
+    """One key of acme's people acts now, the one its operator made; the stolen one, and no key twice."""
+    listed = keeling.json("participant", "list", "--profile", "natreg")["participants"]
+    keys = next(each["keys"] for each in listed if each["participant"] == "acme")
+    acting = [each["key"] for each in keys if each["purposes"] and not int(each["retired_height"])]
+    assert acting == [describe_key_file(acme.key(Role.SUBMISSION)).public_key.hex()]
+    stolen = acme.key(Role.SUBMISSION).with_suffix(".key.old")
+    assert describe_key_file(stolen).public_key.hex() not in acting
+    words = ("participant", "replace", "acme", "--card", acme.root / "card.json", "--people", "--motion", "again")
+    ended = keeling(*words, "--because", "typed twice", "--profile", "natreg")
+    assert (ended.code, "no key comes twice" in ended.err) == (2, True)
+
+
 def test_what_the_page_says_is_typed(keeling: Keeling) -> None:
     file, acme = keeling.root / "trial.toml", NodeFolder(keeling.root / "acme")
     founders = {each.partition(":")[0] for each in FOUR}
@@ -75,7 +89,8 @@ def test_what_the_page_says_is_typed(keeling: Keeling) -> None:
         assert standings == dict.fromkeys(founders, "validator") | {"acme": "candidate"}
         assert keeling.json("motion", "list")["motions"] == []
         decided = {each["motion"]: each["status"] for each in keeling.json("motion", "list", "--all")["motions"]}
-        assert decided == dict.fromkeys(("admit-acme", "acme-vote", "suspend-acme"), "decided")
+        assert decided == dict.fromkeys(("admit-acme", "acme-vote", "acme-people", "suspend-acme"), "decided")
+        check_people_replaced(keeling, acme)
     finally:
         stop_nodes([acme])
         keeling("network", "down", file)
