@@ -137,7 +137,7 @@ def put_growth(batch: Batch, growth: Growth) -> None:
 
 
 class TreeNotHere(LookupError):
-    """A proof needs hashes from below the snapshot this node joined from."""
+    """A proof needs hashes from below the snapshot this node joined from, which were not fetched yet."""
 
 
 def read_subtrees(reads: Reads) -> Callable[[Sequence[Subtree]], Sequence[bytes]]:
@@ -147,7 +147,7 @@ def read_subtrees(reads: Reads) -> Callable[[Sequence[Subtree]], Sequence[bytes]
         found = reads.get_many(Family.LEAVES, [subtree_key(subtree) for subtree in wanted])
         present = [hashed for hashed in found if hashed is not None]
         if len(present) < len(found):
-            raise TreeNotHere("hashes of the tree below the snapshot this node joined from are not here")
+            raise TreeNotHere("hashes of the tree below the snapshot this node joined from are not fetched yet")
         return present
 
     return read

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import version
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -27,6 +28,7 @@ from network.config import NodeConfig
 from network.keys import Signer
 from network.transport import TlsFiles
 from network.trust import PinnedKey, Trust, build_trust
+from node.backfill import RemoteLeaves
 from node.beside import run_beside, watch
 from node.callers import Callers, LongCalls, Members
 from node.core import tables
@@ -189,6 +191,15 @@ class Connections:
     def _end_forgetting(self) -> None:
         for task in self._forgetting:
             task.cancel()
+
+    def leaf_sources(self) -> list[RemoteLeaves]:
+        """All other members that can be reached, to fetch the log from, validators first."""
+        replica = self._replica
+        members = () if replica is None else replica.roster.members
+        others = sorted(
+            (not each.validator, each.participant) for each in members if each.participant != self._config.participant
+        )
+        return [RemoteLeaves(name, partial(self._channels.open, name)) for _, name in others]
 
     def end_calls(self) -> None:
         """End the calls of other nodes that would go on as long as this one runs. Call it before the server stops."""

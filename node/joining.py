@@ -36,6 +36,7 @@ from node.handovers import put_known_handover
 from node.held import INDEXED_KEY
 from node.ledger import (
     IN_FORCE,
+    JOINED_KEY,
     JOINING_KEY,
     NETWORK_KEY,
     REIGN_KEY,
@@ -245,6 +246,7 @@ def _finish_install(proof: SnapshotProof, facts: SnapshotFacts, genesis: Genesis
     batch.put(Family.META, NETWORK_KEY, genesis.network)
     batch.put(Family.META, TIP_KEY, U64.encode(height))
     batch.put(Family.META, PRUNED_KEY, U64.encode(height + 1))
+    batch.put(Family.META, JOINED_KEY, U64.encode(facts.head.frontier.size))
     batch.delete(Family.META, JOINING_KEY)
     in_force = find_in_force(proof, height, genesis)
     if in_force is not None:

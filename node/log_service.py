@@ -91,7 +91,7 @@ class LogService(rpc.LogServicer):
             found = view.get_many(Family.LEAVES, [leaf_key(i) for i in range(request.first, stop)])
             leaves = [leaf for leaf in takewhile(lambda leaf: leaf is not None, found) if leaf is not None]
             if not leaves:
-                raise TreeNotHere(f"leaf {request.first} lies below the snapshot this node joined from")
+                raise TreeNotHere(f"leaf {request.first}, below the snapshot this node joined from, is not fetched yet")
             return pb.GetEntriesResponse(leaves=leaves)
 
         return await self._read(context, read)

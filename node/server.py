@@ -27,6 +27,7 @@ from network.config import NodeConfig
 from network.keys import KeyFileError, Role, Signer, load_key_file
 from network.transport import CALL_BYTES_MAX, server_credentials, server_options
 from node.attesting import Attester
+from node.backfill import Backfill
 from node.beside import run_beside
 from node.chain import Chain
 from node.connections import Connections
@@ -143,6 +144,8 @@ class Node:
         replica = await self._start_replica(chain, keys, verifier, connections, thread, shelf)
         self.replica = replica
         self._start_readier(replica, keys, connections)
+        backfill = Backfill(store, connections.leaf_sources, lambda: bool(replica.pending or replica.following.behind))
+        run_beside(self._stack, "fetching the log below the snapshot", backfill.run())
         own = keys.names()
         upkeep = Upkeep(
             *(config.participant, connections.tls, lambda: datetime.now(UTC)),
