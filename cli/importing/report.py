@@ -162,7 +162,8 @@ def tell_report(facts: Mapping[str, Any]) -> list[str | Grid]:
     )
     if facts["lots_split"] or facts["units_by_outcome"]["changed"]:
         changed = format_units(facts["units_by_outcome"]["changed"])
-        lines.append(f"{format_units(facts['lots_split'])} lots split, {changed} units changed state")
+        split = "1 lot" if facts["lots_split"] == 1 else f"{format_units(facts['lots_split'])} lots"
+        lines.append(f"{split} split, {changed} units changed state")
     if facts["unseen_grown"]:
         lines.append(f"{format_units(facts['unseen_grown'])} units between them are unseen: in no account")
     if outcomes["older"]:
@@ -196,7 +197,7 @@ def _summary(facts: Mapping[str, Any], grain: str) -> str:
     total = format_quantity(sum(each["units"] for each in sums), grain)
     exact, batches = facts["batches_exact"], facts["batches"]
     extent = "all AT_LEAST" if not exact else f"{exact} EXACT, {batches - exact} AT_LEAST"
-    of_batches = f" · {format_units(batches)} batches, {extent}" if batches else ""
+    of_batches = f" · {format_units(batches)} batch{'es' if batches != 1 else ''}, {extent}" if batches else ""
     return f"{format_units(sum(each['rows'] for each in sums))} rows: {' · '.join(parts)} · total {total}{of_batches}"
 
 

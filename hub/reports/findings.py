@@ -223,15 +223,22 @@ class Findings:
             yield whole.finding("no-beneficiary", 1, title, "Have the account holder complete the retirement record")
 
 
-def find_contradictions(disagreements: Sequence[Disagreement], units: Mapping[str, int], size: int) -> list[Finding]:
-    """The finding of disagreements: the first of them, their units by grain, and how many there are."""
+def find_contradictions(
+    disagreements: Sequence[Disagreement], units: Mapping[str, int], restricted: Mapping[str, int], size: int
+) -> list[Finding]:
+    """The finding of disagreements: the first, their units by grain, how many of those are restricted, and how many."""
     if not size:
         return []
     shown = tuple(each.batch for each in disagreements[:ROWS_SHOWN_MAX])
     title = (
         f"Units of which the ledger and the registry say different things, in {size:,} place{'s' if size != 1 else ''}"
     )
-    action = "They are restricted until one side is proved: keeling discrepancy list --open"
+    stopped = sum(restricted.values())
+    state = "Nothing was changed; find out which side is right"
+    if stopped:
+        whole = stopped == sum(units.values())
+        state = f"{'They' if whole else 'Some of them'} are restricted until one side is proved"
+    action = f"{state}: keeling discrepancy list --open"
     return [Finding("contradiction", 5, title, tuple(sorted(units.items())), 0, shown, action)]
 
 

@@ -5,6 +5,7 @@ Every text of a file is escaped. What the page says is decided in `summary`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
@@ -29,6 +30,8 @@ CLASS_WORDS: Final = {
 _SEVERITY_WORDS: Final = ("", "worth knowing", "unclear", "incomplete", "must be decided", "wrong")
 _KINDS: Final = {">": "n", "~": "l", "=": "k"}
 _MARKS: Final = "".join(_KINDS)
+_RUN: Final = re.compile(r"^(.+-[0-9a-f]{12})[0-9a-f]{20}$")
+"""A run's id, and the part of it that its report's file is named by."""
 _STYLE: Final = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
@@ -179,12 +182,12 @@ def _disagreements(facts: Mapping[str, Any]) -> list[str]:
             f"{each['units']:,}",
             each["ledger"],
             each["claimed"],
-            each["source"],
+            _RUN.sub(r"\1", each["source"]),
             "yes" if each["restricted"] else "",
         )
         for each in facts["disagreements"]
     ]
-    columns = ("~units", ">how many", "the ledger has", "the other side says", "source", "restricted")
+    columns = ("~units", ">how many", "the ledger has", "the other side says", "~source", "restricted")
     return ["<h2>Where two sides disagree</h2>", _table(columns, rows)]
 
 

@@ -83,7 +83,7 @@ class Summary:
         """Everything the page says."""
         holes = self._holes.largest()
         others = [
-            *find_contradictions(self._disagreements, self._disputed, self._disagreements_all),
+            *find_contradictions(self._disagreements, self._disputed, self._restricted, self._disagreements_all),
             *find_unseen(holes, self._holes.units, self._holes.size),
             *find_personal_data(emails_removed),
         ]

@@ -124,6 +124,28 @@ def test_units_that_several_disagreements_are_about_count_once() -> None:
     assert facts["restricted_units"] == {"T_CO2E": 25}
 
 
+ENDED_HERE = TWO_SIDES._replace(name="9.9", first=100, restricted=False)
+
+
+@pytest.mark.parametrize(
+    ("sides", "said"),
+    [
+        ((TWO_SIDES,), "They are restricted until one side is proved: keeling discrepancy list --open"),
+        ((TWO_SIDES, ENDED_HERE), "Some of them are restricted until one side is proved: "),
+        ((ENDED_HERE,), "Nothing was changed; find out which side is right: keeling discrepancy list --open"),
+    ],
+)
+def test_what_is_said_of_disagreements_is_what_was_done(sides: tuple[Disagreement, ...], said: str) -> None:
+    (found,) = summarise(report(row(1), disagreements=sides))["findings"]
+    assert found["action"].startswith(said)
+
+
+def test_a_page_names_a_run_by_as_much_of_its_id_as_its_files_do() -> None:
+    run = "2026-05-31-3d34464b1bc40202c9543d56d72ac4d7"
+    page = format_html(summarise(report(row(1), disagreements=(TWO_SIDES._replace(source=run),))))
+    assert '<td class="l">2026-05-31-3d34464b1bc4</td>' in page
+
+
 ROWS = st.builds(
     row,
     st.integers(1, 99),
