@@ -6,7 +6,7 @@ an alarm, and no differences. Comparing is not here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
@@ -54,10 +54,8 @@ class Books(NamedTuple):
     """Rows that contradict themselves, one line each: what units they are about is not known."""
 
 
-class Snapshots(Protocol):
-    """What of an adapter is needed."""
-
-    async def snapshot(self, page: str = "") -> Holdings | Trouble: ...
+ListPage = Callable[[str], Awaitable[Holdings | Trouble]]
+"""Reads a page of a registry's books, when it is its turn: an adapter's `snapshot`."""
 
 
 class Lister(Protocol):
@@ -70,7 +68,7 @@ class Lister(Protocol):
     async def batch(self, batch: str) -> pb.Batch: ...
 
 
-async def read_books(adapter: Snapshots, names: Mapping[str, str]) -> Books | Alarm:
+async def read_books(list_page: ListPage, names: Mapping[str, str]) -> Books | Alarm:
     """All pages of a registry's list. `names`: our accounts here, by the registry's name of each."""
     rows: Sides = {}
     unread: list[str] = []
@@ -79,7 +77,7 @@ async def read_books(adapter: Snapshots, names: Mapping[str, str]) -> Books | Al
     as_of: int | None = None
     page, seen = "", {""}
     while True:
-        answer = await adapter.snapshot(page)
+        answer = await list_page(page)
         if not isinstance(answer, Holdings):
             kind = AlarmKind.WRONG_SHAPE if isinstance(answer, WrongShape) else AlarmKind.UNREACHABLE
             return Alarm(kind, f"{type(answer).__name__}: {answer.detail}"[:500])

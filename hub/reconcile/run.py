@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
 from google.protobuf.message import Message
 
 from adapters.capabilities import SerialChoice
-from adapters.contract import Adapter, Change, ChangeKind
+from adapters.contract import Adapter, Change, ChangeKind, Holdings, Trouble
 from hub.dispatch.memory import Pending
 from hub.ledger_client import LedgerError, NotOnLedger, Receipt
 from hub.reconcile.books import Alarm, Baseline, Books, Lister, Lots, check_size, read_books, read_lots
@@ -62,6 +62,10 @@ class Dispatch(Protocol):
     async def hear(self, registry: str, change: Change) -> bool: ...
 
 
+Page = Holdings | Trouble
+Ask = Callable[[str, Callable[[], Awaitable[Page]]], Awaitable[Page]]
+
+
 class Bench(NamedTuple):
     """What a reconciler is given."""
 
@@ -71,6 +75,8 @@ class Bench(NamedTuple):
     keep: Callable[[bytes], bytes]
     """Puts a document on the shelf and returns its SHA-256."""
     now_ms: Callable[[], int]
+    ask: Ask | None = None
+    """Asks a registry in its turn, and not while it wants to be left alone; None: at once."""
 
 
 class Reconciler:
@@ -90,7 +96,7 @@ class Reconciler:
         """
         bench, adapter = self._bench, self._bench.adapters[registry]
         lots = await read_lots(bench.ledger, registry)
-        books = await read_books(adapter, lots.names)
+        books = await read_books(lambda page: self._list(registry, page), lots.names)
         if isinstance(books, Alarm):
             return await self._record(self._open(registry, adapter, lots, None, books), act)
         baseline = None if before is None or before.alarm else Baseline(before.there_units, before.ended_here)
@@ -105,6 +111,11 @@ class Reconciler:
             lines = [await self._act(run, line) for line in run.lines]
             run = run._replace(lines=tuple(lines))
         return await self._record(run, act)
+
+    async def _list(self, registry: str, page: str) -> Page:
+        """One page of the registry's books, in its turn."""
+        adapter, ask = self._bench.adapters[registry], self._bench.ask
+        return await (adapter.snapshot(page) if ask is None else ask(registry, lambda: adapter.snapshot(page)))
 
     def _open(self, registry: str, adapter: Adapter, lots: Lots, books: Books | None, alarm: Alarm | None) -> Run:
         now = self._bench.now_ms()

@@ -29,12 +29,12 @@ from hub.inbound.intake import Desk
 from hub.inbound.keys import InboundKey, parse_key
 from hub.inbound.proposals import Proposals, Rule
 from hub.ledger_client import LedgerClient
-from hub.reconcile.report import Run
+from hub.reconcile.report import Run, name_run, sum_up
 from hub.reconcile.run import Bench, Reconciler
 from hub.service.article6 import Announcements, AnnouncingIntake, make_locator
 from hub.service.attesting import open_attesting
 from hub.service.config import HubConfig, RegistrySection
-from hub.service.figures import HubFigures
+from hub.service.figures import HubFigures, judge_run
 from hub.service.secrets import open_secrets
 from hub.units import Names
 
@@ -112,7 +112,8 @@ class Parts:
         self.figures: Final = HubFigures(
             self.dispatcher, now_ms, self.intake.figures, self.runs, self.announced, self.answering
         )
-        self._reconciler = Reconciler(Bench(ledger, adapters, self.dispatcher, shelf.put, now_ms))
+        bench = Bench(ledger, adapters, self.dispatcher, shelf.put, now_ms, self.dispatcher.lines.ask)
+        self._reconciler = Reconciler(bench)
         self._comparing: dict[str, asyncio.Lock] = {}
 
     def _open(self, section: RegistrySection) -> Adapter:
@@ -139,6 +140,7 @@ class Parts:
             run = await self._reconciler.reconcile(registry, before, believe_shrunk=believe_shrunk)
             self.runs[registry] = run
             self.figures.count_run(run)
+            _tell_ended(run)
             return run
 
     def find_keys(self, registry: str) -> list[InboundKey]:
@@ -155,3 +157,12 @@ class Parts:
     async def close(self) -> None:
         for _, adapter in self.systems.values():
             await adapter.close()
+
+
+def _tell_ended(run: Run) -> None:
+    """A reconciliation as a line of the log: a warning where somebody should look."""
+    outcome = judge_run(run)
+    tell = log.info if outcome == "agreed" and run.anchored.isdecimal() else log.warning
+    told = {each.name: each.units for each in sum_up(run)} if not run.alarm else {}
+    about = {"registry": run.registry, "outcome": outcome, "run": name_run(run), "record": run.anchored}
+    tell("reconciled", **about, alarm=run.alarm, unread=len(run.unread), units=told)

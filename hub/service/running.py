@@ -23,11 +23,9 @@ from hub.inbound.polling import Poller
 from hub.inbound.server import Inbound
 from hub.kept_file import KeptFile
 from hub.ledger_client import LedgerClient, LedgerError
-from hub.reconcile.report import Run, name_run, sum_up
 from hub.service.attesting import open_signatory
 from hub.service.calls import Calls
 from hub.service.config import HubConfig
-from hub.service.figures import judge_run
 from hub.service.parts import Parts
 from hub.service.rpc import Callers, Door, RpcServer
 from hub.service.web import Interface
@@ -242,7 +240,7 @@ class Running:
                 return
             due_ms = self._parts.now_ms() + every_ms
             try:
-                tell_ended(await self._parts.reconcile(registry))
+                await self._parts.reconcile(registry)
             except LedgerError as error:
                 log.warning("reconciliation waits for the ledger", registry=registry, error=str(error))
 
@@ -257,15 +255,6 @@ class Running:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
-
-
-def tell_ended(run: Run) -> None:
-    """A reconciliation as a line of the log: a warning where somebody should look."""
-    outcome = judge_run(run)
-    tell = log.info if outcome == "agreed" and run.anchored.isdecimal() else log.warning
-    told = {each.name: each.units for each in sum_up(run)} if not run.alarm else {}
-    about = {"registry": run.registry, "outcome": outcome, "run": name_run(run), "record": run.anchored}
-    tell("reconciled", **about, alarm=run.alarm, unread=len(run.unread), units=told)
 
 
 class Paced:

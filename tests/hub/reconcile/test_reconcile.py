@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from adapters.capabilities import Capabilities
-from adapters.contract import Driver, Holding, Holdings, HoldingState, Trouble, Unavailable, WrongShape
+from adapters.contract import Driver, Holding, Holdings, HoldingState, Throttled, Trouble, Unavailable, WrongShape
 from adapters.puro.basis import CAPABILITIES
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.puro import ACCOUNTS
@@ -20,7 +20,7 @@ from hub.ledger_client import digest_of
 from hub.reconcile.classes import Kind
 from hub.reconcile.report import COLUMNS, Run, draw_table, encode_run, sum_up, tell_run, write_csv
 from hub.reconcile.rules import GRADES, TABLE, Action
-from hub.reconcile.run import Bench, Reconciler
+from hub.reconcile.run import Bench, Page, Reconciler
 from keeling.serials import SerialRange, parse
 from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import DAY_MS, SERIAL, UNITS, Stage, play
@@ -343,5 +343,28 @@ def test_a_list_that_a_person_believes_is_compared_and_the_run_says_so() -> None
         assert any(line.startswith("BELIEVED") for line in draw_table(run))
         whole = await open_reconciler(stage, Listing(shown(1, UNITS))).reconcile("puro", believe_shrunk=True)
         assert whole.believed == "", "there was nothing to set aside"
+
+    play(story)
+
+
+def test_every_page_is_asked_for_in_its_turn_and_not_while_the_registry_wants_to_be_left_alone() -> None:
+    async def story(stage: Stage) -> None:
+        rows = [shown(1, UNITS // 2), shown(UNITS // 2 + 1, UNITS)]
+        asked: list[str] = []
+        quiet: list[Throttled] = []
+
+        async def ask(registry: str, make: Callable[[], Awaitable[Page]]) -> Page:
+            asked.append(registry)
+            return quiet[0] if quiet else await make()
+
+        now = lambda: stage.world.now_ms  # noqa: E731
+        registry: Any = Listing(*rows, page=1)
+        bench = Bench(stage.ledger, {"puro": registry}, stage.hub(), stage.keep, now, ask)
+        assert (await Reconciler(bench).reconcile("puro")).alarm == ""
+        assert asked == ["puro", "puro"]
+        quiet.append(Throttled(3_600_000, "not called: it asked to be left alone"))
+        run = await Reconciler(bench).reconcile("puro")
+        assert "not called: it asked to be left alone" in run.alarm
+        assert run.lines == ()
 
     play(story)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+from structlog.testing import capture_logs
 
 from adapters.contract import HoldingState
 from adapters.sandbox.faults import Fault, FaultKind
@@ -152,8 +153,12 @@ async def check_reading(stage: Stage, hub: Running, session: aiohttp.ClientSessi
     assert (status, told) == (200, {"backlog": [], "next_page_token": ""})
     _, told = await operator("GET", "/v1/links")
     assert {each["account"] for each in told["links"]} == {"acme/puro", "acme/verra"}
-    status, run = await operator("POST", "/v1/reconciliations/puro")
+    with capture_logs() as lines:
+        status, run = await operator("POST", "/v1/reconciliations/puro")
     assert (status, run["alarm"], run["broken_units"]) == (200, "", "0"), run
+    assert [each["outcome"] for each in lines if each["event"] == "reconciled"] == ["agreed"], (
+        "also when it is asked for"
+    )
     assert run["anchored"].isdecimal()
     status, metrics = await operator("GET", "/metrics")
     assert "keeling_hub_captured_units_total 100.0" in metrics
