@@ -24,6 +24,7 @@ from node.ordering.contract import LogId, Ordering
 from node.ordering.embedded import EmbeddedOrdering
 from node.ordering.engine import EmbeddedEngine
 from node.ordering.hosted import HostedLog
+from node.ordering.jetstream import JetStreamEngine
 from node.ordering.segment_log import SegmentLog
 from node.upkeep import Upkeep
 from tests.fakes.clients import Client
@@ -164,6 +165,18 @@ def test_two_of_four_decide_nothing_and_go_on_when_a_third_is_back(tmp_path: Pat
     run(tmp_path, walk)
 
 
+async def streams_left(network: RealNetwork) -> list[tuple[str, int]]:
+    """The streams on the cluster with their epochs, once one is left: natreg's node deletes the others."""
+    connections = network.nodes["natreg"].connections
+    assert connections is not None
+    assert isinstance(connections.engine, JetStreamEngine)
+    manager = (await connections.engine._connection.client()).jetstream()
+    async with asyncio.timeout(30):
+        while len(found := [info.config for info in await manager.streams_info()]) > 1:
+            await asyncio.sleep(0.05)
+    return [(config.name, int(config.description.split()[1])) for config in found]
+
+
 def test_four_nodes_order_on_three_nats_servers_and_one_of_these_is_killed(tmp_path: Path) -> None:
     root = tmp_path / "net"
     network = RealNetwork(root, VALIDATORS, PEOPLE)
@@ -181,6 +194,11 @@ def test_four_nodes_order_on_three_nats_servers_and_one_of_these_is_killed(tmp_p
         start_servers(root)
         await asyncio.gather(*(open_account(clients[name], f"{name}-3") for name in VALIDATORS))
         await check_same(network)
+        for node in network.nodes.values():
+            assert node.replica is not None
+            await node.replica.reseed()
+        await asyncio.gather(*(open_account(clients[name], f"{name}-4") for name in VALIDATORS))
+        assert [epoch for _, epoch in await streams_left(network)] == [1], "that of the first epoch is over"
 
     async def everything() -> None:
         try:
