@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeling.disclosure import (
@@ -164,6 +164,18 @@ def test_documents_have_one_spelling(data: bytes) -> None:
 def test_anything_else_is_refused_and_nothing_crashes(data: bytes) -> None:
     with pytest.raises(DisclosureError):
         parse_excerpt(data)
+
+
+DOCUMENT = format_excerpt(show_fields(BOTH, ["beneficiary"]))
+
+
+@settings(max_examples=200)
+@given(st.integers(0, len(DOCUMENT) - 1), st.integers(1, 255))
+def test_no_byte_of_a_document_can_be_changed(at: int, change: int) -> None:
+    changed = bytearray(DOCUMENT)
+    changed[at] ^= change
+    with pytest.raises(DisclosureError):
+        parse_excerpt(bytes(changed))
 
 
 @pytest.mark.parametrize("vector", json.loads(VECTORS.read_text("utf-8"))["disclosures"], ids=lambda v: v["name"])
