@@ -119,7 +119,7 @@ class Dispatcher:
             known = self._known.get(hold_id)
             for place, message in enumerate(known.messages if known is not None else ()):
                 if known is not None:
-                    known.messages[place] = message._replace(not_before_ms=0)
+                    known.messages[place] = message.ask_now()
             await self._advance(await self._seat.ledger.hold(hold_id))
             about = about or [hold_id]
         return bool(about)

@@ -53,6 +53,11 @@ class Message(NamedTuple):
             return self.instruction.units
         return self.answer.pending_units if isinstance(self.answer, Report) else 0
 
+    def ask_now(self) -> Message:
+        """The same, to be asked about at once: news may be of what a look-up could not find yet."""
+        standing = Standing.UNSURE if self.standing is Standing.NOTHING else self.standing
+        return self._replace(not_before_ms=0, standing=standing)
+
     def close_unseen(self, settled_ms: int) -> Message:
         """The same, with what nobody could see until the settling time was over taken as not done."""
         answer = self.answer

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from adapters.contract import Adapter, ChangeKind, Driver, HoldingState, Settings, System
+from adapters.contract import Adapter, ChangeKind, Changes, Driver, HoldingState, Settings, System
 from adapters.sandbox import uk_ets as uk_sandbox
 from adapters.sandbox import verra as verra_sandbox
 from adapters.sandbox.clock import SandboxClock
@@ -197,6 +197,26 @@ def test_a_lost_answer_at_verra_is_found_in_public_rows_and_never_sent_again() -
         assert await scene.settle(hub, hold, begun + 5 * DAY_MS) == "CAPTURED"
         assert scene.sandbox.book.effects() == {hold.hex(): 100}
         assert len(scene.sandbox.desk.orders) == 1
+
+    play_verra(story)
+
+
+def test_news_of_what_a_restarted_hub_could_not_find_is_asked_about_at_once() -> None:
+    """Its reference is lost with the process, and Verra's rows show nothing before the desk's round."""
+
+    async def story(scene: Scene) -> None:
+        begun = scene.world.now_ms
+        hold = scene.place("alice/verra", 100, purpose=op.Hold.FOR_RETIREMENT, buyer="bob")
+        assert await scene.settle(scene.hub(), hold, begun + 60_000) == "INSTRUCTED"
+        hub = scene.hub()
+        await hub.step()
+        assert "nothing found yet" in hub.backlog()[0].why
+        scene.later(DAY_MS)
+        news = await scene.adapter.changes("")
+        assert isinstance(news, Changes)
+        assert [await hub.hear("verra", change) for change in news.items] == [False, True]
+        assert (await scene.ledger.hold(hold)).phase == "CAPTURED"
+        assert scene.world.now_ms < begun + 2 * DAY_MS, "long before the registry has settled"
 
     play_verra(story)
 
