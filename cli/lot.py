@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.choices import parse_positions
 from cli.command import reads
+from cli.exits import misused
 from cli.identifiers import format_id
 from cli.output import Answer, Grid, facts_of
 from cli.quantities import format_time, format_units
 from cli.session import Session
 from cli.telling import facts_of_event, format_place, format_range, format_when
-from keeling.serials import parse_widest
+from keeling.serials import Widest, parse_widest
 
 if TYPE_CHECKING:
     from keeling.v1 import ledger_pb2 as pb
@@ -49,7 +51,10 @@ def list_lots(
 @reads(app, "find")
 def find_lot(
     session: Session,
-    serial: Annotated[str, typer.Argument(metavar="SERIAL", help="A range as its registry prints it.")],
+    serial: Annotated[str | None, typer.Argument(metavar="[SERIAL]", help="A range as its registry prints it.")] = None,
+    positions: Annotated[
+        str | None, typer.Option("--positions", metavar="BATCH:FIRST-LAST", help="These positions instead.")
+    ] = None,
 ) -> Answer:
     """Find the lots that contain a serial range: state, owner, marks, and the chain of custody with heights.
 
@@ -59,10 +64,11 @@ def find_lot(
     \b
     Example:
       keeling lot find "19309-936487628-936491271-VCS-VCU-1491-VER-RW-3-4150-01102024-31122024-1"
+      keeling lot find --positions A64:0007-2024:500-599
     """
     from keeling.v1 import ledger_pb2 as pb
 
-    asked = parse_widest(serial)
+    asked = _read_range(session, serial, positions)
     request = pb.FindLotsRequest(space=asked.space, first_number=str(asked.first), last_number=str(asked.last))
     found = session.ask(session.ledger.FindLots, request)
     first, last, unknown = asked.first, asked.last, [(int(n.first_number), int(n.last_number)) for n in found.unknown]
@@ -87,6 +93,20 @@ def find_lot(
     sections += [f"unseen: {format_range(item)}, {format_units(item.units)} units" for item in found.unseen]
     sections += [f"in no batch here: {low} to {high}" for low, high in unknown]
     return Answer(facts, sections)
+
+
+def _read_range(session: Session, serial: str | None, positions: str | None) -> Widest:
+    """The numbers that are looked for, by either way of naming them."""
+    from keeling.v1 import ledger_pb2 as pb
+
+    if serial is not None and positions is None:
+        return parse_widest(serial)
+    if serial is not None or positions is None:
+        raise misused("name one range", "give a serial, or --positions BATCH:FIRST-LAST")
+    named = parse_positions(positions)
+    batch = session.ask(session.ledger.GetBatch, pb.GetBatchRequest(batch=named.batch))
+    first = int(batch.base_number) + named.first
+    return Widest(batch.space, first, first + named.units - 1, sure=True)
 
 
 def _where(lot: pb.Lot) -> tuple[str, str, str]:

@@ -61,6 +61,13 @@ def test_a_serial_without_numbers_finds_all_lots_it_has(keeling: Keeling) -> Non
             assert found["unknown"] == []
             one = keeling.json("lot", "find", f"{serial}#{batch['first_number']}-{batch['first_number']}")
             assert one["lots"][0]["lot"] == found["lots"][0]["lot"]
+            ends = (int(batch[end]) - int(batch["base_number"]) for end in ("first_number", "last_number"))
+            whole = f"{name}:{'-'.join(map(str, ends))}"
+            by_position = keeling.json("lot", "find", "--positions", whole)
+            assert by_position == {**found, "height": by_position["height"]}
+        for unclear in ((), (serial, "--positions", whole), ("--positions", "here")):
+            assert keeling("lot", "find", *unclear).code == 2
+        assert keeling("lot", "find", "--positions", "nothing:1-2").code == 3
         beyond = int(batch["last_number"]) + 1
         asked = keeling.json("lot", "find", f"{serial}#{batch['last_number']}-{beyond}")
         assert asked["unknown"] == [{"first_number": str(beyond), "last_number": str(beyond)}]
