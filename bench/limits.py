@@ -1,4 +1,4 @@
-"""What the machine can do at most, measured in the same run: signatures, hashes, synced appends, calls.
+"""What the machine can do at most, measured in the same run: signatures, hashes, synced appends, calls, bare rows.
 
 The yardsticks of `bench.node_figures` and the others. Nothing of the ledger is measured here.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from bench.bare_rows import measure_bare_rows
 from bench.echo import measure_round_trips
 from bench.figures import Figure, Section, compute_percentile
 from keeling import ed25519
@@ -28,6 +29,8 @@ class Limits(NamedTuple):
     append_p50: float
     append_p99: float
     call_p50: float
+    bare_rows: float
+    """Transfers per second whose rows are packed, hashed and put and nothing else."""
 
 
 def measure_limits(folder: Path, config: Path, home: Path, seconds: float) -> Limits:
@@ -35,7 +38,8 @@ def measure_limits(folder: Path, config: Path, home: Path, seconds: float) -> Li
     appends = measure_appends(folder, seconds)
     calls = measure_round_trips(config, home, seconds)
     p50, p99 = compute_percentile(appends, 0.5), compute_percentile(appends, 0.99)
-    return Limits(measure_verify(seconds), measure_sha256(seconds), p50, p99, compute_percentile(calls, 0.5))
+    bare = measure_bare_rows(folder / "bare-rows", seconds)
+    return Limits(measure_verify(seconds), measure_sha256(seconds), p50, p99, compute_percentile(calls, 0.5), bare)
 
 
 def measure_verify(seconds: float) -> float:
@@ -90,6 +94,7 @@ def describe_limits(limits: Limits, verify_after: float) -> Section:
     figures = (
         Figure("Ed25519 verify, one core", limits.verify, "/s", verify_after, "again at the end"),
         Figure("SHA-256 of 65 bytes, one core", limits.sha256, "/s"),
+        Figure("rows of a transfer, packed, hashed and put", limits.bare_rows, "/s"),
         Figure("append 150 KB + fdatasync, p50", limits.append_p50 * 1e3, "ms"),
         Figure("append 150 KB + fdatasync, p99", limits.append_p99 * 1e3, "ms"),
         Figure("unary gRPC over mutual TLS, p50", limits.call_p50 * 1e3, "ms"),

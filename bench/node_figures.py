@@ -108,6 +108,7 @@ def describe_together(done: Together, limits: Limits, peer_rate: float | None, i
     busy = done.node_cpu / first.seconds
     throughput = (
         with_aim(rate, TOGETHER_AIM, f"≥ {TOGETHER_AIM:,}/s"),
+        rate._replace(name="the same", beside=limits.bare_rows, versus="their rows alone, one core:"),
         Figure("call of 500, p50", compute_percentile(first.latencies, 0.5) * 1e3, "ms", note=f"{IN_FLIGHT} in flight"),
         Figure("call of 500, p99", compute_percentile(first.latencies, 0.99) * 1e3, "ms"),
         Figure("processor time of the node process", busy, "cores"),
