@@ -80,6 +80,8 @@ def _check_link(sight: Sight) -> Step | None:
         )
     if sight.link_stopped:
         return Wait(sight.link_stopped_until_ms, sight.link_stopped)
+    if sight.quiet:
+        return Wait(sight.quiet_until_ms, sight.quiet)  # what is recorded now could not leave within its window
     return Wait(0, "another instruction of this account is under way") if sight.busy else None
 
 

@@ -99,7 +99,7 @@ class Pending(NamedTuple):
 def build_sight(known: Remembered, link: LinkMemory, seat: Seat, settling_ms: int, busy: bool, quiet_ms: int) -> Sight:
     """Everything the next decision depends on, as of now."""
     hold, now = known.hold, seat.now_ms()
-    messages = known.messages
+    messages, asked = known.messages, ""
     if quiet_ms > now:
         asked = f"{hold.registry} asked to be left alone until {format_instant(quiet_ms)}"
         later = [m._replace(not_before_ms=quiet_ms, why=asked) for m in messages]
@@ -125,6 +125,8 @@ def build_sight(known: Remembered, link: LinkMemory, seat: Seat, settling_ms: in
         send_until_ms=known.send_until_ms,
         timeout_ms=seat.timeout_ms,
         busy=busy,
+        quiet=asked,
+        quiet_until_ms=quiet_ms,
         stuck=known.stuck if now < known.stuck_until_ms else "",
     )
 

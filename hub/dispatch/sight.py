@@ -115,6 +115,9 @@ class Sight(NamedTuple):
     """The longest a call to the registry takes."""
     busy: bool = False
     """The registry takes one instruction of an account at a time, and has one."""
+    quiet: str = ""
+    """Why the registry is left alone now; empty: it is not."""
+    quiet_until_ms: int = 0
     stuck: str = ""
     """The ledger refused what the registry did; a person must look."""
 

@@ -74,6 +74,7 @@ CASES: list[tuple[str, Sight, Step]] = [
     ),
     ("an unsendable one is not dispatched", sight(M, **OPEN, unsendable="no words"), Stuck("no words")),
     ("nor one whose link is stopped", sight(M, **OPEN, link_stopped="x", link_stopped_until_ms=7), Wait(7, "x")),
+    ("nor while the registry wants quiet", sight(M, **OPEN, quiet="hush", quiet_until_ms=8), Wait(8, "hush")),
     (
         "nor two of an account that goes in order",
         sight(M, **OPEN, busy=True),
@@ -99,6 +100,7 @@ CASES: list[tuple[str, Sight, Step]] = [
     ("nor when it was looked up before", sight(NOTHING._replace(nothing_ms=NOW - 1), **SETTLED), Ask(0)),
     ("then it is attempted again", sight(NOTHING, **SETTLED), Dispatch(2, hashlib.sha256(b"n").digest())),
     ("unless the link is stopped", sight(NOTHING, **SETTLED, link_stopped="x"), Wait(0, "x")),
+    ("or wants quiet", sight(NOTHING, **SETTLED, quiet="hush", quiet_until_ms=8), Wait(8, "hush")),
     (
         "or another message is open",
         sight(NOTHING, answered(ALL_OPEN, not_before_ms=NOW + 3), **SETTLED),

@@ -17,6 +17,7 @@ from hub.dispatch.lines import Lines
 from hub.dispatch.quiet import Quiet, QuietTimes, format_quiet, parse_quiet
 from hub.dispatch.run import Dispatcher
 from hub.reconcile.report import format_instant
+from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import Stage, play
 
 HOUR_MS = 3_600_000
@@ -74,6 +75,32 @@ def test_a_hub_that_starts_again_goes_on_waiting_as_it_was_told(tmp_path: Path, 
         stage.later(told - stage.world.now_ms)
         found = await stage.settle(start(), hold)
         assert (found.phase, stage.effects) == ("CAPTURED", {hold.hex(): 100})
+
+    play(story)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_is_sold_meanwhile_stays_open_and_may_be_taken_back(tmp_path: Path, restarted: bool) -> None:
+    """An attempt that is recorded now could not leave within its window, and would bind the seller for nothing."""
+
+    async def story(stage: Stage) -> None:
+        def start() -> Dispatcher:
+            return Dispatcher(stage.seat("hub")._replace(quiet=tmp_path / "quiet"))
+
+        hub = start()
+        hub.lines.keep_quiet("puro", stage.world.now_ms + HOUR_MS)
+        hub = start() if restarted else hub
+        kept, taken_back = stage.place("kept"), stage.place("taken back", first=5_000)
+        due = await hub.step()
+        assert due <= stage.world.now_ms + HOUR_MS
+        assert {line.phase for line in hub.backlog()} == {"OPEN"}
+        assert all("asked to be left alone until" in line.why for line in hub.backlog())
+        stage.world.must("alice", op.Release(hold=taken_back))
+        stage.later(HOUR_MS)
+        await hub.step()
+        found = await stage.hold(kept)
+        assert (found.phase, found.attempt) == ("CAPTURED", 1)
+        assert stage.effects == {kept.hex(): 100}
 
     play(story)
 
