@@ -153,7 +153,10 @@ class Node:
 class Run:
     """A network of `validators` and `observers` nodes, whose troubles are drawn from `seed`."""
 
-    def __init__(self, seed: int, weather: Weather | None = None, validators: int | None = None) -> None:
+    def __init__(
+        self, seed: int, weather: Weather | None = None, validators: int | None = None, liars: Sequence[int] = (2,)
+    ) -> None:
+        """`liars` are the places of the validators that lie, where the weather has liars and there are four or more."""
         self.random = Random(seed)
         self.weather = weather or Weather.draw(self.random)
         size = validators or self.random.choice([1, 2, 4, 4, 4, 4, 7])
@@ -164,10 +167,10 @@ class Run:
         self.loop = VirtualLoop()
         self.engine = SimulatedEngine(self.weather, self.random)
         self.network = SimulatedNetwork(self.weather, self.random, self._hear)
-        liars = [self.validators[2]] if self.weather.liar and size >= 4 else []
+        chosen = liars if self.weather.liar and size >= 4 else ()
         votes = [make_member(name).vote.public for name in self.validators]
-        self.liars = {name: Liar(self.genesis.network, votes, 2, self.random) for name in liars}
-        self.nodes = {name: Node(self, name) for name in names if name not in liars}
+        self.liars = {self.validators[at]: Liar(self.genesis.network, votes, at, self.random) for at in chosen}
+        self.nodes = {name: Node(self, name) for name in names if name not in self.liars}
         self.customers = Customers(self.genesis, names, self.random)
         self.answered: dict[Wish, Answered] = {}
         self.asked: list[Wish] = []

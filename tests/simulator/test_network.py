@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from keeling.epochs import SignedReport
-from keeling.votes import EVIDENCE, SignedVote
+from keeling.votes import EVIDENCE, SignedVote, sign_vote
 from node.incidents import VOTE_EVIDENCE, scan_evidence
 from node.store.contract import Family
+from tests.simulator import network_run
 from tests.simulator.finality_liar import Liar
 from tests.simulator.network_checks import Violation
 from tests.simulator.network_run import Run
-from tests.simulator.network_weather import CALM
+from tests.simulator.network_weather import CALM, Weather
 from tests.simulator.network_world import make_member
 
 SEEDS_PER_TEST = 5
@@ -48,6 +50,27 @@ def test_seeds_that_once_failed(seed: int) -> None:
     play(seed)
 
 
+def play_two_liars(seed: int) -> None:
+    """As many lie as may, two of seven, in the weather of the seed."""
+    weather = replace(Weather.draw(Random(seed)), liar=True)
+    try:
+        Run(seed, weather, 7, (2, 5)).play()
+    except Violation as violation:
+        raise Violation(f"seed {seed}, two liars: {violation}") from violation
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_of_seven_may_lie(seed: int) -> None:
+    play_two_liars(seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("first", range(20_000, 21_000, 100))
+def test_two_of_seven_may_lie_in_many_seeds(first: int) -> None:
+    for seed in range(first, first + 100):
+        play_two_liars(seed)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(10_000, 13_000, 100))
 def test_many_seeds(first: int) -> None:
@@ -73,15 +96,36 @@ def test_in_calm_weather_every_wish_is_answered_in_the_first_epoch(validators: i
     assert {node.replica.chain.outlook.log.epoch for node in run.nodes.values() if node.replica} == {0}
 
 
+def accused(run: Run) -> list[set[bytes]]:
+    """Whom each node has evidence against."""
+    proofs = [scan_evidence(node.disk, VOTE_EVIDENCE) for node in run.nodes.values()]
+    return [{EVIDENCE.decode(raw).first.key for raw in found} for found in proofs]
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_a_liar_is_heard_and_caught_while_the_others_go_on(seed: int) -> None:
+def test_a_liar_is_heard_while_the_others_go_on(seed: int) -> None:
     run = Run(seed, replace(CALM, liar=True, delay_s=0.4), 4)
     run.play()
     assert set(run.answered) == set(run.asked)
     assert run.lies > 100
-    for node in run.nodes.values():
-        proofs = [EVIDENCE.decode(raw) for raw in scan_evidence(node.disk, VOTE_EVIDENCE)]
-        assert {proof.first.key for proof in proofs} == {make_member("m2").vote.public}, "the liar, and nobody else"
+    assert set().union(*accused(run)) <= {make_member("m2").vote.public}, "nobody else, and a clever one perhaps not"
+
+
+class Brazen(Liar):
+    """Says something else of every block as well, to whoever hears it."""
+
+    def messages(self) -> list[SignedVote | SignedReport]:
+        votes = [said for said in super().messages() if isinstance(said, SignedVote)]
+        return [*votes, *(sign_vote(said.vote._replace(root=b"\x01" * 32), self.key, self._sign) for said in votes)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_brazen_liar_is_caught_by_everybody(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_run, "Liar", Brazen)
+    run = Run(seed, replace(CALM, liar=True, delay_s=0.4), 4)
+    run.play()
+    assert set(run.answered) == set(run.asked)
+    assert all(found == {make_member("m2").vote.public} for found in accused(run)), "the liar, and nobody else"
 
 
 def test_a_trouble_that_fails_breaks_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
