@@ -46,6 +46,9 @@ class Remembered:
     why: str = ""
     due_ms: int = 0
     alert: str = ""
+    """Of the last answer, or the last record."""
+    changed: str = ""
+    """That the newest attempt on the ledger said something else; empty: it did not."""
     has_turn: bool = False
     """The next call to the registry is this hold's: its turn came before the attempt was recorded."""
 
@@ -143,7 +146,7 @@ async def begin(hold: pb.HoldInfo, account: pb.Account, seat: Seat, names: Names
         known.unsendable = f"cannot be said to {hold.registry}: {error}{_hint(error, hold)}"
         return known
     if hold.phase == INSTRUCTED and hold.instruction != known.digest:
-        known.alert = "what would be sent now is not what was dispatched: the words about the hold have changed"
+        known.changed = "what would be sent now is not what was dispatched: the words about the hold have changed"
     return known
 
 
@@ -238,7 +241,7 @@ def describe_pending(known: Remembered, adapter: Adapter, now_ms: int, year_ends
         since_ms=hold.dispatched_ms if sent else 0,
         expected_ms=expected if sent else 0,
         why="; ".join(each for each in (describe_sender(known), known.stuck or known.why) if each),
-        alert=known.stuck or known.unsendable or known.alert,
+        alert=known.stuck or known.unsendable or known.alert or known.changed,
         late=sent and 0 < expected < now_ms,
         at_risk=expected >= year_ends_ms,
     )

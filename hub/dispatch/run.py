@@ -294,7 +294,7 @@ class Dispatcher:
         recorded = await record_dispatch(self._seat, known, step)
         if recorded.outcome is Outcome.DONE:
             self.figures.dispatched += 1
-            known.mine, known.send_until_ms = step.attempt, began + settling // 2
+            known.mine, known.send_until_ms, known.changed = step.attempt, began + settling // 2, ""
             for place, message in enumerate(known.messages):
                 if step.attempt == 1 or message.standing is Standing.NOTHING:
                     known.messages[place] = message._replace(standing=Standing.READY, not_before_ms=0, failures=0)

@@ -13,6 +13,7 @@ import pytest
 from google.protobuf.message import Message
 
 from adapters.sandbox.faults import Fault, FaultKind
+from hub.dispatch.run import Dispatcher
 from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import Stage, play
 from tests.hub.memory_ledger import Killed, kill_at, lose_answer
@@ -111,6 +112,27 @@ def test_a_line_that_breaks_leads_to_one_effect(kind: FaultKind, approval_ms: in
         assert stage.effects == {hold.hex(): 1_000}
 
     play(story, approval_ms)
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+def test_words_that_changed_while_a_hold_was_under_way_are_told_until_it_is_over(arrived: bool) -> None:
+    async def story(stage: Stage) -> None:
+        forgetful(stage)
+        stage.sandbox.faults.add(Fault(FaultKind.CUT_AFTER if arrived else FaultKind.CUT_BEFORE, "^POST"))
+        stage.sandbox.faults.add(Fault(FaultKind.SERVER_ERROR, "^GET", times=3))
+        hold = stage.place()
+        await stage.hub().step()
+        other = stage.seat("hub")._replace(details=lambda _: {"beneficiary": "somebody else"})
+        hub = Dispatcher(other)
+        for _ in range(2):
+            stage.later(max(await hub.step() - stage.world.now_ms, 1))
+            (line,) = hub.backlog()
+            assert line.alert.endswith("the words about the hold have changed")
+        found = await stage.settle(hub, hold)
+        assert (found.phase, found.attempt) == ("CAPTURED", 1 if arrived else 2)
+        assert stage.effects == {hold.hex(): 100}
+
+    play(story)
 
 
 def test_restarting_in_every_round_changes_nothing() -> None:
