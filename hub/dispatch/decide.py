@@ -37,6 +37,8 @@ def decide(sight: Sight) -> Step:
         return Stuck(sight.stuck)
     if not sight.instructed:
         return _decide_open(sight)
+    if sight.unsendable:
+        return Stuck(sight.unsendable)  # what cannot be said cannot be asked about either
     settled_ms = sight.dispatched_ms + sight.settling_ms
     sight = sight._replace(messages=tuple(message.close_unseen(settled_ms) for message in sight.messages))
     if sight.captured_units and any(message.taken_back for message in sight.messages):

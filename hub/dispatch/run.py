@@ -223,8 +223,9 @@ class Dispatcher:
     async def _remember(self, hold: pb.HoldInfo) -> Remembered:
         known = self._known.get(hold.hold)
         if known is None or known.unsendable or known.is_outdated_by(hold):
-            account = await self._account(hold.account)
-            known = self._known[hold.hold] = await begin(hold, account, self._seat, self._names)
+            told = known.told_attempt if known is not None else 0
+            known = await begin(hold, await self._account(hold.account), self._seat, self._names)
+            self._known[hold.hold], known.told_attempt = known, told
             known.maybe_mine = hold.attempt if self._inherited is None else self._inherited.get(hold.hold, 0)
         known.hold = hold
         if known.is_anothers and known.told_attempt != hold.attempt:

@@ -80,6 +80,7 @@ CASES: list[tuple[str, Sight, Step]] = [
         sight(M, **OPEN, busy=True),
         Wait(0, "another instruction of this account is under way"),
     ),
+    ("an instructed one without words is a person's", sight(unsendable="no words"), Stuck("no words")),
     ("what was done is captured", sight(answered(DONE)), Capture(0)),
     ("also before another is asked about", sight(M, answered(DONE)), Capture(1)),
     ("but not twice", sight(answered(DONE, recorded_units=100), M), Ask(1)),

@@ -17,6 +17,7 @@ from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import SETTLING_MS, Stage, play
 from tests.hub.dispatch.test_crashes import forgetful
+from tests.hub.dispatch.test_stories import Otherwise
 from tests.hub.memory_ledger import MemoryLedger, lose_answer
 
 
@@ -91,6 +92,23 @@ def test_the_other_says_who_has_the_attempt_and_that_it_only_asks(at_once: bool)
         assert "another process" not in hubs[winner].backlog()[0].why
         about = {"hold": hold.hex(), "registry": "puro", "attempt": 1, "hub": "hub", "why": said}
         assert told == {winner: [], loser: [("another process has the attempt", about)]}, "once, however often it looks"
+
+    play(story)
+
+
+def test_a_process_without_words_for_it_says_so_once_too() -> None:
+    async def story(stage: Stage) -> None:
+        told: list[str] = []
+        mute = stage.seat("hub", adapter=Otherwise(stage, actions=frozenset()))
+        two = Dispatcher(mute._replace(tell=lambda said, _: told.append(said)))
+        await two.step()
+        stage.sandbox.faults.add(Fault(FaultKind.THROTTLE, "^POST", value=25))
+        stage.place()
+        await stage.hub().step()
+        for _ in range(3):
+            await two.step()
+        assert "cannot be asked to retire" in two.backlog()[0].alert
+        assert told == ["another process has the attempt"]
 
     play(story)
 
