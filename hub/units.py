@@ -93,7 +93,9 @@ class Names:
                 low = max(item.first - numbering.base, each.lot.range.first)
                 high = min(item.last - numbering.base, each.lot.range.first + each.lot.range.units - 1)
                 exact = op.Range(batch=each.lot.range.batch, first=low, units=high - low + 1)
-                parts.append(Part(exact, each.lot.state, each.lot.account, each.lot.hold, _find_capture(each)))
+                parts.append(
+                    Part(exact, each.lot.state, each.lot.account, each.lot.hold, _find_capture(each), _find_since(each))
+                )
         return parts
 
     async def _find(self, serials: SerialRange) -> list[tuple[SerialRange, pb.FindLotsResponse]]:
@@ -129,6 +131,8 @@ class Part(NamedTuple):
     hold: bytes
     captured_by: str
     """The hold (hex) whose capture brought the units where they are; empty: something else did."""
+    since_ms: int = 0
+    """When what brought them where they are took effect, as its source says; 0: not known."""
 
 
 def _find_capture(found: pb.FoundLot) -> str:
@@ -138,3 +142,7 @@ def _find_capture(found: pb.FoundLot) -> str:
             return event.subject
         return next((fact.value for fact in event.facts if fact.name == "hold"), "")
     return ""
+
+
+def _find_since(found: pb.FoundLot) -> int:
+    return next((int(event.effective.ms or event.time_ms) for event in found.custody[:1]), 0)

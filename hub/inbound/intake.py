@@ -37,6 +37,8 @@ _STATUSES: Final = {
     ChangeKind.CONVERTED: op.Observation.CONVERTED,
     ChangeKind.PENDING: op.Observation.PENDING,
 }
+_LIVES: Final = (ChangeKind.ISSUED, ChangeKind.ACTIVE, ChangeKind.UNBLOCKED, ChangeKind.REVERSED)
+"""News after which units are live."""
 _WORDS: Final = (ChangeKind.PROPOSED, ChangeKind.NOTICE)
 _ENDS: Final = (ChangeKind.RETIRED, ChangeKind.CANCELLED, ChangeKind.USED, ChangeKind.ENDED)
 _STATES: Final = {
@@ -186,7 +188,12 @@ class Intake:
     async def _attest(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
         """The registry's word; where it contradicts the ledger, the ledger itself records that and restricts."""
         status = _STATUSES[change.kind]
-        against = [part for part in parts if part.state not in _STATES[status] or self._is_unclaimed_news(part, status)]
+        against = [
+            part
+            for part in parts
+            if (part.state not in _STATES[status] and not _is_history(part, change))
+            or self._is_unclaimed_news(part, status)
+        ]
         if not against:
             return Taken(change.id, Outcome.KNOWN)
         said = self._word_attestations(registry, change, join_ranges(part.range for part in parts), status, grade)
@@ -230,6 +237,9 @@ class Intake:
     async def _take_back(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
         """An end that the registry took back: reversed here, or what contradicted it lifted."""
         ended = [part for part in parts if part.state in ENDED_HERE]
+        if ended and all(_is_history(part, change) for part in ended):
+            return Taken(change.id, Outcome.KNOWN)
+        ended = [part for part in ended if not _is_history(part, change)]
         if ended:
             said = await self._word_reversals(change, ended, grade)
             receipt = await self._desk.ledger.submit(*said, attests=True)
@@ -332,6 +342,14 @@ class Intake:
 
 def _refuse(change: Change, why: Why, detail: str) -> Taken:
     return Taken(change.id, Outcome.REFUSED, Refusal(why, detail))
+
+
+def _is_history(part: Part, change: Change) -> bool:
+    """Whether the units ended after they came into being, came back or were freed as this tells: whoever reads the
+    registry's events again from the first one must not undo the end, nor call it a contradiction."""
+    if part.state not in ENDED_HERE or change.kind not in _LIVES:
+        return False
+    return change.kind is ChangeKind.ISSUED or 0 < change.at_ms < part.since_ms
 
 
 def _find_named_twice(changes: Sequence[Change]) -> dict[str, str]:

@@ -44,12 +44,37 @@ def test_an_end_of_ours_that_the_registry_takes_back_is_reversed() -> None:
         hub = open_hub(stage)
         hold = stage.place(units=100, first=1)
         await stage.settle(hub.dispatch, hold)
-        back = change("e9", ChangeKind.REVERSED, 1, 40)
+        back = change("e9", ChangeKind.REVERSED, 1, 40, at_ms=stage.world.now_ms)
         assert tell(await hub.intake.take("puro", [back], "B")) == ["reversed"]
         assert await states(stage, 1, 40) == {"FREE"}
         assert await states(stage, 41, 100) == {"RETIRED"}
         assert tell(await hub.intake.take("puro", [back], "B")) == ["nothing-to-reverse"]
         assert tell(await hub.intake.take("puro", [change("e8", ChangeKind.RETIRED, 41, 100)], "B")) == ["known"]
+
+    play(story)
+
+
+def test_a_hub_that_reads_everything_again_neither_undoes_nor_disputes_what_came_later() -> None:
+    """Its folder was deleted: issuance, a reversal, and a second retirement of the same units are told once more."""
+
+    async def story(stage: Stage) -> None:
+        hub = open_hub(stage)
+        begun = stage.world.now_ms
+        history = [
+            change("e0", ChangeKind.ISSUED, 1, UNITS, at_ms=begun - 1),
+            change("e2", ChangeKind.UNBLOCKED, 1, 40, at_ms=begun - 1),
+            change("e3", ChangeKind.REVERSED, 1, 40, at_ms=begun - 1),
+        ]
+        stage.later(60_000)
+        hold = stage.place(units=100, first=1)
+        await stage.settle(hub.dispatch, hold)
+        said = len(stage.ledger.said)
+        assert tell(await open_hub(stage).intake.take("puro", history, "B")) == ["known", "known", "known"]
+        assert await states(stage, 1, 100) == {"RETIRED"}
+        assert len(stage.ledger.said) == said
+        assert await stage.ledger.discrepancies() == []
+        later = [change("e4", ChangeKind.ACTIVE, 1, 40, at_ms=stage.world.now_ms + 1)]
+        assert tell(await open_hub(stage).intake.take("puro", later, "B")) == ["contradicted"]
 
     play(story)
 
