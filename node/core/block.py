@@ -14,7 +14,6 @@ from typing import NamedTuple
 from keeling.block import (
     FORMAT,
     HEADER_LEAF,
-    RECORD,
     RECORD_LEAF,
     Header,
     SubmissionRecord,
@@ -22,6 +21,7 @@ from keeling.block import (
     compute_header_hash,
     compute_results_root,
     compute_sweeps_root,
+    encode_record,
     format_header,
 )
 from keeling.entry import SignedEntry
@@ -255,7 +255,7 @@ def _execute_submission(run: _Run, number: int, ordinal: int, raw: bytes, submis
     else:
         digest, key = sha256(raw).digest(), bytes(32)
     record = make(SubmissionRecord, (RECORD_LEAF, run.height, number, digest, key, len(answers), root))
-    return make(Executed, (record, RECORD.encode(record), tuple(answers), participant))
+    return make(Executed, (record, encode_record(record), tuple(answers), participant))
 
 
 def _read_submission(raw: bytes, parse: ParseSubmission) -> Submission | None:

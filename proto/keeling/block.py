@@ -84,12 +84,14 @@ class Swept(NamedTuple):
 
 
 RECORD: Final = record(SubmissionRecord, U8, U64, U32, BYTES32, BYTES32, U32, BYTES32)
+encode_record: Final = RECORD.encoder()
 HEADER: Final = record(
     Header,
     *(U8, U16, U16, BYTES32, BYTES32, BYTES32, U64, U64, U64, BYTES32, U64, BYTES32, BYTES32, U64, U64, U32),
     *(BYTES32, BYTES32),
 )
 RESULT: Final = record(Result, BYTES32, U16, BYTES32)
+_encode_result: Final = RESULT.encoder()
 SWEPT: Final = record(Swept, U32, U32, BYTES)
 
 
@@ -116,7 +118,7 @@ def parse_record(leaf: bytes) -> SubmissionRecord:
 
 def compute_results_root(results: Sequence[tuple[bytes, int, bytes]]) -> bytes:
     """The RFC 6962 root over the results of one submission (each a `Result`, or its fields), in its order."""
-    encode, digest = RESULT.encode, hashlib.sha256
+    encode, digest = _encode_result, hashlib.sha256
     return compute_root([digest(LEAF_PREFIX + encode(result)).digest() for result in results])  # type: ignore[arg-type]
 
 

@@ -7,6 +7,7 @@ concern an account. The file around the parts is `keeling.bundle`, the checks ar
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
@@ -151,7 +152,32 @@ def format_time(ms: int) -> str:
 
 _PATH: Final = listing(BYTES32)
 _RESULT_ROW: Final = record(ResultRow, U16, BYTES)
-_WHOLE_SUBMISSION: Final = record(WholeSubmission, BYTES, listing(_RESULT_ROW))
+
+
+class _WholeSubmissionCodec(Codec[WholeSubmission]):
+    """`record(WholeSubmission, ...)`; one with a single result, as nearly all that are unshared have, in two steps."""
+
+    _PLAIN: Final = record(WholeSubmission, BYTES, listing(_RESULT_ROW))
+    _SIZE: Final = struct.Struct(">I").unpack_from
+    _SINGLE: Final = struct.Struct(">IHI").unpack_from
+
+    def write(self, out: bytearray, value: WholeSubmission) -> None:
+        self._PLAIN.write(out, value)
+
+    def read(self, data: bytes, at: int) -> tuple[WholeSubmission, int]:
+        try:
+            leaf = at + 4
+            end = leaf + self._SIZE(data, at)[0]
+            results, reason, size = self._SINGLE(data, end)
+        except struct.error:
+            return self._PLAIN.read(data, at)
+        stop = end + 10 + size
+        if results != 1 or stop > len(data):
+            return self._PLAIN.read(data, at)
+        return WholeSubmission(data[leaf:end], (ResultRow(reason, data[end + 10 : stop]),)), stop
+
+
+_WHOLE_SUBMISSION: Final = _WholeSubmissionCodec()
 _APPROVAL: Final = record(Approval, BYTES32, BYTES64)
 _CUT_TRANSACTION: Final = record(CutTransaction, U32, BYTES, U16, BYTES, _PATH, listing(_APPROVAL))
 _CUT_SUBMISSION: Final = record(CutSubmission, BYTES, _PATH, listing(_CUT_TRANSACTION))

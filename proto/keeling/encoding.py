@@ -13,6 +13,7 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -243,11 +244,25 @@ class _Packed(Codec[T]):
     def encoder(self) -> Callable[[T], bytes]:
         pack = self._pack
         if len(self._sizes) > 1:
-            return self.encode
+            return self._encoder_of_many()
         at, size = self._sizes[0] if self._sizes else (0, 0)
 
         def encode(value: Any) -> bytes:
             if size and len(value[at]) != size:
+                return self.encode(value)  # which says what is wrong
+            try:
+                return pack(*value)
+            except struct.error:
+                return self.encode(value)
+
+        return encode
+
+    def _encoder_of_many(self) -> Callable[[T], bytes]:
+        pack, pick = self._pack, itemgetter(*(at for at, _ in self._sizes))
+        sizes = [size for _, size in self._sizes]
+
+        def encode(value: Any) -> bytes:
+            if list(map(len, pick(value))) != sizes:
                 return self.encode(value)  # which says what is wrong
             try:
                 return pack(*value)

@@ -88,6 +88,9 @@ def _read_length(data: bytes, at: int) -> tuple[int, int]:
     if value < 0x80:
         return value, at + 1
     value &= 0x7F
+    byte = data[at + 1]
+    if 0 < byte < 0x80:  # most are two bytes long
+        return value | byte << 7, at + 2
     for place in range(1, 4):
         byte = data[at + place]
         value |= (byte & 0x7F) << 7 * place

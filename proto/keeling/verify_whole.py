@@ -9,12 +9,12 @@ from __future__ import annotations
 from hashlib import sha256
 
 from keeling.block import (
-    RECORD,
     RECORD_LEAF,
     Header,
     SubmissionRecord,
     compute_results_root,
     compute_sweeps_root,
+    encode_record,
     parse_record,
 )
 from keeling.bundle import BundleError, check_digest, expect, is_full, parse_blocks_name
@@ -121,7 +121,7 @@ def _check_submission(raw: bytes, done: WholeSubmission, trust: Trust, place: Pl
     else:
         signatures = 0
         found = SubmissionRecord(RECORD_LEAF, height, number, sha256(raw).digest(), bytes(32), 0, EMPTY_ROOT)
-    if RECORD.encode(found) != done.leaf:
+    if encode_record(found) != done.leaf:
         _name_difference(done.leaf, found, place)
     return signatures
 
