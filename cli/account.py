@@ -291,7 +291,8 @@ def _describe_window(window: pb.LinkWindow) -> str:
     from keeling.v1 import operations_pb2 as op
 
     until = f" until {format_time(window.until_ms)}" if window.until_ms else ""
-    return f"{op.LinkState.State.Name(window.state)} from {format_time(window.from_ms)}{until}: {window.reason}"
+    since = f" from {format_time(window.from_ms)}" if window.from_ms else ""
+    return f"{op.LinkState.State.Name(window.state)}{since}{until}: {window.reason}"
 
 
 @reads(app, "list")

@@ -126,9 +126,15 @@ def parse_positions(text: str) -> op.Range:
 
 def parse_serials(text: str) -> SerialRange:
     """Read a serial range of any registry; raises `SerialError` with the schemes that came closest."""
-    from keeling.serials import parse
+    from keeling.serials import SerialError, SerialFault, parse
 
-    return parse(text)
+    try:
+        return parse(text)
+    except SerialError as error:
+        if error.fault is not SerialFault.RANGE_ELSEWHERE:
+            raise
+        advice = "name the units by positions, as BATCH:FIRST-LAST; keeling lot find SERIAL shows the batch"
+        raise misused(str(error), advice) from error
 
 
 def find_positions(session: Session, text: str) -> list[op.Range]:

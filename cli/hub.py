@@ -93,6 +93,10 @@ def link(
     claim: Annotated[
         list[str] | None, typer.Option("--claim", metavar="SERIALS", help="Units there; may be repeated.")
     ] = None,
+    claim_positions: Annotated[
+        list[str] | None,
+        typer.Option("--claim-positions", metavar="BATCH:FIRST-LAST", help="The same by positions."),
+    ] = None,
     evidence: EVIDENCE = None,
     grade: GRADE = Grade.C,
     reference: REFERENCE = "",
@@ -114,7 +118,7 @@ def link(
         control,
         hub,
         claim,
-        None,
+        claim_positions,
         evidence,
         grade,
         reference,

@@ -66,7 +66,7 @@ def sign(
         "approvals": len(signed.approvals),
     }
     return Answer(
-        facts, [f"signed by {hand.signer.public_key.hex()[:16]}…: {len(signed.approvals)} approvals in {file}"]
+        facts, [f"signed by {hand.signer.public_key.hex()[:16]}…: {_count_approvals(len(signed.approvals))} in {file}"]
     )
 
 
@@ -175,3 +175,7 @@ def list_open() -> Answer:
         found.append({"id": path.stem, "file": str(path), "operations": kinds})
     rows = [(str(each["id"]), ", ".join(each["operations"]), str(each["file"])) for each in found]
     return Answer({"open": found}, [Grid(("id", "operations", "file"), rows, "none: every outcome is known")])
+
+
+def _count_approvals(found: int) -> str:
+    return "1 approval" if found == 1 else f"{found} approvals"

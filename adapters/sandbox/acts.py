@@ -40,7 +40,7 @@ def list_acts(sandbox: Sandbox) -> dict[str, Act]:
     changes = {name: _change_with(sandbox, name) for name in _KINDS}
     return changes | {
         "issue": lambda values: _issue(sandbox, values),
-        "undo": lambda values: {"undone": _print(sandbox.desk.undo(_known(sandbox, values)))},
+        "undo": lambda values: _undo(sandbox, values),
         "complete": lambda values: {"status": sandbox.desk.complete(_known(sandbox, values)).status},
         "set": lambda values: _set(sandbox, values),
         "file": lambda values: _write_files(sandbox, values),
@@ -85,6 +85,12 @@ def _change_with(sandbox: Sandbox, name: str) -> Act:
         return {"reference": reference, "units": sum(item.units for item in ranges)}
 
     return change
+
+
+def _undo(sandbox: Sandbox, values: Values) -> Any:
+    undone = sandbox.desk.undo(_known(sandbox, values))
+    sandbox.tell()
+    return {"undone": _print(undone)}
 
 
 def _issue(sandbox: Sandbox, values: Values) -> Any:

@@ -61,6 +61,12 @@ def test_what_a_registry_shows_is_issued_with_its_quantity_where_the_serial_does
     offline.must(*observed, "--quantity", "1,000,000")
     made = offline.json("tx", "show", "issue.tx")["transaction"]["operations"][0]["issue"]
     assert (made["first_number"], made["units"], made["extent"]) == ("1", 1_000_000, "AT_LEAST")
+    claim = offline(
+        "hub", "link", "isometric", "o/s", "--account", "A", "--control", "custody", "--claim", observed[-1]
+    )
+    assert (claim.code, "BATCH:FIRST-LAST" in claim.err) == (2, True)
+    by_place = ("--claim-positions", "ISO:1-1000000", "--evidence", "issue.tx", "--build", "link.tx")
+    offline.must("hub", "link", "isometric", "o/s", "--account", "A", "--control", "custody", *by_place)
     assert offline(*issue).code == 2
 
 

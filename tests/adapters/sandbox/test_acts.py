@@ -87,6 +87,9 @@ def test_news_can_be_had_as_signed_files(tmp_path: Path) -> None:
         signature = path.with_name(path.name + ".jws").read_bytes()
         assert isinstance(check_signed_file([parse_key("drop", SECRET)], signature, path.read_bytes()), Verified)
         assert await say("file", folder=str(tmp_path), secret=SECRET) == (200, {"files": []})
+        await say("undo", reference=sandbox.book.entries[-1].reference)
+        _, told = await say("file", folder=str(tmp_path), secret=SECRET)
+        assert "REVERSED" in Path(told["files"][0]).read_text()
 
     play("puro", story)
 
