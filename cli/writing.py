@@ -48,14 +48,14 @@ class Hand(NamedTuple):
 
 def load_hand(session: Session, key_path: Path | None) -> Hand:
     """Open the key file that signs: the one given, or the profile's."""
-    from network.keys import Role, describe_key_file, load_key_file
+    from network.keys import SIGNING_ROLES, describe_key_file, load_signing_key
 
     path = (key_path or session.profile.signing_key).expanduser()
     described = describe_key_file(path)
-    if described.role not in (Role.SUBMISSION, Role.APPROVAL):
+    if described.role not in SIGNING_ROLES:
         raise misused(f"{path} is a {described.role} key", "people sign with a submission or an approval key")
     passphrase = session.passphrase if described.encrypted else None
-    signer = load_key_file(path, role=described.role, passphrase=passphrase)
+    signer = load_signing_key(path, passphrase)
     return Hand(signer, described.owner.partition("/")[0])
 
 

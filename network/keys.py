@@ -64,6 +64,8 @@ class Role(StrEnum):
     """A person's, kept outside any node folder: approves transactions."""
 
 
+SIGNING_ROLES: Final = (Role.SUBMISSION, Role.APPROVAL)
+"""Keys that a participant or a person approves and attests with."""
 NODE_ROLES: Final = (Role.SUBMISSION, Role.ENTRY, Role.VOTE, Role.COSIGNER, Role.LOG)
 
 
@@ -164,6 +166,14 @@ def load_key_file(path: Path, *, role: Role, passphrase: str | None = None) -> S
     if seal != hashlib.sha256(header).digest() or signer.public_key != described.public_key:
         raise KeyFileError(f"the first line of {path} was changed after the key was made: restore it from its backup")
     return signer
+
+
+def load_signing_key(path: Path, passphrase: str | None = None) -> SeedSigner:
+    """The signer of a participant's key or of a person's, whichever the file has. Raises as `load_key_file` does."""
+    role = describe_key_file(path).role
+    if role not in SIGNING_ROLES:
+        raise KeyFileError(f"{path} is a {role} key: people and participants sign with a submission or an approval key")
+    return load_key_file(path, role=role, passphrase=passphrase)
 
 
 def describe_key_file(path: Path) -> KeyDescription:

@@ -29,7 +29,7 @@ from hub.service.config import HubConfig
 from hub.service.parts import Parts
 from hub.service.rpc import Callers, Door, RpcServer
 from hub.service.web import Interface
-from network.keys import Role, load_key_file
+from network.keys import Role, load_key_file, load_signing_key
 from network.names import parse_address
 from network.profiles import Profile, choose_profile, find_home, open_destination
 from network.transport import TlsFiles, open_aio_channel
@@ -50,7 +50,7 @@ async def open_ledger(config: HubConfig, passphrase: str | None) -> AsyncIterato
     """The client that the configuration names. Raises `ProfileError`, `KeyFileError`."""
     profile = choose_profile(find_home(), config.ledger.profile or None)
     signer = load_key_file(_find_key(config, profile), role=Role.SUBMISSION, passphrase=passphrase)
-    others = tuple(load_key_file(each, role=Role.SUBMISSION, passphrase=passphrase) for each in config.ledger.approvers)
+    others = tuple(load_signing_key(each, passphrase) for each in config.ledger.approvers)
     network = hashlib.sha256(profile.genesis.expanduser().read_bytes()).digest()
     destination = open_destination(profile, passphrase)
     if config.ledger.address:

@@ -14,6 +14,7 @@ from keeling import ed25519
 from network.keys import (
     DEFAULT_COST,
     NODE_ROLES,
+    SIGNING_ROLES,
     UNPROTECTED_NOTE,
     KdfCost,
     KeyFileError,
@@ -23,6 +24,7 @@ from network.keys import (
     create_key_file,
     describe_key_file,
     load_key_file,
+    load_signing_key,
     read_passphrase,
 )
 
@@ -133,6 +135,18 @@ def test_no_passphrase_names_the_variables(sealed: Path) -> None:
 def test_another_role_is_refused(plain: Path) -> None:
     with pytest.raises(KeyFileError, match="is a vote key, and a cosigner key is needed here"):
         load_key_file(plain, role=Role.COSIGNER)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
+def test_people_and_participants_sign_and_nodes_do_not(tmp_path: Path, role: Role, passphrase: str | None) -> None:
+    path = tmp_path / "one.key"
+    made = create_key_file(path, role=role, owner="natreg/asha", passphrase=passphrase, cost=CHEAP)
+    if role in SIGNING_ROLES:
+        assert load_signing_key(path, PASSPHRASE).public_key == made.public_key
+    else:
+        with pytest.raises(KeyFileError, match=f"is a {role} key: people and participants sign with"):
+            load_signing_key(path, PASSPHRASE)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o666])
