@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from keeling.encoding import EncodingError
 from keeling.epochs import SIGNED_REPORT
+from keeling.policy import quorum
 from keeling.votes import SIGNED_VOTE, SignedVote, Vote, vote_slot
 from node.chain import Chain
 from node.core.state import State
@@ -189,7 +190,8 @@ class Run:
             node.clock_off_ms = self.random.randint(-self.weather.clock_skew_ms, self.weather.clock_skew_ms)
             node.start()
         self._bring("sky", self._trouble())
-        if self.weather.restores and len(self.validators) >= 4 and not self.liars:
+        honest = len(self.validators) - len(self.liars)
+        if self.weather.restores and honest > quorum(len(self.validators)):
             self._bring("sky", self._restore(self.nodes["m1"]))
         for liar in self.liars:
             self._bring("liar", self._lie(liar))

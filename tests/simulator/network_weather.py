@@ -32,7 +32,7 @@ class Weather:
     engine_outages: float
     unknown_appends: float
     restores: bool
-    """One node, of four or more honest ones, comes back from an old backup."""
+    """One node comes back from an old backup, where the other honest ones are still a quorum."""
     liar: bool
     """One of the validators lies, if there are four or more."""
 

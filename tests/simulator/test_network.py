@@ -64,6 +64,11 @@ def test_two_of_seven_may_lie(seed: int) -> None:
     play_two_liars(seed)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_one_of_seven_lies_and_another_comes_back_from_a_backup(seed: int) -> None:
+    Run(seed, replace(Weather.draw(Random(seed)), liar=True, restores=True), 7).play()
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(20_000, 21_000, 100))
 def test_two_of_seven_may_lie_in_many_seeds(first: int) -> None:
