@@ -10,16 +10,14 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 from aiohttp import web
 
 from adapters.capabilities import Action
-from adapters.contract import (
-    ChangeKind,
-    HoldingState,
-)
+from adapters.contract import ChangeKind, Holding, HoldingState
 from adapters.sandbox.acts import Settings, read_number, read_switch
 from adapters.sandbox.book import BookRefusal, Entry
 from adapters.sandbox.clock import SandboxClock
@@ -32,6 +30,8 @@ KEY_SECRET: Final = "sandbox-secret"
 ACCOUNTS: Final = ("f4826423-21b9-4ee0-905d-311e758ee750", "3fa85f64-5717-4562-b3fc-2c963f66afa6")
 """Two account numbers; the UUIDs are those of the documentation's examples."""
 ISSUANCE: Final = "40980b1a-cff7-4c78-9cc5-a3a2f18c7e0d"
+T = TypeVar("T")
+_RETIREMENT: Final = "Retirement"
 _KEY: Final = re.compile(r"[\w-]{1,64}", re.ASCII)
 _STATUS: Final = {
     OrderStatus.WAITING: "PENDING",
@@ -136,13 +136,14 @@ class PuroSandbox(Sandbox):
         if denied is not None:
             return denied
         at_ms = self.seen_at(request)
-        key = request.query.get("idempotencyKey")
-        asked = [o for o in self.desk.orders.values() if o.received_ms <= at_ms and key in (None, o.key)]
-        rows = [_transaction(order, at_ms) for order in asked]
-        for name in ("idempotencyKey", "sourceAccountNumber", "type"):
-            wanted = request.query.get(name)
-            rows = [row for row in rows if wanted is None or row[name] == wanted]
-        return _page(request, rows)
+        key, account = request.query.get("idempotencyKey"), request.query.get("sourceAccountNumber")
+        orders = self.desk.orders.values() if request.query.get("type", _RETIREMENT) == _RETIREMENT else ()
+        asked = [
+            order
+            for order in orders
+            if order.received_ms <= at_ms and key in (None, order.key) and account in (None, order.account)
+        ]
+        return _page(request, asked, lambda order: _transaction(order, at_ms))
 
     async def _get(self, request: web.Request) -> web.Response:
         denied = _check_key(request)
@@ -166,23 +167,13 @@ class PuroSandbox(Sandbox):
         denied = _check_key(request)
         if denied is not None:
             return denied
-        rows = [
-            {
-                "certificates": _short(row.serials),
-                "volume": row.serials.units,
-                "accountNumber": row.account,
-                "issuanceId": row.serials.space.partition(":")[2],
-                "creditType": "CORC100+",
-            }
-            for row in self.book.rows(states=(HoldingState.ACTIVE, HoldingState.BLOCKED))
-        ]
-        return _page(request, rows)
+        return _page(request, self.book.rows(states=(HoldingState.ACTIVE, HoldingState.BLOCKED)), _bundle)
 
     async def _events(self, request: web.Request) -> web.Response:
         denied = _check_key(request)
         if denied is not None:
             return denied
-        return _page(request, [_event(entry) for entry in self.book.entries])
+        return _page(request, self.book.entries, _event)
 
 
 def _first_parts(wanted: list[tuple[SerialRange, int]]) -> list[SerialRange]:
@@ -219,7 +210,7 @@ def _transaction(order: Order, at_ms: int) -> dict[str, Any]:
     status = _STATUS[order.status] if decided else "PENDING"
     row: dict[str, Any] = {
         "transactionId": order.reference,
-        "type": "Retirement",
+        "type": _RETIREMENT,
         "status": status,
         "volume": order.units,
         "sourceAccountNumber": order.account,
@@ -234,11 +225,21 @@ def _transaction(order: Order, at_ms: int) -> dict[str, Any]:
     return row
 
 
+def _bundle(row: Holding) -> dict[str, Any]:
+    return {
+        "certificates": _short(row.serials),
+        "volume": row.serials.units,
+        "accountNumber": row.account,
+        "issuanceId": row.serials.space.partition(":")[2],
+        "creditType": "CORC100+",
+    }
+
+
 def _event(entry: Entry) -> dict[str, Any]:
     kinds = {ChangeKind.ISSUED: "Issuance", ChangeKind.TRANSFERRED: "Transfer", ChangeKind.CANCELLED: "Withdrawal"}
     return {
         "transactionId": entry.reference,
-        "type": kinds.get(entry.kind, "Retirement"),
+        "type": kinds.get(entry.kind, _RETIREMENT),
         "status": "REVERSED" if entry.kind is ChangeKind.REVERSED else "COMPLETED",
         "volume": entry.serials.units,
         "completedOn": _instant(entry.at_ms),
@@ -248,7 +249,7 @@ def _event(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _page(request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
+def _page(request: web.Request, rows: Sequence[T], show: Callable[[T], dict[str, Any]]) -> web.Response:
     try:
         limit, offset = int(request.query.get("limit", "20")), int(request.query.get("offset", "0"))
     except ValueError:
@@ -256,7 +257,7 @@ def _page(request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
     if not 1 <= limit <= 100 or offset < 0:
         return _problem(400, "INVALID_REQUEST", "limit is 1 to 100, offset from 0")
     found = {"total": len(rows), "offset": offset, "limit": limit}
-    return web.json_response({"pagination": found, "data": rows[offset : offset + limit]})
+    return web.json_response({"pagination": found, "data": [show(row) for row in rows[offset : offset + limit]]})
 
 
 def _problem(status: int, code: str, message: str) -> web.Response:
