@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from hashlib import sha256
 from random import Random
 from typing import Any, Final, TypeVar
@@ -258,6 +258,7 @@ class StreamLog:
     async def _wait(self, position: int) -> None:
         if position <= self._seen:
             return
+        pauses: Iterator[float] = iter(())
         while True:
             self._told.clear()
             if await self._prepare(create=False) is not None:
@@ -265,8 +266,9 @@ class StreamLog:
                 if self._note(await self._get(position, 1)):
                     return
             try:
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(next(pauses, LOOK_S)):
                     await self._told.wait()
+                pauses = iter(LAG_PAUSES_S)  # what is stored at the leader may not be at the replica that answers
             except TimeoutError:
                 continue
 

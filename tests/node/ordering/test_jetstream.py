@@ -165,6 +165,39 @@ def test_waiting_is_answered_at_once_and_does_not_depend_on_being_told(
     run(walk)
 
 
+def test_a_replica_that_lags_behind_the_word_of_an_entry_is_asked_again_at_once(
+    one_server: JetStreamCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries are told of when the leader stores them; the answer comes from whichever replica is asked."""
+
+    async def walk() -> None:
+        network = os.urandom(32)
+        engines = [one_server.engine(name, network) for name in ("natreg", "exchange")]
+        writer, reader = (engine.open(LOG) for engine in engines)
+        assert isinstance(reader, StreamLog)
+        await writer.append(b"1")
+        await reader.wait(1)
+        monkeypatch.setattr(stream_log, "LOOK_S", 3600.0)
+        looks, real = list[int](), reader._get
+        looked = asyncio.Event()
+
+        async def lagging(first: int, most: int) -> list[Ordered]:
+            looks.append(first)
+            looked.set()
+            return await real(first, most) if len(looks) > 4 else []
+
+        monkeypatch.setattr(reader, "_get", lagging)
+        waiting = asyncio.create_task(reader.wait(2))
+        await looked.wait()
+        await writer.append(b"2")
+        await waiting
+        assert looks == [2] * 5
+        for engine in engines:
+            await engine.close()
+
+    run(walk)
+
+
 def test_a_member_may_append_and_read_and_nothing_else(
     one_server: JetStreamCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
