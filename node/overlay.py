@@ -7,18 +7,18 @@ Blocks stay known by their candidate until their height is final, dropped or not
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Final, NamedTuple
 
-from keeling.block import compute_header_hash
-from keeling.encoding import U32
+from keeling.block import chain_writes, compute_header_hash
 from keeling.entry import SignedEntry
 from keeling.merkle import hash_leaf
 from keeling.policy import hash_policy, parse_policy
 from keeling.votes import VotePolicy, make_policy
 from node.core.block import Block, CheckSignature, ParseSubmission, Place, Tip, execute
 from node.core.state import State
+from node.core.tables import after
 from node.finality import events as ev
 from node.peers.contract import FetchedBlock
 
@@ -56,15 +56,17 @@ def read_votes(file: bytes) -> VotePolicy:
 
 
 def digest_tables(changes: Sequence[tuple[bytes, bytes | None]]) -> bytes:
-    """What a block wrote, table by table: the table's prefix, then SHA-256 over its changed keys and values.
+    """What a block wrote, in the order of keys, table by table: the table's prefix, then the hash of its changes.
 
     Two nodes that came to different states compare these to see which part of the rules to look at.
     """
-    digests: dict[bytes, list[bytes]] = {}
-    for key, value in changes:
-        written = b"\x00" if value is None else b"\x01" + U32.encode(len(value)) + value
-        digests.setdefault(key[:1], []).append(U32.encode(len(key)) + key + written)
-    return b"".join(prefix + sha256(b"".join(parts)).digest() for prefix, parts in sorted(digests.items()))
+    digests, at = list[bytes](), 0
+    while at < len(changes):
+        prefix = changes[at][0][:1]
+        stop = bisect_left(changes, (after(prefix),), at)
+        digests.append(prefix + chain_writes(b"", changes[at:stop]))
+        at = stop
+    return b"".join(digests)
 
 
 def _next_file(block: Block) -> bytes:
