@@ -31,6 +31,7 @@ from tests.simulator.finality_liar import Liar
 from tests.simulator.network_checks import Violation, check_run
 from tests.simulator.network_disk import Died, SimulatedDisk, copy_backup
 from tests.simulator.network_engine import SimulatedEngine
+from tests.simulator.network_gossip import Gossip
 from tests.simulator.network_links import SimulatedNetwork
 from tests.simulator.network_weather import Weather
 from tests.simulator.network_world import START_MS, Customers, Wish, fake_check, make_genesis, make_member
@@ -171,6 +172,7 @@ class Run:
         chosen = liars if self.weather.liar and size >= 4 else ()
         votes = [make_member(name).vote.public for name in self.validators]
         self.liars = {self.validators[at]: Liar(self.genesis.network, votes, at, self.random) for at in chosen}
+        self.gossips = {name: Gossip(self.random) for name in self.liars}
         self.nodes = {name: Node(self, name) for name in names if name not in self.liars}
         self.customers = Customers(self.genesis, names, self.random)
         self.answered: dict[Wish, Answered] = {}
@@ -342,12 +344,13 @@ class Run:
 
     def _speak(self, name: str) -> None:
         """A few lies, each to most of the others."""
+        messages: list[Message] = self.gossips[name].messages()
         for said in self.liars[name].messages():
-            message: Message
             if isinstance(said, SignedVote):
-                message = VoteMessage(SIGNED_VOTE.encode(said))
+                messages.append(VoteMessage(SIGNED_VOTE.encode(said)))
             else:
-                message = ReportMessage(SIGNED_REPORT.encode(said))
+                messages.append(ReportMessage(SIGNED_REPORT.encode(said)))
+        for message in messages:
             for to in self.nodes:
                 if self.random.random() < 0.7:
                     self.network.whisper(name, to, message)
@@ -355,6 +358,8 @@ class Run:
 
     def _hear(self, sender: str, to: str, message: Message) -> None:
         """Everything honest nodes say: their votes are held to their word, and the liars listen."""
+        if to in self.gossips:
+            self.gossips[to].hear(message)
         with contextlib.suppress(EncodingError):
             if isinstance(message, VoteMessage):
                 signed = SIGNED_VOTE.decode(message.signed)

@@ -113,6 +113,7 @@ def test_a_liar_is_heard_while_the_others_go_on(seed: int) -> None:
     run.play()
     assert set(run.answered) == set(run.asked)
     assert run.lies > 100
+    assert run.stops == [], "nothing that is said stops a node"
     assert set().union(*accused(run)) <= {make_member("m2").vote.public}, "nobody else, and a clever one perhaps not"
 
 
