@@ -36,7 +36,7 @@ _KINDS: Final = {
 
 
 def list_acts(sandbox: Sandbox) -> dict[str, Act]:
-    """What every registry can do by itself: `issue`, `retire` and its like, `undo`, `complete`, `set`, `file`."""
+    """What every registry can do by itself; docs/hub.md says each with its values."""
     changes = {name: _change_with(sandbox, name) for name in _KINDS}
     return changes | {
         "issue": lambda values: _issue(sandbox, values),
@@ -44,6 +44,7 @@ def list_acts(sandbox: Sandbox) -> dict[str, Act]:
         "complete": lambda values: {"status": sandbox.desk.complete(_known(sandbox, values)).status},
         "set": lambda values: _set(sandbox, values),
         "file": lambda values: _write_files(sandbox, values),
+        "secrets": lambda values: _write_secrets(sandbox, values),
     }
 
 
@@ -135,6 +136,16 @@ def _write_files(sandbox: Sandbox, values: Values) -> Any:
         (folder / f"{notice.id}.json").write_bytes(notice.body)
         (folder / f"{notice.id}.json.jws").write_text(jws.detach_content(whole))
     return {"files": [str(folder / f"{notice.id}.json") for notice in waiting]}
+
+
+def _write_secrets(sandbox: Sandbox, values: Values) -> Any:
+    """Put the credentials that this sandbox takes into a folder, one file each, as a hub reads them."""
+    folder = Path(read_text(values, "folder"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in sandbox.credentials().items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
+    return {"files": [str(folder / name) for name in sandbox.credentials()]}
 
 
 def _print(ranges: list[SerialRange]) -> list[str]:

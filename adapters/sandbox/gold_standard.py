@@ -72,6 +72,9 @@ class GoldStandardSandbox(Sandbox):
             web.post("/account/retirements", self._post_order),
         ]
 
+    def credentials(self) -> dict[str, str]:
+        return {"api-key": API_KEY, "account-token": TOKEN}
+
     def next_reference(self) -> str:
         return str(70_001 + len(self.desk.orders))
 

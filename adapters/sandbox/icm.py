@@ -73,6 +73,9 @@ class IcmSandbox(Sandbox):
         self.book.issue(self.clock.now_ms, serials, account)
         return serials
 
+    def credentials(self) -> dict[str, str]:
+        return {"token": TOKEN}
+
     def close_year(self, year: str) -> None:
         """End a compliance year: what is left of its certificates is banked."""
         self.banked_years.add(year)

@@ -78,6 +78,9 @@ class IrecSandbox(Sandbox):
             web.get(f"{base}/account-management/{{code}}/transactions", self._get_transactions),
         ]
 
+    def credentials(self) -> dict[str, str]:
+        return {"username": "sandbox", "password": PASSWORD, "client-id": "hub", "client-secret": "sandbox"}
+
     def next_reference(self) -> str:
         return f"TESTACC-2026-{len(self.desk.orders) + 1:06d}"
 

@@ -62,6 +62,9 @@ class IsometricSandbox(Sandbox):
             web.get("/retirements/{id}/credit_batches", self._get_used),
         ]
 
+    def credentials(self) -> dict[str, str]:
+        return {"client-secret": CLIENT_SECRET, "access-token": TOKEN}
+
     def next_reference(self) -> str:
         return f"ret_{len(self.desk.orders) + 1:016d}"
 

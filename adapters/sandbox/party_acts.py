@@ -11,7 +11,7 @@ from adapters.contract import ChangeKind, HoldingState
 from adapters.sandbox.acts import Act, Values, read_serials, read_text
 from adapters.sandbox.article6 import Letter, Marks, intersect, read_host, subtract
 from adapters.sandbox.book import Entry
-from adapters.sandbox.exchange import ExchangeSandbox
+from adapters.sandbox.exchange import HUB_CODE, HUB_SEED, ExchangeSandbox
 from adapters.sandbox.exchange_values import Fact
 from keeling.serials import SerialRange, print_range
 
@@ -33,6 +33,14 @@ class PartySandbox(ExchangeSandbox):
             "recognise": self._act_recognise,
         }
         return super().acts() | named
+
+    def credentials(self) -> dict[str, str]:
+        return {
+            "registry-code": HUB_CODE,
+            "signing-key": HUB_SEED,
+            "their-key": self.public_key,
+            "their-code": self.code,
+        }
 
     def more_of_book(self) -> dict[str, Any]:
         """The adjustments that followed from first transfers and uses."""

@@ -74,6 +74,9 @@ class PuroSandbox(Sandbox):
             web.get("/registry/transactions", self._events),
         ]
 
+    def credentials(self) -> dict[str, str]:
+        return {"key-id": KEY_ID, "key-secret": KEY_SECRET}
+
     def notice_of(self, entry: Entry) -> dict[str, Any]:
         return _event(entry)
 

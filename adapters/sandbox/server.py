@@ -92,6 +92,10 @@ class Sandbox:
         """The data of the notice about an event of the books."""
         return describe_entry(entry)
 
+    def credentials(self) -> dict[str, str]:
+        """What a hub that calls it must know, by the names that its adapter asks for."""
+        return {}
+
     def more_of_book(self) -> dict[str, Any]:
         """What an admin sees of its books besides units, orders and events, by name."""
         return {}

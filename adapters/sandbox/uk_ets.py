@@ -82,6 +82,9 @@ class UkEtsSandbox(Sandbox):
             web.get("/api-registry/unit-blocks.report", self._blocks),
         ]
 
+    def credentials(self) -> dict[str, str]:
+        return {"initiator": INITIATOR, "approver": APPROVER}
+
     def next_reference(self) -> str:
         return f"UK{1_000_000 + len(self.desk.orders)}"
 

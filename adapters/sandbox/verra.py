@@ -74,6 +74,9 @@ class VerraSandbox(Sandbox):
             web.route("*", "/{path:(?!_admin/).*}", _answer_shell),
         ]
 
+    def credentials(self) -> dict[str, str]:
+        return {"appkey": APPKEY, "desk-token": TOKEN}
+
     def next_reference(self) -> str:
         return f"OPS-{len(self.desk.orders) + 1:06d}"
 

@@ -11,10 +11,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from adapters.contract import Driver, Holdings, Settings
 from adapters.sandbox.catalogue import SANDBOXES
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.faults import FaultKind
 from adapters.sandbox.server import Sandbox
+from adapters.systems import open_system
 from hub.inbound.keys import parse_key
 from hub.inbound.refusals import Verified
 from hub.inbound.signed_file import check_signed_file
@@ -92,6 +94,24 @@ def test_news_can_be_had_as_signed_files(tmp_path: Path) -> None:
         assert "REVERSED" in Path(told["files"][0]).read_text()
 
     play("puro", story)
+
+
+@pytest.mark.parametrize("name", SANDBOXES)
+def test_the_credentials_that_a_sandbox_writes_open_it(name: str, tmp_path: Path) -> None:
+    async def story(sandbox: Sandbox, say: Say) -> None:
+        assert (await say("secrets", folder=str(tmp_path)))[0] == 200
+
+        def read(wanted: str) -> str:
+            return (tmp_path / wanted).read_text() if (tmp_path / wanted).exists() else ""
+
+        accounts = tuple({row.account for row in sandbox.book.rows()})
+        adapter = open_system(name, Driver.SANDBOX, Settings(sandbox.base_url, read, accounts))
+        try:
+            assert isinstance(await adapter.snapshot(), Holdings)
+        finally:
+            await adapter.close()
+
+    play(name, story)
 
 
 def test_letters_recognitions_and_proposals_of_parties() -> None:
