@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from google.protobuf.message import Message
 from sortedcontainers import SortedDict
@@ -25,8 +25,10 @@ from keeling.v1 import transaction_pb2 as pb
 from node.core.block import Answer, Block, Place, execute
 from node.core.opening import open_ledger
 from node.core.state import State
+from node.core.tables import Table
 from tests.fakes.policies import one_validator_policy
 
+V = TypeVar("V")
 START_MS = 1_795_000_000_000
 EVERYTHING = int(Purpose.SUBMIT | Purpose.APPROVE | Purpose.ADMIN | Purpose.GOVERN | Purpose.ATTEST)
 
@@ -104,7 +106,7 @@ class World:
         self._ids = 0
         self.blocks: list[Block] = []
 
-    def clone(self) -> World:
+    def clone(self) -> Self:
         """The same ledger at the same height, going its own way from here."""
         other = copy.copy(self)
         other.people = dict(self.people)
@@ -162,6 +164,13 @@ class World:
         if answer.refusal is not None:
             raise AssertionError(f"expected acceptance, got {answer.refusal}")
         return answer
+
+    def row(self, table: Table[V], *parts: Any) -> V:
+        """What the state has under this key, for tests that know it is there: nothing is a failure of the test."""
+        found = self.state.get(table, *parts)
+        if found is None:
+            raise AssertionError(f"the state has nothing under {parts}")
+        return found
 
     def later(self, ms: int) -> None:
         self.now_ms += ms

@@ -7,23 +7,28 @@ never comes.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from hub.ledger_client import LedgerRefusal, NotOnLedger, OutcomeUnknown, Receipt, make_number
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
-from node.core.refusal import Refused
+from node.core.refusal import Refusal
 from node.reads.accounts import get_account, list_accounts
 from node.reads.batches import get_batch
 from node.reads.errors import BadRequest, NotFound
 from node.reads.find import find_lots
 from node.reads.holds import get_hold, list_holds
 from node.reads.lots import list_lots
+from node.reads.members import list_records
 from node.reads.questions import list_discrepancies
 from node.reads.watch import read_events
+from node.store.contract import Reads
 from tests.node.reads.trading_world import IndexedWorld
+
+Asked = TypeVar("Asked", bound=Message)
+Told = TypeVar("Told", bound=Message)
 
 
 class Killed(BaseException):
@@ -60,20 +65,20 @@ class MemoryLedger:
         return self.receipts.get(number)
 
     async def hold(self, hold: bytes) -> pb.HoldInfo:
-        return self._read(get_hold, pb.GetHoldRequest(hold=hold))  # type: ignore[no-any-return]
+        return self._read(get_hold, pb.GetHoldRequest(hold=hold))
 
     async def live_holds(self) -> list[pb.HoldInfo]:
         return list(self._read(list_holds, pb.ListRequest(open_only=True, page_size=1000)).holds)
 
     async def account(self, account: str) -> pb.Account:
-        return self._read(get_account, pb.GetAccountRequest(account=account))  # type: ignore[no-any-return]
+        return self._read(get_account, pb.GetAccountRequest(account=account))
 
     async def batch(self, batch: str) -> pb.Batch:
-        return self._read(get_batch, pb.GetBatchRequest(batch=batch))  # type: ignore[no-any-return]
+        return self._read(get_batch, pb.GetBatchRequest(batch=batch))
 
     async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse:
         request = pb.FindLotsRequest(space=space, first_number=str(first), last_number=str(last))
-        return self._read(find_lots, request)  # type: ignore[no-any-return]
+        return self._read(find_lots, request)
 
     async def accounts(self) -> list[pb.Account]:
         return list(self._read(list_accounts, pb.ListRequest(page_size=1000)).accounts)
@@ -87,7 +92,11 @@ class MemoryLedger:
         return list(self._read(list_discrepancies, request).discrepancies)
 
     async def registry_policy(self, registry: str) -> op.RegistryPolicy:
-        return next(record.registry for record in self.world.records if record.id == f"registry:{registry}")
+        records = self._read(list_records, pb.ListRequest(page_size=1000)).records
+        found = {record.version: record.registry for record in records if record.id == f"registry:{registry}"}
+        if not found:
+            raise NotOnLedger(f"there is no record registry:{registry}")
+        return found[max(found)]
 
     async def events_of(self, account: str, after: tuple[int, int]) -> AsyncIterator[pb.Event]:
         for event in read_events(self.world.store, after, account, most=100_000).events:
@@ -100,7 +109,7 @@ class MemoryLedger:
                 return event
         raise NotOnLedger(f"there is no event {height}.{ordinal}")
 
-    def _read(self, method: Callable[[Any, Any], Any], request: Message) -> Any:
+    def _read(self, method: Callable[[Reads, Asked], Told], request: Asked) -> Told:
         try:
             return method(self.world.store, request)
         except NotFound as error:
@@ -109,7 +118,7 @@ class MemoryLedger:
             raise LedgerRefusal(str(error), getattr(error, "reason", "")) from error
 
 
-def _read(number: bytes, refusal: Refused | None, height: int) -> Receipt:
+def _read(number: bytes, refusal: Refusal | None, height: int) -> Receipt:
     if refusal is None:
         return Receipt(number, height, "", "", {}, False)
     values = {name: str(value) for name, value in refusal.values}

@@ -84,7 +84,9 @@ def serving(files: TlsFiles, current: Callable[[], Trust]) -> Iterator[str]:
     """A gRPC server on a free port; gives its address. `/Sizes/Give` answers with as many bytes as it is asked for."""
     server = grpc.server(futures.ThreadPoolExecutor(2), options=server_options())
     health_pb2_grpc.add_HealthServicer_to_server(NamingHealth(current), server)
-    give = grpc.unary_unary_rpc_method_handler(lambda asked, _: bytes(int(asked.strip())))
+    give: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
+        lambda asked, _: bytes(int(asked.strip()))
+    )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("Sizes", {"Give": give}),))
     port = server.add_secure_port("127.0.0.1:0", server_credentials(files, current))
     server.start()

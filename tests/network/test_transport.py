@@ -186,7 +186,7 @@ def test_a_client_takes_long_answers_and_sends_no_longer_calls(tmp_path: Path) -
         serving(SERVER.write(tmp_path), lambda: EVERYBODY) as address,
         open_channel(destination(address, CLIENT.identity())) as channel,
     ):
-        give = channel.unary_unary("/Sizes/Give")
+        give: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/Sizes/Give")
         assert len(give(b"%d" % (3 * CALL_BYTES_MAX), timeout=60)) == 3 * CALL_BYTES_MAX
         with pytest.raises(grpc.RpcError) as refusal:
             give(b"1" + b" " * CALL_BYTES_MAX, timeout=60)
@@ -197,7 +197,7 @@ def test_nodes_take_no_long_messages_from_each_other(tmp_path: Path) -> None:
     with serving(SERVER.write(tmp_path), lambda: EVERYBODY) as address:
         credentials = client_credentials(destination(address, CLIENT.identity()))
         with grpc.secure_channel(address, credentials, client_options("natreg")) as channel:
-            give = channel.unary_unary("/Sizes/Give")
+            give: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/Sizes/Give")
             assert len(give(b"1000", timeout=60)) == 1000
             with pytest.raises(grpc.RpcError) as refusal:
                 give(b"%d" % (CALL_BYTES_MAX + 1), timeout=60)

@@ -67,7 +67,14 @@ def story(world: World) -> list[bytes]:
         world.transaction(
             "reg",
             op.Issue(
-                batch="b", project="p", programme="nat", space="s", first_number="1", units=1000, extent=1, account="A"
+                batch="b",
+                project="p",
+                programme="nat",
+                space="s",
+                first_number="1",
+                units=1000,
+                extent=op.Issue.EXACT,
+                account="A",
             ),
         ),
         world.transaction("alice", op.Transfer(units=[transfer])),

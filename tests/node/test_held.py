@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -10,9 +10,9 @@ from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from node import reads
 from node.held import HOLDS_PER_COMMIT, INDEXED_KEY, complete_holds
-from node.store.contract import Batch, Family, Store
+from node.store.contract import Batch, Family, Store, StoreFailed
 from node.store.memory import MemoryStore
-from tests.fakes.faulty_store import FaultyStore, StoreFailed
+from tests.fakes.faulty_store import FaultyStore
 from tests.node.reads.trading_world import IndexedWorld, hold_id, open_world, place_hold, units
 
 LIVE, ENDED = ("l1", "l2"), tuple(f"e{number}" for number in range(5))
@@ -86,11 +86,19 @@ class Counting:
         self.holds += family is Family.STATE and key[:1] == b"o"
         return self._store.get(family, key)
 
-    def get_many(self, family: Family, keys: list[bytes]) -> list[bytes | None]:
+    def get_many(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self.get(family, key) for key in keys]
 
-    def scan(self, family: Family, *where: bytes, **how: object) -> Iterator[tuple[bytes, bytes]]:
-        for key, value in self._store.scan(family, *where, **how):  # type: ignore[arg-type]
+    def scan(
+        self,
+        family: Family,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self._store.scan(family, start, stop, reverse=reverse, limit=limit):
             self.holds += family is Family.STATE and key[:1] == b"o"
             yield key, value
 
@@ -98,6 +106,6 @@ class Counting:
 @pytest.mark.parametrize("account", ["", "alice"])
 def test_holds_that_ended_cost_nothing_to_those_who_ask_for_live_ones(account: str) -> None:
     counting = Counting(traded().store)
-    found = reads.list_holds(counting, pb.ListRequest(account=account, open_only=True))  # type: ignore[arg-type]
+    found = reads.list_holds(counting, pb.ListRequest(account=account, open_only=True))
     assert sorted(hold.hold for hold in found.holds) == sorted(map(hold_id, LIVE))
     assert counting.holds == len(LIVE)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -71,7 +72,14 @@ async def begin(client: Client) -> None:
     await client.must("bob", op.OpenAccount(account="B", owner="bob"))
     await client.must("natreg", op.RegisterProject(project="p", programme="nat", name="P"))
     issue = op.Issue(
-        batch="b", project="p", programme="nat", space="s", first_number="1", units=1000, extent=1, account="A"
+        batch="b",
+        project="p",
+        programme="nat",
+        space="s",
+        first_number="1",
+        units=1000,
+        extent=op.Issue.EXACT,
+        account="A",
     )
     await client.must("natreg", issue)
 
@@ -264,15 +272,18 @@ def test_proofs_and_bundles_convince_a_stranger(folder: tuple[NodeFolder, Destin
 
 def test_health_and_reflection_answer(folder: tuple[NodeFolder, Destination]) -> None:
     async def scenario(client: Client) -> None:
-        health = health_pb2_grpc.HealthStub(client.channel)
+        channel: Any = client.channel  # these stubs' types know no calls of asyncio's channels
+        health: Any = health_pb2_grpc.HealthStub(channel)
         async for answer in health.Watch(health_pb2.HealthCheckRequest(service="keeling.v1.Ledger")):
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 break
-        stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
+        else:
+            pytest.fail("the node stopped telling how it is before it served")
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         asked = [reflection_pb2.ServerReflectionRequest(list_services="")]
-        async for reply in stub.ServerReflectionInfo(iter(asked)):
-            names = {service.name for service in reply.list_services_response.service}
-            assert {"keeling.v1.Ledger", "keeling.v1.Log"} <= names
+        (reply,) = [reply async for reply in stub.ServerReflectionInfo(iter(asked))]
+        names = {service.name for service in reply.list_services_response.service}
+        assert {"keeling.v1.Ledger", "keeling.v1.Log"} <= names
 
     with_node(folder, scenario)
 

@@ -22,6 +22,7 @@ from node.core.state import State
 from node.door import TurnedAway, admit
 from node.intake import Answered
 from node.ledger import StateReader, create_ledger, is_created
+from node.ordering.contract import LogUnreachable
 from node.peers.contract import Message, ReportMessage, VoteMessage
 from node.replica import Replica
 from node.signing import Author, ValidatorKeys
@@ -340,7 +341,8 @@ class Run:
             await asyncio.sleep(0.12)
             self._speak(name)
             if self.random.random() < 0.05 and not self.engine.down:
-                await self.engine.append(next(iter(self.engine.logs), "none"), self.random.randbytes(40))
+                with contextlib.suppress(LogUnreachable):  # it may go down meanwhile
+                    await self.engine.append(next(iter(self.engine.logs), "none"), self.random.randbytes(40))
 
     def _speak(self, name: str) -> None:
         """A few lies, each to most of the others."""

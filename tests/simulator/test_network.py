@@ -134,6 +134,12 @@ def test_a_brazen_liar_is_caught_by_everybody(seed: int, monkeypatch: pytest.Mon
     assert all(found == {make_member("m2").vote.public} for found in accused(run)), "the liar, and nobody else"
 
 
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_a_liar_speaks_on_when_the_engine_goes_down_under_it(seed: int) -> None:
+    """It fell silent with its first append that found nobody, and with it what the rest of the run could show."""
+    Run(seed, replace(CALM, liar=True, engine_outages=0.8, engine_delay_s=0.4), 4).play()
+
+
 def test_a_trouble_that_fails_breaks_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the sky would be clearer than it looks."""
 

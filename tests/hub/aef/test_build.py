@@ -24,6 +24,7 @@ from hub.aef.layout import (
 from hub.aef.match import match_reports, sum_adjustments
 from hub.aef.write import FORMATS
 from keeling.events import EventKind
+from keeling.operations import When, WhenPrecision
 from keeling.v1 import operations_pb2 as op
 from tests.hub.aef.samples import busy_world, picture_of, report_of
 from tests.node.core.article6.parties import (
@@ -154,7 +155,9 @@ def test_the_year_is_that_of_the_action_in_utc_whatever_the_vintage(world: Parti
 
 def test_a_submitted_version_is_rebuilt_from_the_events_up_to_it(world: Parties) -> None:
     before = picture_of(world)
-    frozen = FORMATS["json"](build_report(before, "CHE", 2025, Stated("1.0", date(2026, 4, 10))))
+    frozen = FORMATS["json"](
+        build_report(before, "CHE", 2025, Stated("1.0", When(date(2026, 4, 10).ms, WhenPrecision.DATE)))
+    )
     later = busy_world()
     message = op.ReportAdjustment(
         party="CHE", reported_year=2025, version="1.0", step=op.ReportAdjustment.REPORTED, date=date(2026, 4, 10)

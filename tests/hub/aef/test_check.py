@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,8 @@ def put(sheet: Sheet, row: int, name: str, text: str) -> Change:
         rows = [list(cells) for cells in report.rows(sheet)]
         rows[row - 1][sheet.at(name)] = text
         made = tuple(tuple(cells) for cells in rows)
-        return report._replace(**{tables[sheet.number]: made[0] if sheet.down else made})
+        changed: dict[str, Any] = {tables[sheet.number]: made[0] if sheet.down else made}
+        return report._replace(**changed)
 
     return change
 

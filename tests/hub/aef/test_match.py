@@ -18,7 +18,7 @@ Pieces = list[tuple[int, int]]
 def report_of(party: str, type_: str, pieces: Pieces) -> Report:
     """A report of nothing but transfers from GHA to CHE, as one of the two has them."""
     name, other = ("AcquiringPartyID", "CHE") if party == "GHA" else ("TransferringPartyID", "GHA")
-    rows = [action_row("2025-06-01T00:00:00.000Z", type_, *piece, **{name: other}) for piece in pieces]
+    rows = [action_row("2025-06-01T00:00:00.000Z", type_, first, last, **{name: other}) for first, last in pieces]
     submission = list(hand_written().submission)
     submission[SUBMISSION.at("ParticipatingParty")] = party
     return hand_written()._replace(submission=tuple(submission), actions=tuple(rows), holdings=())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -51,7 +51,7 @@ RECORDS = [
         ),
     ),
 ]
-ROLES = {"reg": ("registry",), "hub": ("exchange",), "alice": ("group",), "bob": ("group",)}
+ROLES: dict[str, Sequence[str]] = {"reg": ("registry",), "hub": ("exchange",), "alice": ("group",), "bob": ("group",)}
 
 
 def open_puro_world(link_account: str = "alice/puro", attestors: tuple[str, ...] = ("hub",)) -> IndexedWorld:
@@ -60,7 +60,6 @@ def open_puro_world(link_account: str = "alice/puro", attestors: tuple[str, ...]
     records[0].registry.attestors[:] = attestors
     records[0].registry.attestors_needed = len(attestors)
     world = IndexedWorld(ROLES | dict.fromkeys(attestors, ("exchange",)), records)
-    world.records = records  # type: ignore[attr-defined]
     world.must("alice", op.OpenAccount(account=link_account, owner="alice"))
     world.must("hub", op.RegisterProject(project="char", programme="corc", name="Biochar", host="FI"))
     seen = [op.Observation(first_number="1", units=UNITS, status=op.Observation.ACTIVE)]

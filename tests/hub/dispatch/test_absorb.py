@@ -51,7 +51,7 @@ def test_answers_that_leave_no_doubt(
     answer: Answer, after_sending: Standing, after_asking: Standing, not_before: int
 ) -> None:
     sent = absorb(SENT, answer, CALL, CAPABILITIES, sent=True).message
-    asked = absorb(ASKED, answer, CALL, CAPABILITIES, sent=False).message  # type: ignore[arg-type]
+    asked = absorb(ASKED, answer, CALL, CAPABILITIES, sent=False).message
     assert (sent.standing, sent.not_before_ms) == (after_sending, not_before)
     assert (asked.standing, asked.not_before_ms) == (after_asking, not_before)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,7 @@ NO = Refused("no", final=True)
 NOTHING = M._replace(standing=Standing.NOTHING, nothing=b"n", nothing_ms=NOW)
 
 
-def sight(*messages: Message, **changed: object) -> Sight:
+def sight(*messages: Message, **changed: Any) -> Sight:
     base = Sight(
         now_ms=NOW,
         instructed=True,
@@ -53,10 +54,10 @@ def sight(*messages: Message, **changed: object) -> Sight:
         mine=1,
         send_until_ms=NOW + 20_000,
     )
-    return base._replace(**changed)  # type: ignore[arg-type]
+    return base._replace(**changed)
 
 
-def answered(answer: Report | Refused, **changed: object) -> Message:
+def answered(answer: Report | Refused, **changed: Any) -> Message:
     return M._replace(standing=Standing.ANSWERED, answer=answer, **changed)
 
 

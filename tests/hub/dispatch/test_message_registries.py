@@ -221,7 +221,7 @@ def test_a_registry_that_says_no_after_weeks_gets_everything_given_back() -> Non
         assert isinstance(scene.sandbox, ExchangeSandbox)
         scene.sandbox.faults.add(Fault(FaultKind.REFUSE, "DESK"))
         scene.sandbox.check_ms = 50 * 24 * HOUR_MS
-        scene.sandbox.clock.at = lambda due, happen: None  # type: ignore[method-assign]
+        scene.sandbox.clock.at = lambda due_ms, happen: None  # type: ignore[method-assign]
         hub, hold, begun = scene.hub(), place_hold(scene, "unfccc"), scene.world.now_ms
         assert await scene.settle(hub, hold, begun + 45 * 24 * HOUR_MS) == "INSTRUCTED"
         order = next(iter(scene.sandbox.desk.orders.values()))

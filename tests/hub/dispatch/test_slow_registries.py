@@ -65,7 +65,6 @@ def open_world(
         op.SetRecord(id="units", version=1, source="test rules", programme=programme),
     ]
     world = IndexedWorld(dict(ROLES), records)
-    world.records = records  # type: ignore[attr-defined]
     world.must("hub", op.RegisterProject(project="one", programme="units", name="One", host="GB"))
     seen = [op.Observation(first_number=str(serials.first), units=serials.units, status=op.Observation.ACTIVE)]
     for name in accounts:

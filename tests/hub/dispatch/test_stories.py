@@ -108,11 +108,12 @@ def test_news_about_a_hold_is_asked_about_at_once(said: str) -> None:
         await hub.step()
         reference = next(iter(stage.sandbox.desk.orders))
         news = Change("e1", ChangeKind.RETIRED, stage.world.now_ms)
-        about: dict[str, Any] = {
+        known: dict[str, dict[str, Any]] = {
             "key": {"key": hold.hex()},
             "reference": {"reference": reference},
             "serials": {"serials": parse(SERIAL).part(50, 60)},
-        }[said]
+        }
+        about = known[said]
         stage.sandbox.clock.advance(60_000)
         assert not await hub.hear("puro", news._replace(key="somebody else's"))
         assert not await hub.hear("verra", news._replace(**about))

@@ -205,7 +205,14 @@ def test_a_hold_expires_although_nobody_does_anything(validators: int) -> None:
             op.OpenAccount(account="A", owner="v0"),
             op.RegisterProject(project="p", programme="nat", name="P"),
             op.Issue(
-                batch="b", project="p", programme="nat", space="s", first_number="1", units=9, extent=1, account="A"
+                batch="b",
+                project="p",
+                programme="nat",
+                space="s",
+                first_number="1",
+                units=9,
+                extent=op.Issue.EXACT,
+                account="A",
             ),
             op.Hold(
                 hold=bytes(15) + b"h",

@@ -1,5 +1,7 @@
 """Tables for holds, dispatches, captures and releases, in the order of their checks."""
 
+from typing import Any
+
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
 from tests.fakes.world import START_MS
@@ -15,7 +17,7 @@ DISPATCH = ("hub", op.Dispatch(hold=HOLD, attempt=1, instruction=bytes(32)))
 SENT = (MIRRORED, DISPATCH)
 
 
-def native(purpose: int = op.Hold.FOR_RETIREMENT, **fields: object) -> op.Hold:
+def native(purpose: int = op.Hold.FOR_RETIREMENT, **fields: Any) -> op.Hold:
     return hold("A", some(10, batch="nat"), purpose, **fields)
 
 
@@ -166,11 +168,11 @@ CAPTURES = [
 ]
 
 
-def release(units: int = 0, **fields: object) -> op.Release:
-    return op.Release(hold=fields.pop("hold", HOLD), units=units, **fields)  # type: ignore[arg-type]
+def release(units: int = 0, **fields: Any) -> op.Release:
+    return op.Release(units=units, **{"hold": HOLD, **fields})
 
 
-PROVED = {"evidence": evidence("D"), "reason": "the registry never had it"}
+PROVED: dict[str, Any] = {"evidence": evidence("D"), "reason": "the registry never had it"}
 
 RELEASES = [
     Case("id of zeros", R.BAD_FIELD, "alice", release(hold=bytes(16))),

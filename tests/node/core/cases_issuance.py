@@ -1,12 +1,14 @@
 """Tables for projects and batches, in the order of their checks."""
 
+from typing import Any
+
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
 from tests.node.core.sample import Case, evidence, issue, seen, when
 
 
-def project(**fields: object) -> op.RegisterProject:
-    return op.RegisterProject(**{"project": "p", "programme": "NAT", "name": "P", "host": "MMR", **fields})  # type: ignore[arg-type]
+def project(**fields: Any) -> op.RegisterProject:
+    return op.RegisterProject(**{"project": "p", "programme": "NAT", "name": "P", "host": "MMR", **fields})
 
 
 PROJECT = [
@@ -23,16 +25,15 @@ PROJECT = [
 ]
 
 
-def native(**fields: object) -> op.Issue:
-    return issue("new", str(fields.pop("programme", "NAT")), int(fields.pop("units", 10)), "A", **fields)  # type: ignore[call-overload]
+def native(programme: str = "NAT", units: int = 10, **fields: Any) -> op.Issue:
+    return issue("new", programme, units, "A", **fields)
 
 
-def mirrored(**fields: object) -> op.Issue:
-    fields = {"space": "new space", **fields}
-    return issue("new", "VCS", 10, str(fields.pop("account", "")), **fields)  # type: ignore[arg-type]
+def mirrored(account: str = "", **fields: Any) -> op.Issue:
+    return issue("new", "VCS", 10, account, **{"space": "new space", **fields})
 
 
-def part(*items: op.Observation, **fields: object) -> op.Issue:
+def part(*items: op.Observation, **fields: Any) -> op.Issue:
     return mirrored(extent=op.Issue.AT_LEAST, observations=items, **fields)
 
 
@@ -43,6 +44,7 @@ def changed(message: op.Issue, **fields: object) -> op.Issue:
 
 
 DATE = op.When.DATE
+UNHEARD_OF = op.When(ms=1, precision=300)  # type: ignore[arg-type]
 
 ISSUE = [
     Case("bad name", R.BAD_FIELD, "reg", changed(native(), batch="no good")),
@@ -61,7 +63,7 @@ ISSUE = [
     Case("label of 257", R.BAD_FIELD, "verra", part(seen(1, 1, labels=["x" * 257]))),
     Case("labels beyond the limit", R.TOO_MANY_RANGES, "verra", part(seen(1, 1, labels=["x"] * 5001))),
     Case("5,001 observations", R.TOO_MANY_RANGES, "verra", part(*[seen(2 * n, 1) for n in range(5001)])),
-    Case("status since when", R.MISSING_FIELD, "verra", part(seen(1, 1, effective=op.When(ms=1, precision=300)))),
+    Case("status since when", R.MISSING_FIELD, "verra", part(seen(1, 1, effective=UNHEARD_OF))),
     Case("serial form of 257", R.BAD_FIELD, "reg", native(serial_form="x" * 257)),
     Case("vintage at noon", R.BAD_FIELD, "reg", native(vintage_start=op.When(ms=43_200_000, precision=DATE))),
     Case("vintage backwards", R.BAD_FIELD, "reg", native(vintage_start=when(9), vintage_end=when(8))),

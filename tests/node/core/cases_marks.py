@@ -72,7 +72,7 @@ UNRESTRICT = [
 NOTICE = [
     Case("no name", R.MISSING_FIELD, "verra", notice(ITEM, notice="")),
     Case("no kind", R.MISSING_FIELD, "verra", notice(ITEM, kind="")),
-    Case("due some time", R.MISSING_FIELD, "verra", notice(ITEM, due=op.When(ms=1, precision=-1))),
+    Case("due some time", R.MISSING_FIELD, "verra", notice(ITEM, due=op.When(ms=1, precision=-1))),  # type: ignore[arg-type]
     Case("unknown batch", R.BATCH_NOT_FOUND, "verra", notice(("zzz", 1, 1))),
     Case("from anyone", R.NOT_PERMITTED, "alice", notice(ITEM)),
     Case("closing none", R.NOTICE_NOT_FOUND, "verra", notice(close=True)),

@@ -7,7 +7,7 @@ seen in part. `sample_world` gives each test its own copy.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -45,23 +45,23 @@ def second_key() -> Person:
     return person
 
 
-def programme(name: str, native: bool = True, rule: int = op.Programme.FREE, **fields: object) -> op.SetRecord:
+def programme(
+    name: str, native: bool = True, rule: op.Programme.TransferRule.ValueType = op.Programme.FREE, **fields: Any
+) -> op.SetRecord:
     body = op.Programme(
         registry="reg" if native else "verra",
         native=native,
-        grain=str(fields.pop("grain", "T_CO2E")),
         scheme="opaque",
-        transfer_rule=rule,  # type: ignore[arg-type]
-        retirable=bool(fields.pop("retirable", True)),
-        **fields,  # type: ignore[arg-type]
+        transfer_rule=rule,
+        **{"grain": "T_CO2E", "retirable": True, **fields},
     )
     return op.SetRecord(id=name, version=1, source="test", programme=body)
 
 
-def levies(rounding: int) -> list[op.Levy]:
+def levies(rounding: op.Levy.Rounding.ValueType) -> list[op.Levy]:
     return [
-        op.Levy(name="SOP", basis_points=500, account="SOP", rounding=rounding),  # type: ignore[arg-type]
-        op.Levy(name="OMGE", basis_points=200, account="OMGE", cancelled=True, rounding=rounding),  # type: ignore[arg-type]
+        op.Levy(name="SOP", basis_points=500, account="SOP", rounding=rounding),
+        op.Levy(name="OMGE", basis_points=200, account="OMGE", cancelled=True, rounding=rounding),
     ]
 
 
@@ -110,8 +110,8 @@ def ranges(*items: tuple[str, int, int]) -> list[op.Range]:
     return [op.Range(batch=batch, first=first, units=units) for batch, first, units in items]
 
 
-def some(units: int = 0, *items: tuple[str, int, int], **fields: object) -> op.Selection:
-    return op.Selection(units=units, ranges=ranges(*items), **fields)  # type: ignore[arg-type]
+def some(units: int = 0, *items: tuple[str, int, int], **fields: Any) -> op.Selection:
+    return op.Selection(units=units, ranges=ranges(*items), **fields)
 
 
 def leg(giver: str, taker: str, selection: op.Selection | None = None) -> op.UnitLeg:
@@ -122,33 +122,31 @@ def cash(giver: str, taker: str, amount: int, currency: str = "INR@bank") -> op.
     return op.CashLeg(from_account=giver, to_account=taker, currency=currency, amount=amount)
 
 
-def give(giver: str, taker: str, units: int = 0, *items: tuple[str, int, int], **fields: object) -> op.Transfer:
+def give(giver: str, taker: str, units: int = 0, *items: tuple[str, int, int], **fields: Any) -> op.Transfer:
     return op.Transfer(units=[leg(giver, taker, some(units, *items, **fields))])
 
 
-def issue(batch: str, programme_id: str, units: int, account: str, first: int = 1, **fields: object) -> op.Issue:
-    space = str(fields.pop("space", f"space of {batch}"))
-    extent = fields.pop("extent", op.Issue.EXACT)
+def issue(batch: str, programme_id: str, units: int, account: str, first: int = 1, **fields: Any) -> op.Issue:
     return op.Issue(
         batch=batch,
         project=f"project-{programme_id}",
         programme=programme_id,
-        space=space,
         first_number=str(first),
         units=units,
-        extent=extent,  # type: ignore[arg-type]
         account=account,
-        **fields,  # type: ignore[arg-type]
+        **{"space": f"space of {batch}", "extent": op.Issue.EXACT, **fields},
     )
 
 
-def seen(first: int, units: int, status: int = op.Observation.ACTIVE, **fields: object) -> op.Observation:
-    return op.Observation(first_number=str(first), units=units, status=status, **fields)  # type: ignore[arg-type]
+def seen(first: int, units: int, status: int = op.Observation.ACTIVE, **fields: Any) -> op.Observation:
+    """`status` may be one that nobody defined."""
+    return op.Observation(**{"first_number": str(first), "units": units, "status": status, **fields})
 
 
-def hold(account: str, selection: op.Selection, purpose: int = op.Hold.FOR_RETIREMENT, **fields: object) -> op.Hold:
-    fields = {"hold": HOLD, "expires_ms": START_MS + 2 * DAY_MS, **fields}
-    return op.Hold(account=account, selection=selection, purpose=purpose, **fields)  # type: ignore[arg-type]
+def hold(account: str, selection: op.Selection, purpose: int = op.Hold.FOR_RETIREMENT, **fields: Any) -> op.Hold:
+    """`purpose` may be one that nobody defined."""
+    fields = {"hold": HOLD, "expires_ms": START_MS + 2 * DAY_MS, "purpose": purpose, **fields}
+    return op.Hold(account=account, selection=selection, **fields)
 
 
 HOLD = b"hold-number-one!"

@@ -59,7 +59,16 @@ STOPPED = [
     ("sold", give("A", "A-OTHER", 0, ("nat", 0, 10))),
     ("retired", retire(selection=IN_BUFFER)),
     ("used", op.Use(account="A", selection=IN_BUFFER, use=op.Purposeful(kind=op.Purposeful.NDC, year=2030))),
-    ("held", op.Hold(hold=b"h" * 16, account="A", selection=IN_BUFFER, purpose=2, expires_ms=2_000_000_000_000)),
+    (
+        "held",
+        op.Hold(
+            hold=b"h" * 16,
+            account="A",
+            selection=IN_BUFFER,
+            purpose=op.Hold.FOR_RETIREMENT,
+            expires_ms=2_000_000_000_000,
+        ),
+    ),
 ]
 
 

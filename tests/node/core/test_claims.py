@@ -1,5 +1,7 @@
 """Two claims of the same serials: both on record, the units restricted, until the registry's attestors decide."""
 
+from typing import Any
+
 from keeling.units import UnitState
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
@@ -11,11 +13,9 @@ from tests.node.core.sample import evidence, give, ranges, sample_world
 
 
 def holder(world: World, position: int) -> tuple[str, UnitState]:
-    found = find_lot(world.state, world.state.get(t.BATCH_NUMBERS, "partly"), position)
+    found = find_lot(world.state, world.row(t.BATCH_NUMBERS, "partly"), position)
     assert found is not None
-    account = world.state.get(t.ACCOUNTS, found[1].account)
-    assert account is not None
-    return account.name, UnitState(found[1].state)
+    return world.row(t.ACCOUNTS, found[1].account).name, UnitState(found[1].state)
 
 
 def contested() -> World:
@@ -32,7 +32,7 @@ def contested() -> World:
     return world
 
 
-def decide(units: int = 20, **fields: object) -> op.Link:
+def decide(units: int = 20, **fields: Any) -> op.Link:
     return link(claims=ranges(("partly", 31, units)), evidence=evidence("A", "REGISTRY-3"), **fields)
 
 
@@ -54,8 +54,8 @@ def test_attestors_may_keep_the_first_claim() -> None:
     )
     world.must("verra", lift)
     assert holder(world, 31) == ("L2", UnitState.FREE)
-    number = world.state.get(t.BATCH_NUMBERS, "partly")
-    assert world.state.get(t.BATCHES, number).restrictions == 0
+    number = world.row(t.BATCH_NUMBERS, "partly")
+    assert world.row(t.BATCHES, number).restrictions == 0
     world.run("mallory", decide(), approvals=("verra",))
     assert holder(world, 31) == ("L2", UnitState.FREE), "a decided contest is not decided again: it is a new one"
     assert len(list(world.state.scan(t.DISCREPANCIES))) == 2
@@ -68,20 +68,20 @@ def test_attestors_may_give_the_units_to_the_second() -> None:
     assert [holder(world, at)[0] for at in (30, 31, 35, 36, 50)] == ["L2", "M", "M", "L2", "L2"]
     world.must("mallory", link(claims=ranges(("partly", 36, 15)), evidence=evidence("A")), approvals=("verra",))
     assert holder(world, 50) == ("M", UnitState.FREE)
-    number = world.state.get(t.BATCH_NUMBERS, "partly")
-    assert world.state.get(t.BATCHES, number).restrictions == 0
+    number = world.row(t.BATCH_NUMBERS, "partly")
+    assert world.row(t.BATCHES, number).restrictions == 0
     check_told(world)
 
 
 def test_claim_of_units_whose_first_owner_retired_them_is_recorded_without_a_restriction() -> None:
     world = contested()
-    hold = op.Hold(hold=b"h" * 16, account="L2", selection=op.Selection(ranges=ranges(("partly", 1, 10))), purpose=2,
-                   expires_ms=world.now_ms + 9_000_000)  # fmt: skip
+    hold = op.Hold(hold=b"h" * 16, account="L2", selection=op.Selection(ranges=ranges(("partly", 1, 10))),
+                   purpose=op.Hold.FOR_RETIREMENT, expires_ms=world.now_ms + 9_000_000)  # fmt: skip
     world.must("bob", hold)
     world.must("hub", op.Dispatch(hold=b"h" * 16, attempt=1, instruction=bytes(32)))
     world.must("verra", op.Capture(hold=b"h" * 16, evidence=evidence("A")))
     world.must("mallory", link(claims=ranges(("partly", 1, 10)), evidence=evidence("C")), approvals=("importer",))
     assert holder(world, 1) == ("L2", UnitState.RETIRED)
     assert [row.ledger for _, row in world.state.scan(t.DISCREPANCIES)] == ["FREE in L2", "RETIRED in L2"]
-    number = world.state.get(t.BATCH_NUMBERS, "partly")
-    assert world.state.get(t.BATCHES, number).restrictions == 1
+    number = world.row(t.BATCH_NUMBERS, "partly")
+    assert world.row(t.BATCHES, number).restrictions == 1

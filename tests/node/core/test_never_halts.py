@@ -104,7 +104,7 @@ def nearly_good(draw: st.DrawFn) -> tuple[Case, Message]:
 
 def mutate(draw: st.DrawFn, message: Message) -> None:
     """Change one field somewhere in the message."""
-    fields = list(message.DESCRIPTOR.fields)
+    fields: list[Any] = list(message.DESCRIPTOR.fields)
     if not fields:
         return
     field = draw(st.sampled_from(fields))
@@ -128,10 +128,10 @@ def mutate(draw: st.DrawFn, message: Message) -> None:
 def test_no_nearly_good_operation_halts_execution(made: tuple[Case, Message], everybody: bool) -> None:
     case, operation = made
     world = sample_world()
-    for by, step, *approvals in case.before:
-        world.must(by, step, approvals=approvals[0] if approvals else ())
+    for by, step, *signed in case.before:
+        world.must(by, step, approvals=signed[0] if signed else ())
     world.later(case.later_ms)
     raw = world.transaction(case.by, operation)
-    approvals = [name for name in EVERYBODY if name != case.by] if everybody else case.approvals
+    approvals = tuple(name for name in EVERYBODY if name != case.by) if everybody else case.approvals
     block = world.block(world.submission(case.by, raw, approvals=approvals))
     assert len(block.submissions[0].answers) == 1

@@ -1,5 +1,7 @@
 """Assumed numbers of a whole issuance, settled by what later exports show: no unit comes or goes."""
 
+from collections.abc import Callable
+
 import pytest
 
 from keeling.reasons import Reason
@@ -79,9 +81,9 @@ def contradicted(world: World) -> None:
 
 
 @pytest.mark.parametrize("touch", [claimed, ended, contradicted])
-def test_a_unit_that_anybody_has_touched_keeps_its_number(touch: object) -> None:
+def test_a_unit_that_anybody_has_touched_keeps_its_number(touch: Callable[[World], None]) -> None:
     world = assumed()
-    touch(world)  # type: ignore[operator]
+    touch(world)
     before = lots(world)
     answer = world.run("importer", show(seen(0, 40, RETIRED)))
     assert answer.refusal is not None
@@ -94,10 +96,10 @@ def test_a_restricted_unit_is_renumbered_and_stays_restricted() -> None:
     world.must("verra", op.Restrict(restriction="f", reason="r", ranges=ranges(("c", 90, 11))))
     world.must("importer", show(seen(0, 40, RETIRED)))
     check_conservation(world.state)
-    number = world.state.get(t.BATCH_NUMBERS, "c")
+    number = world.row(t.BATCH_NUMBERS, "c")
     layer = read_layer(world.state, number, MarkKind.RESTRICTION, "f", 0, 101)
     assert [(at, mark.units) for at, mark in layer] == [(0, 1), (90, 10)]
-    assert world.state.get(t.BATCHES, number).restrictions == 2  # type: ignore[union-attr]
+    assert world.row(t.BATCHES, number).restrictions == 2
 
 
 def test_both_ends_at_once_are_one_unit_too_many() -> None:

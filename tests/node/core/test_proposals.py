@@ -40,7 +40,7 @@ def proposals(world: World) -> dict[int, Proposal]:
 
 
 def state_of(world: World, position: int) -> UnitState:
-    found = find_lot(world.state, world.state.get(t.BATCH_NUMBERS, "partly"), position)
+    found = find_lot(world.state, world.row(t.BATCH_NUMBERS, "partly"), position)
     assert found is not None
     return UnitState(found[1].state)
 
@@ -93,7 +93,7 @@ def test_accepted_proposal_converts_and_keeps_the_identifier() -> None:
     row = proposals(world)[11]
     assert (row.status, row.decided.height) == (ProposalStatus.ACCEPTED, world.tip.height)
     assert state_of(world, 11) == UnitState.CONVERTED
-    (pair,) = read_twins(world.state, world.state.get(t.BATCH_NUMBERS, "partly"), LIVES_AS, 11, 20)
+    (pair,) = read_twins(world.state, world.row(t.BATCH_NUMBERS, "partly"), LIVES_AS, 11, 20)
     assert (pair.destination, pair.identifier) == ("national", "N-1")
     assert str(world.run("importer", decline()).refusal).startswith("NOTICE_NOT_FOUND")
 

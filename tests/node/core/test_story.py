@@ -289,7 +289,7 @@ def test_an_import_again_changes_nothing_and_news_changes_what_nobody_claimed(wo
 
 
 def test_news_against_the_ledger_restricts_until_it_is_resolved_and_can_come_again(world: World) -> None:
-    def told(name: str, status: int) -> op.Attest:
+    def told(name: str, status: op.Observation.Status.ValueType) -> op.Attest:
         where = ranges(("vcs", 1, 10))[0]
         return op.Attest(registry="verra", attestation=name, range=where, status=status, evidence=evidence())
 

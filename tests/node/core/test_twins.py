@@ -22,14 +22,14 @@ SIZE = 24
 
 def states(world: World, batch: str) -> dict[int, UnitState]:
     """The state of each position that tests touch."""
-    number = world.state.get(t.BATCH_NUMBERS, batch)
+    number = world.row(t.BATCH_NUMBERS, batch)
     found = {at: find_lot(world.state, number, at) for at in range(BATCHES[batch], BATCHES[batch] + SIZE)}
     return {at: UnitState(lot[1].state) for at, lot in found.items() if lot is not None}
 
 
 def links(world: World, batch: str, layer: str) -> Iterator[tuple[int, Twinned, int]]:
     """Every position with a twin: position, pair, position of the twin."""
-    number = world.state.get(t.BATCH_NUMBERS, batch)
+    number = world.row(t.BATCH_NUMBERS, batch)
     for pair in read_twins(world.state, number, layer, 0, 2**40):
         for offset in range(pair.units):
             yield pair.first + offset, pair, pair.other_first + offset
@@ -75,8 +75,11 @@ def side(drawn: tuple[str, int, int], units: int | None = None) -> tuple[str, in
     return batch, BATCHES[batch] + at, units or size
 
 
+Step = tuple[str, tuple[str, ...], op.Twin | op.Transfer | op.Retire | op.Buffer | op.Reverse]
+
+
 @st.composite
-def steps(draw: st.DrawFn) -> tuple[str, tuple[str, ...], op.Twin | op.Transfer | op.Retire | op.Buffer | op.Reverse]:
+def steps(draw: st.DrawFn) -> Step:
     kind = draw(st.sampled_from(["pair", "pair", "pair", "outside", "unwrap", "move", "retire", "buffer", "reverse"]))
     ours = draw(SIDE)
     named = side(ours)
@@ -100,7 +103,7 @@ def steps(draw: st.DrawFn) -> tuple[str, tuple[str, ...], op.Twin | op.Transfer 
 
 @given(st.lists(steps(), min_size=1, max_size=10))
 @settings(max_examples=60, deadline=None)
-def test_exactly_one_of_a_unit_and_its_twins_lives(sequence: list) -> None:
+def test_exactly_one_of_a_unit_and_its_twins_lives(sequence: list[Step]) -> None:
     world = itmo_world()
     for by, approvals, operation in sequence:
         world.run(by, operation, approvals=approvals)
@@ -112,7 +115,7 @@ def test_splits_keep_the_pair_and_its_identifier() -> None:
     world.must("alice", twin(WRAP, ("vcs", 100, 50), ("itmo", 10, 50), identifier="CA0001-GHA01-11-60"), approvals=BOTH)
     world.must("alice", give("A", "A-OTHER", 0, ("itmo", 20, 5)))
     world.must("alice", op.Retire(account="A-OTHER", selection=some(0, ("itmo", 22, 2))))
-    number = world.state.get(t.BATCH_NUMBERS, "itmo")
+    number = world.row(t.BATCH_NUMBERS, "itmo")
     (found,) = read_twins(world.state, number, WAS, 22, 2)
     assert (found.batch, found.other_first, found.units) == ("vcs", 112, 2)
     event = EVENT.decode(world.blocks[-3].submissions[0].answers[0].events[0])
@@ -139,7 +142,7 @@ def test_conversion_of_cancelled_units_is_undone_by_reversing_their_cancellation
     height = world.tip.height
     world.must("importer", outside(CONVERT, ("partly", 1, 50)))
     world.must("verra", reverse(("partly", 1, 50), height=height, ordinal=0))
-    number = world.state.get(t.BATCH_NUMBERS, "partly")
+    number = world.row(t.BATCH_NUMBERS, "partly")
     assert states(world, "partly")[1] == UnitState.FREE
     assert not read_twins(world.state, number, LIVES_AS, 1, 50)
 

@@ -48,7 +48,7 @@ def programme(name: str = "GHA-CP", levies: Any = (), **fields: Any) -> op.SetRe
     return op.SetRecord(id=name, version=1, source="a test", programme=body)
 
 
-def a64_levies(rounding: int = op.Levy.UP, exempt: tuple[str, ...] = ()) -> list[op.Levy]:
+def a64_levies(rounding: op.Levy.Rounding.ValueType = op.Levy.UP, exempt: tuple[str, ...] = ()) -> list[op.Levy]:
     """Article 6.4: 5 % for adaptation, then at least 2 % for overall mitigation, which is never rounded down."""
     return [
         op.Levy(name="SOP", basis_points=500, account="AF", rounding=rounding, kind=op.Levy.ADAPTATION, exempt=exempt),
@@ -75,7 +75,7 @@ def party(code: str, authority: str, *participants: str, version: int = 1, **fie
 def approach(
     name: str = "CA0004",
     parties: tuple[str, ...] = ("GHA", "CHE", "SWE"),
-    state: int = op.CooperativeApproach.ACTIVE,
+    state: op.CooperativeApproach.State.ValueType = op.CooperativeApproach.ACTIVE,
     reported: tuple[str, ...] | None = None,
     version: int = 1,
 ) -> op.SetRecord:
@@ -139,13 +139,23 @@ class Parties(World):
         self.projects: set[str] = set()
 
     def issue(self, batch: str = "b", units: int = 1000, vintage: int = 2023, **fields: Any) -> Answer:
-        made = {"programme": "GHA-CP", "project": "p", "account": "gh", "space": f"s/{batch}", "host": "GHA"} | fields
+        made: dict[str, Any] = {
+            "programme": "GHA-CP",
+            "project": "p",
+            "account": "gh",
+            "space": f"s/{batch}",
+            "host": "GHA",
+        } | fields
         host = made.pop("host")
         if made["project"] not in self.projects:
             self.projects.add(made["project"])
             named = {"project": made["project"], "programme": made["programme"]}
             self.must("reg", op.RegisterProject(**named, name="Project", host=host))
-        span = {"vintage_start": date(vintage), "vintage_end": date(vintage, 12, 31), "extent": op.Issue.EXACT}
+        span: dict[str, Any] = {
+            "vintage_start": date(vintage),
+            "vintage_end": date(vintage, 12, 31),
+            "extent": op.Issue.EXACT,
+        }
         first = made.pop("first_number", "1")
         message = op.Issue(batch=batch, first_number=first, units=units, **(span | made))
         return self.run("reg", message)
@@ -170,7 +180,13 @@ class Parties(World):
         )
         return self.run(self.owners[account], message)
 
-    def cancel(self, account: str, units: int, kind: int = op.Cancel.VOLUNTARY, when: op.When | None = None) -> Answer:
+    def cancel(
+        self,
+        account: str,
+        units: int,
+        kind: op.Cancel.Kind.ValueType = op.Cancel.VOLUNTARY,
+        when: op.When | None = None,
+    ) -> Answer:
         selection = op.Selection(units=units)
         message = op.Cancel(account=account, selection=selection, kind=kind, effective=when or date(2025, 12, 1))
         return self.run(self.owners[account], message)

@@ -110,7 +110,7 @@ def life_of(world: Parties, code: str) -> list[list[str]]:
     return found
 
 
-def report(world: Parties, version: str, step: int, *named: str) -> None:
+def report(world: Parties, version: str, step: op.ReportAdjustment.Step.ValueType, *named: str) -> None:
     message = op.ReportAdjustment(
         party="GHA",
         reported_year=2025,

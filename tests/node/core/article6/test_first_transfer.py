@@ -137,7 +137,7 @@ def test_a_cancellation_that_is_the_first_transfer_is_one_action() -> None:
         (op.Cancel.REVERSAL, False),
     ],
 )
-def test_what_an_administrator_cancels_is_no_first_transfer(kind: int, first: bool) -> None:
+def test_what_an_administrator_cancels_is_no_first_transfer(kind: op.Cancel.Kind.ValueType, first: bool) -> None:
     world = ready("use or cancellation")
     accepted(world.cancel("gh", 10, kind))
     assert world.sums("GHA", 2023)[0] == (10 if first else 0)

@@ -28,13 +28,14 @@ KNOWN = [
     "é",
     "\0",
 ]
-NUMBERS = {
+NUMBERS: dict[int, list[int]] = {
     FieldDescriptor.TYPE_UINT32: [0, 1, 2, 2023, 2025, 65_536, 2**32 - 1],
     FieldDescriptor.TYPE_UINT64: [0, 1, 8, 1000, 2**63, 2**64 - 1],
     FieldDescriptor.TYPE_INT64: [0, 1_750_000_000_000, -(2**63), 2**63 - 1],
     FieldDescriptor.TYPE_ENUM: [0, 1, 2, 3, 4, 7, 300, -1],
     FieldDescriptor.TYPE_BOOL: [False, True],
 }
+STEP, NDC = op.ReportAdjustment.REPORTED, op.Purposeful.NDC
 SAMPLES: list[tuple[str, Message]] = [
     (
         "gha-epa",
@@ -43,12 +44,12 @@ SAMPLES: list[tuple[str, Message]] = [
     ("gha-epa", op.AmendAuthorization(authorization="GHA-1", version=2, terms=terms("authorization"), date=date(2025))),
     ("gha-epa", op.RevokeAuthorization(authorization="GHA-1", reason="why", date=date(2025), due=date(2026))),
     ("gha-epa", op.Recognise(authorization="GHA-1", height=13, ordinal=1, party="GHA", at=date(2025))),
-    ("gha-epa", op.ReportAdjustment(party="GHA", reported_year=2025, version="1.0", step=1, date=date(2026))),
+    ("gha-epa", op.ReportAdjustment(party="GHA", reported_year=2025, version="1.0", step=STEP, date=date(2026))),
     ("gha-epa", op.FinaliseAdjustment(party="GHA", first_year=2024, last_year=2025)),
     ("reg", party("CHE", "che-bafu", "swiss-co", version=2)),
     ("reg", approach(version=2)),
     ("reg", programme("GHA-CP")),
-    ("swiss-co", op.Use(account="ch", selection=op.Selection(units=1), use=op.Purposeful(kind=1, year=2025))),
+    ("swiss-co", op.Use(account="ch", selection=op.Selection(units=1), use=op.Purposeful(kind=NDC, year=2025))),
     ("ghana-co", op.Transfer(units=[op.UnitLeg(from_account="gh", to_account="ch", selection=op.Selection(units=3))])),
 ]
 

@@ -65,8 +65,13 @@ def revoke(by: str = "gha-epa", name: str = "GHA-1") -> Step:
     return lambda world: world.run(by, message)
 
 
-def report(version: str, step: int, by: str = "gha-epa", **fields: Any) -> Step:
-    made = {"party": "GHA", "reported_year": 2025, "date": date(2026, 4, 10), "evidence": evidence()} | fields
+def report(version: str, step: op.ReportAdjustment.Step.ValueType, by: str = "gha-epa", **fields: Any) -> Step:
+    made: dict[str, Any] = {
+        "party": "GHA",
+        "reported_year": 2025,
+        "date": date(2026, 4, 10),
+        "evidence": evidence(),
+    } | fields
     return lambda world: world.run(by, op.ReportAdjustment(version=version, step=step, **made))
 
 
@@ -306,7 +311,7 @@ def test_no_activity_before_the_initial_report() -> None:
 
 def test_a_vintage_over_two_years_needs_its_ndc_year() -> None:
     world = Parties()
-    span = {"vintage_start": date(2023), "vintage_end": date(2024, 12, 31)}
+    span: dict[str, Any] = {"vintage_start": date(2023), "vintage_end": date(2024, 12, 31)}
     accepted(world.issue(**span))
     assert reason_of(world.authorize()) == Reason.VINTAGE_YEAR_UNKNOWN
     accepted(world.issue("c", ndc_year=2024, **span))

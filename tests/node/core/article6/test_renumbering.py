@@ -30,7 +30,7 @@ DEFINITIONS = ("", "authorization", "issuance", "use or cancellation")
 
 def counted(units: int = SIZE, underlying: str = "") -> Parties:
     """A copy for each test of what is made once."""
-    return _counted(units, underlying).clone()  # type: ignore[return-value]
+    return _counted(units, underlying).clone()
 
 
 @cache
@@ -43,7 +43,7 @@ def _counted(units: int, underlying: str) -> Parties:
         programme("CERC", registry="cerc", native=False, underlying=underlying),
         op.SetRecord(id="registry:cerc", version=1, source="a test", registry=policy),
     )
-    whole = {"programme": "CERC", "account": "", "extent": op.Issue.AT_LEAST, "evidence": evidence()}
+    whole: dict[str, Any] = {"programme": "CERC", "account": "", "extent": op.Issue.AT_LEAST, "evidence": evidence()}
     accepted(world.issue("b", units, observations=[seen(1, units, ACTIVE)], **whole))
     known = op.ExtendBatch(batch="b", evidence=evidence(), exact=True, numbers_assumed=True)
     accepted(world.run("reg", known))
@@ -60,7 +60,7 @@ def link(world: Parties, account: str, *claims: op.Range) -> Any:
     return world.run(world.owners[account], message, approvals=["reg"])
 
 
-def seen(first: int, units: int, status: int) -> op.Observation:
+def seen(first: int, units: int, status: op.Observation.Status.ValueType) -> op.Observation:
     return op.Observation(first_number=str(first), units=units, status=status)
 
 

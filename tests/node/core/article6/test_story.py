@@ -50,8 +50,7 @@ def test_three_parties_two_approaches_three_definitions() -> None:
     # Switzerland uses 700 tonnes towards its NDC, for 2025; Ghana's airline uses CORSIA units.
     accepted(world.use("ch", 700, 2025))
     assert world.sums("CHE", 2025) == (0, 700), "use is subtracted by the user in the year of use"
-    oimp = {"kind": op.Purposeful.OIMP, "scheme": "CORSIA"}
-    accepted(world.use("gh", 100, **oimp))
+    accepted(world.use("gh", 100, kind=op.Purposeful.OIMP, scheme="CORSIA"))
     assert world.sums("GHA", 2024) == (420, 0), "it was first transferred when it was authorized"
 
     # Ghana revokes what Sweden has: 120 stay adjusted, 380 are restricted, a notice is open.

@@ -21,7 +21,7 @@ from tests.node.core.article6.parties import Parties, accepted, date, evidence, 
 from tests.node.core.article6.test_invariants import check_reports
 
 
-def twin(world: Parties, form: int, ours: op.Range, theirs: op.Range | None = None) -> None:
+def twin(world: Parties, form: op.Twin.Form.ValueType, ours: op.Range, theirs: op.Range | None = None) -> None:
     message = op.Twin(form=form, ours=ours, evidence=evidence("ours"), their_evidence=evidence("theirs"))
     if theirs is not None:
         message.theirs.CopyFrom(theirs)
@@ -29,9 +29,7 @@ def twin(world: Parties, form: int, ours: op.Range, theirs: op.Range | None = No
 
 
 def look(world: Parties, batch: str, first: int, units: int) -> list[Stretch]:
-    number = world.state.get(t.BATCH_NUMBERS, batch)
-    assert number is not None
-    return read_stretches(world.state, number, first, units)
+    return read_stretches(world.state, world.row(t.BATCH_NUMBERS, batch), first, units)
 
 
 def ready() -> Parties:
@@ -47,8 +45,10 @@ def test_the_authorization_and_the_number_go_with_the_tonne() -> None:
     twin(world, op.Twin.WRAP, op.Range(batch="b", first=10, units=20), op.Range(batch="n", first=50, units=20))
     (moved,) = look(world, "n", 50, 20)
     assert (moved.authorization, moved.version) == ("GHA-1", 0)
+    (before,) = look(world, "b", 15, 1)
     assert moved.itmo is not None
-    assert moved.itmo.number_at(55) == look(world, "b", 15, 1)[0].itmo.number_at(15)  # type: ignore[union-attr]
+    assert before.itmo is not None
+    assert moved.itmo.number_at(55) == before.itmo.number_at(15)
     accepted(world.send("gh", "ch", 0, None, op.Range(batch="n", first=55, units=5)))
     assert world.sums("GHA", 2023) == (5, 0)
     action = world.events_of(EventKind.ITMO_ACTION)[-1]
@@ -131,7 +131,7 @@ def test_what_was_authorized_as_a_twin_is_authorized_when_it_is_unwrapped() -> N
 
 def mirrored() -> Parties:
     """A copy for each test of what is made once."""
-    return _mirrored().clone()  # type: ignore[return-value]
+    return _mirrored().clone()
 
 
 @cache
@@ -157,8 +157,8 @@ OBSERVED = op.Observation
 PAIRS = {"b": "n", "m": "k"}
 
 
-def show(world: Parties, first: int, units: int, status: int) -> Answer:
-    item = op.Observation(first_number=str(first), units=units, status=status)  # type: ignore[arg-type]
+def show(world: Parties, first: int, units: int, status: op.Observation.Status.ValueType) -> Answer:
+    item = op.Observation(first_number=str(first), units=units, status=status)
     item.effective.CopyFrom(date(2025, 6, 1))
     return world.run("reg", op.ExtendBatch(batch="m", observations=[item], evidence=evidence(), run="r2"))
 
@@ -170,7 +170,9 @@ def convert(world: Parties, batch: str, first: int, units: int) -> Answer:
 
 
 @pytest.mark.parametrize("status", [OBSERVED.CANCELLED, OBSERVED.ENDED, OBSERVED.CONVERTED])
-def test_units_that_had_ended_at_their_registry_bring_their_authorization_to_the_twin(status: int) -> None:
+def test_units_that_had_ended_at_their_registry_bring_their_authorization_to_the_twin(
+    status: op.Observation.Status.ValueType,
+) -> None:
     world = mirrored()
     accepted(world.authorize(terms=terms(batches=["m"])))
     accepted(show(world, 4, 5, status))
@@ -255,37 +257,40 @@ def perform(world: Parties, item: tuple[Any, ...], number: int) -> None:
     """One step, which the ledger takes or refuses."""
     kind, *rest = item
     if kind == "authorize":
-        both = {"purpose": op.AuthorizationTerms.NDC_AND_OIMP} if rest[1] else {}
-        world.authorize(f"GHA-{number}", date(2025), terms=terms(rest[1], batches=[rest[0]], **both))
+        purpose = {"purpose": op.AuthorizationTerms.NDC_AND_OIMP} if rest[1] else {}
+        world.authorize(f"GHA-{number}", date(2025), terms=terms(rest[1], batches=[rest[0]], **purpose))
     elif kind == "pair":
         form, batch, (first, units) = rest
         ours, theirs = (op.Range(batch=name, first=first, units=units) for name in (batch, PAIRS[batch]))
-        both = {"evidence": evidence(), "their_evidence": evidence()}
-        world.run("ghana-co", op.Twin(form=form, ours=ours, theirs=theirs, **both), approvals=EVERYBODY)
+        pair = op.Twin(form=form, ours=ours, theirs=theirs, evidence=evidence(), their_evidence=evidence())
+        world.run("ghana-co", pair, approvals=EVERYBODY)
     elif kind == "unwrap":
         ours = op.Range(batch="b", first=rest[0][0], units=rest[0][1])
-        made = op.Twin(form=op.Twin.UNWRAP, ours=ours, evidence=evidence(), their_evidence=evidence())
-        world.run("ghana-co", made, approvals=EVERYBODY)
+        undone = op.Twin(form=op.Twin.UNWRAP, ours=ours, evidence=evidence(), their_evidence=evidence())
+        world.run("ghana-co", undone, approvals=EVERYBODY)
     elif kind == "show":
-        show(world, *rest[1], rest[0])
+        status, (first, units) = rest
+        show(world, first, units, status)
     elif kind == "reverse":
         places = [place for place, _ in world.log() if world.state.get(t.CLAIMS, *place) is not None]
         if places:
             place = places[rest[0] % len(places)]
-            made = op.Reverse(height=place.height, ordinal=place.ordinal, reason="error", evidence=evidence())
-            world.run("reg", made, approvals=("ghana-co", *EVERYBODY[1:]))
+            back = op.Reverse(height=place.height, ordinal=place.ordinal, reason="error", evidence=evidence())
+            world.run("reg", back, approvals=("ghana-co", *EVERYBODY[1:]))
     else:
         batch, (first, units) = rest[0], rest[-1]
-        number_of = world.state.get(t.BATCH_NUMBERS, batch)
-        assert number_of is not None
-        account = world.state.get(t.ACCOUNTS, find_lot(world.state, number_of, first)[1].account).name  # type: ignore[index, union-attr]
+        lot = find_lot(world.state, world.row(t.BATCH_NUMBERS, batch), first)
+        assert lot is not None
+        account = world.row(t.ACCOUNTS, lot[1].account).name
         part = op.Range(batch=batch, first=first, units=units)
         if kind == "send":
             world.send(account, rest[1], 0, date(2025, 3, 1), part)
         else:
             selection = op.Selection(ranges=[part])
-            made = op.Cancel(account=account, selection=selection, kind=op.Cancel.VOLUNTARY, effective=date(2025, 6, 1))
-            world.run(world.owners[account], made)
+            world.run(
+                world.owners[account],
+                op.Cancel(account=account, selection=selection, kind=op.Cancel.VOLUNTARY, effective=date(2025, 6, 1)),
+            )
 
 
 def tonnes(event: Event, skip: int, units: int) -> list[tuple[str, int]]:
@@ -312,9 +317,7 @@ def count_first_transfers(world: Parties) -> Counter[tuple[str, int]]:
 def paired_now(world: Parties) -> set[tuple[str, int]]:
     found = set[tuple[str, int]]()
     for batch in PAIRS:
-        number = world.state.get(t.BATCH_NUMBERS, batch)
-        assert number is not None
-        for pair in read_twins(world.state, number, LIVES_AS, 0, SIZE):
+        for pair in read_twins(world.state, world.row(t.BATCH_NUMBERS, batch), LIVES_AS, 0, SIZE):
             found |= {(batch, at) for at in range(pair.first, pair.first + pair.units)}
     return found
 
