@@ -79,8 +79,9 @@ async def read_books(list_page: ListPage, names: Mapping[str, str]) -> Books | A
     while True:
         answer = await list_page(page)
         if not isinstance(answer, Holdings):
-            kind = AlarmKind.WRONG_SHAPE if isinstance(answer, WrongShape) else AlarmKind.UNREACHABLE
-            return Alarm(kind, f"{type(answer).__name__}: {answer.detail}"[:500])
+            if isinstance(answer, WrongShape):
+                return Alarm(AlarmKind.WRONG_SHAPE, answer.detail[:500])
+            return Alarm(AlarmKind.UNREACHABLE, f"{type(answer).__name__}: {answer.detail}"[:500])
         pages += 1
         for row in answer.rows:
             units += row.serials.units
