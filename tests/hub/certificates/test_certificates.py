@@ -59,7 +59,7 @@ async def take_back(stage: Stage, first: int, last: int, name: str = "back") -> 
     stage.later(2 * DAY_MS)
     intake = Intake(Desk(stage.ledger, {"puro": stage.adapter}, stage.hub(), stage.keep))
     serials = parse(SERIAL)._replace(first=first, last=last)
-    await intake.take("puro", [Change(name, ChangeKind.REVERSED, 1, serials, reference="undo-1")], "B")
+    await intake.take("puro", [Change(name, ChangeKind.REVERSED, stage.world.now_ms, serials, reference="undo-1")], "B")
 
 
 def test_a_retirement_has_a_certificate_that_holds() -> None:
