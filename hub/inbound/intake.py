@@ -39,6 +39,9 @@ _STATUSES: Final = {
 }
 _LIVES: Final = (ChangeKind.ISSUED, ChangeKind.ACTIVE, ChangeKind.UNBLOCKED, ChangeKind.REVERSED)
 """News after which units are live."""
+_DAY_MS: Final = 86_400_000
+_SKEW_MS: Final = 300_000
+"""What a registry's clock may differ by from the ledger's: news of one time is no history."""
 _WORDS: Final = (ChangeKind.PROPOSED, ChangeKind.NOTICE)
 _ENDS: Final = (ChangeKind.RETIRED, ChangeKind.CANCELLED, ChangeKind.USED, ChangeKind.ENDED)
 _STATES: Final = {
@@ -349,7 +352,9 @@ def _is_history(part: Part, change: Change) -> bool:
     registry's events again from the first one must not undo the end, nor call it a contradiction."""
     if part.state not in ENDED_HERE or change.kind not in _LIVES:
         return False
-    return change.kind is ChangeKind.ISSUED or 0 < change.at_ms < part.since_ms
+    dated = change.effective is not None and not change.effective.exact
+    slack = _DAY_MS if dated else _SKEW_MS
+    return change.kind is ChangeKind.ISSUED or 0 < change.at_ms < part.since_ms - slack
 
 
 def _find_named_twice(changes: Sequence[Change]) -> dict[str, str]:

@@ -65,7 +65,7 @@ def test_a_hub_that_reads_everything_again_neither_undoes_nor_disputes_what_came
             change("e2", ChangeKind.UNBLOCKED, 1, 40, at_ms=begun - 1),
             change("e3", ChangeKind.REVERSED, 1, 40, at_ms=begun - 1),
         ]
-        stage.later(60_000)
+        stage.later(600_000)
         hold = stage.place(units=100, first=1)
         await stage.settle(hub.dispatch, hold)
         said = len(stage.ledger.said)
@@ -73,8 +73,13 @@ def test_a_hub_that_reads_everything_again_neither_undoes_nor_disputes_what_came
         assert await states(stage, 1, 100) == {"RETIRED"}
         assert len(stage.ledger.said) == said
         assert await stage.ledger.discrepancies() == []
-        later = [change("e4", ChangeKind.ACTIVE, 1, 40, at_ms=stage.world.now_ms + 1)]
-        assert tell(await open_hub(stage).intake.take("puro", later, "B")) == ["contradicted"]
+        day = begun // DAY_MS * DAY_MS
+        later = [
+            change("e4", ChangeKind.ACTIVE, 41, 100, at_ms=stage.world.now_ms + 1),
+            change("e5", ChangeKind.REVERSED, 1, 40, at_ms=day, effective=Moment(day, exact=False)),
+        ]
+        taken = await open_hub(stage).intake.take("puro", later, "B")
+        assert sorted(tell(taken)) == ["contradicted", "reversed"], "of the same day it is no history"
 
     play(story)
 
