@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from google.protobuf.message import Message
+
 from keeling import ed25519
 from keeling.entry import Entry, format_entry, parse_entry
 from keeling.genesis import Founder, Genesis, Validator, format_genesis, parse_genesis
@@ -128,7 +130,7 @@ class Electorate(World):
         return op.Ready(participant=name, height=at, **signed)
 
 
-def motion(*operations: object) -> bytes:
+def motion(*operations: Message) -> bytes:
     """The canonical bytes that a motion carries."""
-    message = pb.Transaction(operations=[wrap(operation) for operation in operations])  # type: ignore[arg-type]
+    message = pb.Transaction(operations=[wrap(operation) for operation in operations])
     return message.SerializeToString(deterministic=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from google.protobuf.message import Message
 
 from adapters.contract import Driver, Settings
 from adapters.puro import SYSTEM
@@ -40,7 +41,7 @@ class Desk(NamedTuple):
     node: RunningNode
     clients: dict[str, LedgerClient]
 
-    async def must(self, by: str, *operations: op.Hold, attests: bool = False) -> None:
+    async def must(self, by: str, *operations: Message, attests: bool = False) -> None:
         receipt = await self.clients[by].submit(*operations, attests=attests)
         assert receipt.accepted, receipt
 
@@ -64,7 +65,7 @@ async def open_desk(root: Path, patience_s: float = 20.0) -> AsyncIterator[Desk]
 
 async def begin(desk: Desk) -> None:
     """alice's linked account with Puro units."""
-    await desk.must("alice", op.OpenAccount(account="alice/puro", owner="alice"))  # type: ignore[arg-type]
+    await desk.must("alice", op.OpenAccount(account="alice/puro", owner="alice"))
     project = op.RegisterProject(project="char", programme="corc", name="Biochar", host="FI")
     issue = op.Issue(
         batch="corc-1",
@@ -78,7 +79,7 @@ async def begin(desk: Desk) -> None:
         evidence=EVIDENCE,
         observations=[op.Observation(first_number="1", units=UNITS, status=op.Observation.ACTIVE)],
     )
-    await desk.must("hub", project, issue)  # type: ignore[arg-type]
+    await desk.must("hub", project, issue)
     link = op.Link(
         account="alice/puro",
         registry="puro",
@@ -88,7 +89,7 @@ async def begin(desk: Desk) -> None:
         claims=[op.Range(batch="corc-1", first=1, units=UNITS)],
         evidence=EVIDENCE,
     )
-    await desk.must("alice", link, attests=True)  # type: ignore[arg-type]
+    await desk.must("alice", link, attests=True)
 
 
 def hold_of(number: bytes, now_ms: int) -> op.Hold:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,9 @@ def write_genesis(identity: NodeIdentity) -> bytes:
     return repr(sorted(identity.keys.items())).encode()
 
 
-def create(root: Path, **changes: object) -> NodeIdentity:
-    wanted: dict[str, object] = {"origin": NETWORK, "participant": "natreg", "genesis": write_genesis, "now": NOW}
-    return create_node_folder(root, cost=CHEAP, **(wanted | changes))  # type: ignore[arg-type]
+def create(root: Path, **changes: Any) -> NodeIdentity:
+    wanted: dict[str, Any] = {"origin": NETWORK, "participant": "natreg", "genesis": write_genesis, "now": NOW}
+    return create_node_folder(root, cost=CHEAP, **(wanted | changes))
 
 
 @pytest.mark.parametrize("passphrase", [None, "geheim"])

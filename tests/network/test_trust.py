@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from network.certificates import CertificateError, compute_spki, encode_public_key
 from network.names import NameRefused
-from network.trust import NotTrusted, Peer, PinnedKey, build_trust, check_certificate, peer_identity
+from network.trust import NotTrusted, Peer, PinnedKey, Trust, build_trust, check_certificate, peer_identity
 from tests.network.party import NETWORK, Party, trust
 
 A, B = Party("a"), Party("b")
@@ -50,9 +51,9 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize(("certificate", "trusted", "expected"), STRANGERS)
-def test_strangers(certificate: object, trusted: object, expected: str) -> None:
+def test_strangers(certificate: x509.Certificate, trusted: Trust, expected: str) -> None:
     with pytest.raises(NotTrusted, match=expected):
-        check_certificate(certificate, trusted)  # type: ignore[arg-type]
+        check_certificate(certificate, trusted)
 
 
 def test_a_call_names_its_peer_until_the_key_is_withdrawn() -> None:

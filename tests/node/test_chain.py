@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import pytest
@@ -45,7 +45,7 @@ PROGRAMME = op.SetRecord(
 )
 
 
-def signer(role: str):  # type: ignore[no-untyped-def]
+def signer(role: str) -> Callable[[bytes], bytes]:
     return lambda message: ed25519.sign(seed_of(role), message)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from keeling import bundle as bundle_module
@@ -148,9 +150,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("ask", "text"), REFUSED)
-def test_what_is_not_here_is_refused(ask: object, text: str) -> None:
+def test_what_is_not_here_is_refused(ask: Callable[[RecordedWorld], bytes], text: str) -> None:
     with pytest.raises(ExportError, match=text):
-        ask(story())  # type: ignore[operator]
+        ask(story())
 
 
 def test_pruned_block_is_named() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 
 from keeling.encoding import Ref
@@ -36,8 +38,8 @@ def move(giver: str, taker: str, number: int = 5, state: UnitState = UnitState.F
     return Move("b", 0, number, *before, taker, state)
 
 
-def event(kind: EventKind, subject: str, *moves: Move, **fields: object) -> Event:
-    return Event(kind, 0, subject, NOON, moves, **fields)  # type: ignore[arg-type]
+def event(kind: EventKind, subject: str, *moves: Move, **fields: Any) -> Event:
+    return Event(kind, 0, subject, NOON, moves, **fields)
 
 
 TOUCHING = [

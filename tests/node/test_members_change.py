@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from google.protobuf.message import Message
+
 from cli.cards import contact, node_keys, operator_grant
 from keeling.genesis import parse_genesis
 from keeling.handover import HANDOVER, walk_handovers
@@ -43,7 +45,7 @@ def run(folder: Path, walk: Callable[[RealNetwork], Awaitable[None]]) -> None:
     asyncio.run(everything())
 
 
-async def decide(network: RealNetwork, name: str, *operations: object, by: tuple[str, ...] = ()) -> None:
+async def decide(network: RealNetwork, name: str, *operations: Message, by: tuple[str, ...] = ()) -> None:
     """Put operations to the vote, and have a quorum of the validators approve, each at its own node."""
     first, *others = by or VALIDATORS[:3]
     until_ms = time.time_ns() // 1_000_000 + DAY_MS

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
+from google.protobuf.message import Message
 
 from cli.cards import contact, node_keys, operator_grant
 from keeling.genesis import parse_genesis
@@ -47,7 +48,7 @@ async def until(asked: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def decide(network: ProcessNetwork, name: str, *operations: object) -> None:
+async def decide(network: ProcessNetwork, name: str, *operations: Message) -> None:
     """Put operations to the vote and have a quorum approve, each at its own node."""
     until_ms = time.time_ns() // 1_000_000 + 86_400_000
     opened = op.Propose(motion=name, transaction=motion(*operations), until_ms=until_ms, because="as agreed")

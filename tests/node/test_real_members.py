@@ -15,6 +15,7 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
+from google.protobuf.message import Message
 
 from cli.cards import contact, node_keys, operator_grant
 from keeling.v1 import ledger_pb2 as pb
@@ -32,7 +33,7 @@ AGAIN_S = 0.05
 BANK, GROUP = "bank", "group"
 
 
-async def decide(network: ProcessNetwork, name: str, *operations: object) -> None:
+async def decide(network: ProcessNetwork, name: str, *operations: Message) -> None:
     """Put operations to the vote; the first three validators approve, each at its own node."""
     until_ms = time.time_ns() // 1_000_000 + 86_400_000
     opened = op.Propose(motion=name, transaction=motion(*operations), until_ms=until_ms, because="as agreed")

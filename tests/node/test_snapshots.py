@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +64,7 @@ def test_attester_makes_what_is_due_and_hands_in_its_digest(tmp_path: Path) -> N
     attester = make_attester(world, shelf)
     handed: list[bytes] = []
 
-    async def run(work):  # type: ignore[no-untyped-def]
+    async def run(work: Callable[[], Any]) -> Any:
         return work()
 
     async def submit(raw: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,9 +107,9 @@ def test_who_takes_part_is_listed_for_comparison(told: tuple[RecordedElectorate,
         {"height": 3},
     ],
 )
-def test_any_other_state_is_refused(told: tuple[RecordedElectorate, Shelf], change: dict[str, object]) -> None:
+def test_any_other_state_is_refused(told: tuple[RecordedElectorate, Shelf], change: dict[str, Any]) -> None:
     world, shelf = told
-    succeeds = take_stock(world.store, shelf)._replace(**change)  # type: ignore[arg-type]
+    succeeds = take_stock(world.store, shelf)._replace(**change)
     store = MemoryStore()
     with pytest.raises(SnapshotError):
         create_successor(store, successor(world, succeeds), shelf, None)

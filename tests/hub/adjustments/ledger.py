@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from google.protobuf.message import Message
 
 from hub.ledger_client import Receipt
+from keeling.events import Event, EventKind
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from tests.node.core.article6.parties import Parties
@@ -33,13 +34,13 @@ class PartyLedger:
                 events=page, cursor=pb.Cursor(height=page[-1].place.height, ordinal=page[-1].place.ordinal)
             )
 
-    def _tell(self, place: tuple[int, int], event: object) -> pb.Event:
-        facts = [pb.Value(name=name, value=str(value)) for name, value in event.facts]  # type: ignore[attr-defined]
-        effective = op.When(ms=event.effective.ms) if event.effective else None  # type: ignore[attr-defined]
+    def _tell(self, place: tuple[int, int], event: Event) -> pb.Event:
+        facts = [pb.Value(name=name, value=str(value)) for name, value in event.facts]
+        effective = op.When(ms=event.effective.ms) if event.effective else None
         return pb.Event(
             place=pb.Place(height=place[0], ordinal=place[1]),
-            kind=event.kind.name,  # type: ignore[attr-defined]
-            subject=event.subject,  # type: ignore[attr-defined]
+            kind=EventKind(event.kind).name,
+            subject=event.subject,
             effective=effective,
             facts=facts,
         )

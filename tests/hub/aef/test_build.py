@@ -45,15 +45,16 @@ def world() -> Parties:
     return busy_world()
 
 
-def shown(report: Report) -> list[tuple[str, str, str, str]]:
+def shown(report: Report) -> list[tuple[str, ...]]:
     """(type, subtype, first id, last id) of Table 3."""
     names = ("ActionType", "ActionSubtype", "FirstID", "LastID")
-    return [tuple(cell(ACTIONS, row, name) for name in names) for row in report.actions]  # type: ignore[misc]
+    return [tuple(cell(ACTIONS, row, name) for name in names) for row in report.actions]
 
 
-def held(report: Report) -> list[tuple[str, str, str]]:
+def held(report: Report) -> list[tuple[str, ...]]:
+    """(registry, first id, last id) of Table 4."""
     names = ("PartyITMORegistryID", "FirstID", "LastID")
-    return [tuple(cell(HOLDINGS, row, name) for name in names) for row in report.holdings]  # type: ignore[misc]
+    return [tuple(cell(HOLDINGS, row, name) for name in names) for row in report.holdings]
 
 
 def test_the_tables_have_the_79_fields_of_annex_two() -> None:

@@ -21,9 +21,9 @@ from hub.reports.model import BatchState, Disagreement, Row
 from hub.reports.summary import LISTED_MAX, Summary, digest_report, format_csv, format_json
 
 
-def row(number: int, **fields: object) -> Row:
+def row(number: int, **fields: Any) -> Row:
     body = {"outcome": "new", "status": "active", "units": 100, "grain": "T_CO2E", "effective": "2026-03-20", **fields}
-    return Row("a.csv", number, str(body.pop("row_class", "lot")), **body)  # type: ignore[arg-type]
+    return Row("a.csv", number, str(body.pop("row_class", "lot")), **body)
 
 
 class Given(NamedTuple):
@@ -48,10 +48,10 @@ def summarise(given_: Given) -> dict[str, Any]:
     return summary.finish(given_.emails_removed)
 
 
-def report(*rows: Row, **fields: object) -> Given:
+def report(*rows: Row, **fields: Any) -> Given:
     body = {"batches": (), "disagreements": (), "emails_removed": {}, "notes": (), **fields}
     files = tuple(dict.fromkeys(each.file for each in rows)) or ("a.csv",)
-    return Given(files, rows=rows, **body)  # type: ignore[arg-type]
+    return Given(files, rows=rows, **body)
 
 
 ENDED = {"status": "retired"}

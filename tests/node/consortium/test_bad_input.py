@@ -8,6 +8,7 @@ Blocks are in `test_catching_up`, snapshots in `tests.node.test_joining`, poison
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,20 +18,21 @@ from keeling.votes import SIGNED_VOTE, Step, Vote, sign_vote
 from node.peers.contract import CosignedMessage, EpochMessage, Message, ReportMessage, TipMessage, VoteMessage
 from tests.fakes.consortium import Consortium, public_of, sign_as
 
+M = TypeVar("M", bound=Message)
 LIAR = "v3"
 OVERSIZED = bytes(2 << 20)
 
 
-def vote(net: Consortium, signer: str = LIAR, claimed: str = LIAR, **fields: object) -> Message:
+def vote(net: Consortium, signer: str = LIAR, claimed: str = LIAR, **fields: Any) -> Message:
     """A vote for the height that comes next, by everybody's rules but for `fields` or who signed it."""
     outlook = net.nodes["v0"].chain.outlook
     policy, height = outlook.in_force.reign.policy.hash, outlook.height + 1
     content = Vote(net.genesis.network, policy, 0, height, 2 * height, b"\x07" * 32, bytes(32), Step.VOTE)
-    changed = content._replace(**fields)  # type: ignore[arg-type]
+    changed = content._replace(**fields)
     return VoteMessage(SIGNED_VOTE.encode(sign_vote(changed, public_of(claimed, "vote"), sign_as(signer, "vote"))))
 
 
-def genuine(net: Consortium, kind: type[Message]) -> list[Message]:
+def genuine(net: Consortium, kind: type[M]) -> list[M]:
     """What somebody else has said before."""
     return [message for _, _, message in net.network.sent if isinstance(message, kind)]
 
@@ -42,7 +44,7 @@ MESSAGES: list[tuple[str, Callable[[Consortium], list[Message]]]] = [
     ("a vote of somebody who has none", lambda net: [vote(net, signer="x", claimed="x")]),
     ("replayed votes", lambda net: genuine(net, VoteMessage)),
     ("an oversized vote", lambda net: [VoteMessage(OVERSIZED)]),
-    ("a malformed vote", lambda net: [VoteMessage(m.signed[:-1]) for m in genuine(net, VoteMessage)]),  # type: ignore[union-attr]
+    ("a malformed vote", lambda net: [VoteMessage(m.signed[:-1]) for m in genuine(net, VoteMessage)]),
     ("votes far ahead", lambda net: [vote(net, height=height) for height in range(50, 500)]),
     ("votes of epochs to come", lambda net: [vote(net, epoch=epoch) for epoch in range(1, 200)]),
     ("a malformed report", lambda net: [ReportMessage(b"\x01"), ReportMessage(b"")]),
@@ -78,7 +80,9 @@ def test_bad_messages_are_passed_over(make: Callable[[Consortium], list[Message]
     net = Consortium()
 
     def bad() -> None:
-        for message in make(net):
+        messages = make(net)
+        assert messages, "nobody had said anything to be replayed"
+        for message in messages:
             for name in ("v0", "v1", "v2"):
                 net.nodes[name].on_message(LIAR, message)
 
@@ -100,7 +104,6 @@ def test_a_report_of_another_network_opens_nothing() -> None:
     assert reports
     foreign = []
     for message in reports:
-        assert isinstance(message, ReportMessage)
         signed = SIGNED_REPORT.decode(message.signed)
         foreign.append(
             ReportMessage(SIGNED_REPORT.encode(signed._replace(report=signed.report._replace(network=bytes(32)))))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from google.protobuf.message import Message
+
 from keeling import ed25519
 from keeling.block import parse_header
 from keeling.policy import Policy, format_policy
@@ -21,9 +23,9 @@ def bare(policy: Policy) -> bytes:
     return format_policy(policy._replace(since=0, validators=stripped))
 
 
-async def decide(net: Consortium, at: str, operation: object, *approvals: str) -> None:
+async def decide(net: Consortium, at: str, operation: Message, *approvals: str) -> None:
     """Have the electorate decide something, or fail."""
-    raw = net.world.transaction(at, operation)  # type: ignore[arg-type]
+    raw = net.world.transaction(at, operation)
     answered = await net.hand_in(at, net.world.submission(at, raw, approvals=approvals))
     assert answered.submission.answers[0].reason == 0, answered.submission.answers[0].detail
 

@@ -1,5 +1,7 @@
 """Tables for accounts, policies, links and mandates, in the order of their checks."""
 
+from typing import Any
+
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
 from tests.node.core.sample import FOUR_EYES, MANDATE, Case, evidence, hold, ranges, seen, some
@@ -7,12 +9,12 @@ from tests.node.core.sample import FOUR_EYES, MANDATE, Case, evidence, hold, ran
 TWO = op.AccountPolicy(rules=[op.ApprovalRule(approvals=2)])
 
 
-def rules(**fields: object) -> op.AccountPolicy:
-    return op.AccountPolicy(rules=[op.ApprovalRule(**fields)])  # type: ignore[arg-type]
+def rules(**fields: Any) -> op.AccountPolicy:
+    return op.AccountPolicy(rules=[op.ApprovalRule(**fields)])
 
 
-def opened(**fields: object) -> op.OpenAccount:
-    return op.OpenAccount(**{"account": "NEW", "owner": "alice", **fields})  # type: ignore[arg-type]
+def opened(**fields: Any) -> op.OpenAccount:
+    return op.OpenAccount(**{"account": "NEW", "owner": "alice", **fields})
 
 
 OPEN = [
@@ -53,12 +55,12 @@ CLOSE = [
 ]
 
 
-def link(**fields: object) -> op.Link:
+def link(**fields: Any) -> op.Link:
     body = {"account": "M", "registry": "verra", "registry_account": "ACC-9", "hub": "hub", "control": op.Link.OWNER}
-    return op.Link(**{**body, **fields})  # type: ignore[arg-type]
+    return op.Link(**{**body, **fields})
 
 
-def claim(*items: tuple[str, int, int], **fields: object) -> op.Link:
+def claim(*items: tuple[str, int, int], **fields: Any) -> op.Link:
     return link(claims=ranges(*items), evidence=evidence(), **fields)
 
 
@@ -108,7 +110,7 @@ LINK = [
 ]
 
 
-def mandate(**fields: object) -> op.GrantMandate:
+def mandate(**fields: Any) -> op.GrantMandate:
     made = op.GrantMandate()
     made.CopyFrom(MANDATE)
     for name, value in fields.items():

@@ -1,5 +1,7 @@
 """Tables for retirement, use, cancellation, buffers and reversals, in the order of their checks."""
 
+from typing import Any
+
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
 from tests.node.core.cases_holds import SENT, capture
@@ -10,8 +12,8 @@ NDC = op.Purposeful(kind=op.Purposeful.NDC, year=2030)
 PLAIN = some(0, ("nat", 0, 10))
 
 
-def retire(account: str = "A", selection: op.Selection = PLAIN, **fields: object) -> op.Retire:
-    return op.Retire(account=account, selection=selection, **fields)  # type: ignore[arg-type]
+def retire(account: str = "A", selection: op.Selection = PLAIN, **fields: Any) -> op.Retire:
+    return op.Retire(account=account, selection=selection, **fields)
 
 
 RETIRE = [
@@ -30,7 +32,7 @@ RETIRE = [
 ]
 
 
-def use(kind: int = op.Purposeful.NDC, **fields: object) -> op.Use:
+def use(kind: int = op.Purposeful.NDC, **fields: Any) -> op.Use:
     return op.Use(account="A", selection=PLAIN, use=op.Purposeful(kind=kind, **fields))  # type: ignore[arg-type]
 
 
@@ -46,8 +48,8 @@ USE = [
 ]
 
 
-def cancel(kind: int = op.Cancel.VOLUNTARY, **fields: object) -> op.Cancel:
-    return op.Cancel(**{"account": "A", "selection": PLAIN, "kind": kind, **fields})  # type: ignore[arg-type]
+def cancel(kind: int = op.Cancel.VOLUNTARY, **fields: Any) -> op.Cancel:
+    return op.Cancel(**{"account": "A", "selection": PLAIN, "kind": kind, **fields})
 
 
 CANCEL = [
@@ -59,7 +61,7 @@ CANCEL = [
 ]
 
 
-def buffer(action: int, *items: tuple[str, int, int], **fields: object) -> op.Buffer:
+def buffer(action: int, *items: tuple[str, int, int], **fields: Any) -> op.Buffer:
     body = {"account": "A", "selection": some(0, *(items or (("nat", 0, 10),)))}
     return op.Buffer(action=action, **{**body, **fields})  # type: ignore[arg-type]
 
@@ -87,9 +89,9 @@ HEIGHT = sample_world().tip.height + 1
 """The block of a case's first step: where the event is that it reverses."""
 
 
-def reverse(*items: tuple[str, int, int], **fields: object) -> op.Reverse:
+def reverse(*items: tuple[str, int, int], **fields: Any) -> op.Reverse:
     body = {"height": HEIGHT, "reason": "erroneous", "evidence": evidence(), "ranges": ranges(*items)}
-    return op.Reverse(**{**body, **fields})  # type: ignore[arg-type]
+    return op.Reverse(**{**body, **fields})
 
 
 RETIRED = (("alice", retire()),)

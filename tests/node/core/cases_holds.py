@@ -78,8 +78,8 @@ HOLDS = [
 ]
 
 
-def dispatch(attempt: int = 1, **fields: object) -> op.Dispatch:
-    return op.Dispatch(**{"hold": HOLD, "attempt": attempt, "instruction": bytes(32), **fields})  # type: ignore[arg-type]
+def dispatch(attempt: int = 1, **fields: Any) -> op.Dispatch:
+    return op.Dispatch(**{"hold": HOLD, "attempt": attempt, "instruction": bytes(32), **fields})
 
 
 FREEZE = ("verra", restrict(("vcs", 50, 1)))
@@ -105,8 +105,8 @@ DISPATCHES = [
 ]
 
 
-def capture(*items: tuple[str, int, int], **fields: object) -> op.Capture:
-    return op.Capture(**{"hold": HOLD, "ranges": ranges(*items), "evidence": evidence(), **fields})  # type: ignore[arg-type]
+def capture(*items: tuple[str, int, int], **fields: Any) -> op.Capture:
+    return op.Capture(**{"hold": HOLD, "ranges": ranges(*items), "evidence": evidence(), **fields})
 
 
 TWO_ATTESTORS = op.SetRecord(

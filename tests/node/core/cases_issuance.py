@@ -37,7 +37,7 @@ def part(*items: op.Observation, **fields: Any) -> op.Issue:
     return mirrored(extent=op.Issue.AT_LEAST, observations=items, **fields)
 
 
-def changed(message: op.Issue, **fields: object) -> op.Issue:
+def changed(message: op.Issue, **fields: Any) -> op.Issue:
     for name, value in fields.items():
         setattr(message, name, value)
     return message
@@ -95,9 +95,9 @@ ISSUE = [
 ]
 
 
-def extend(*items: op.Observation, **fields: object) -> op.ExtendBatch:
+def extend(*items: op.Observation, **fields: Any) -> op.ExtendBatch:
     fields = {"batch": "partly", "evidence": evidence("C"), **fields}
-    return op.ExtendBatch(observations=items, **fields)  # type: ignore[arg-type]
+    return op.ExtendBatch(observations=items, **fields)
 
 
 YEAR = {

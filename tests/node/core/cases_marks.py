@@ -1,5 +1,7 @@
 """Tables for labels, restrictions and notices, in the order of their checks."""
 
+from typing import Any
+
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
 from tests.node.core.sample import Case, evidence, ranges
@@ -8,8 +10,8 @@ ITEM = ("vcs", 1, 10)
 MANY = [("vcs", 2 * n, 1) for n in range(5001)]
 
 
-def mark(*items: tuple[str, int, int], **fields: object) -> op.Mark:
-    return op.Mark(**{"label": "CCP", "value": "2024", "ranges": ranges(*items), **fields})  # type: ignore[arg-type]
+def mark(*items: tuple[str, int, int], **fields: Any) -> op.Mark:
+    return op.Mark(**{"label": "CCP", "value": "2024", "ranges": ranges(*items), **fields})
 
 
 def unmark(*items: tuple[str, int, int], label: str = "CCP") -> op.Unmark:
@@ -24,8 +26,8 @@ def unrestrict(*items: tuple[str, int, int], name: str = "freeze", reason: str =
     return op.Unrestrict(restriction=name, ranges=ranges(*items), reason=reason)
 
 
-def notice(*items: tuple[str, int, int], **fields: object) -> op.Notice:
-    return op.Notice(**{"notice": "n1", "kind": "recall", "ranges": ranges(*items), **fields})  # type: ignore[arg-type]
+def notice(*items: tuple[str, int, int], **fields: Any) -> op.Notice:
+    return op.Notice(**{"notice": "n1", "kind": "recall", "ranges": ranges(*items), **fields})
 
 
 MARK = [

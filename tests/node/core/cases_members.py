@@ -1,5 +1,7 @@
 """Tables for participants, keys and records, in the order of their checks."""
 
+from typing import Any
+
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
 from tests.fakes.world import Person
@@ -10,17 +12,17 @@ KEY = op.KeyGrant(key=NEW.key, person="ops", purposes=7)
 ADMINISTRATOR = Person("ops", "mallory").key
 
 
-def admit(**fields: object) -> op.Admit:
+def admit(**fields: Any) -> op.Admit:
     fields = {"participant": "newcomer", "name": "Newcomer", "roles": ["group"], "keys": [KEY], **fields}
-    return op.Admit(**fields)  # type: ignore[arg-type]
+    return op.Admit(**fields)
 
 
-def record(**fields: object) -> op.SetRecord:
+def record(**fields: Any) -> op.SetRecord:
     body = {"programme": programme("X").programme} if "registry" not in fields and "rule" not in fields else {}
-    return op.SetRecord(**{"id": "X", "version": 1, "source": "a decision", **body, **fields})  # type: ignore[arg-type]
+    return op.SetRecord(**{"id": "X", "version": 1, "source": "a decision", **body, **fields})
 
 
-def broken(**fields: object) -> op.SetRecord:
+def broken(**fields: Any) -> op.SetRecord:
     made = programme("X")
     for name, value in fields.items():
         if isinstance(value, list):
@@ -30,8 +32,8 @@ def broken(**fields: object) -> op.SetRecord:
     return made
 
 
-def levy(**fields: object) -> op.Levy:
-    return op.Levy(**{"name": "SOP", "basis_points": 500, "account": "SOP", "rounding": 1, **fields})  # type: ignore[arg-type]
+def levy(**fields: Any) -> op.Levy:
+    return op.Levy(**{"name": "SOP", "basis_points": 500, "account": "SOP", "rounding": 1, **fields})
 
 
 BAD_KEY = op.KeyGrant(key=b"\x01" + bytes(31), person="ops", purposes=1)

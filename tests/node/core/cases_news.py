@@ -1,15 +1,17 @@
 """Tables for attestations, link states and anchors, in the order of their checks."""
 
+from typing import Any
+
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
 from tests.fakes.world import START_MS
 from tests.node.core.sample import Case, evidence, ranges
 
 
-def attest(*item: tuple[str, int, int], **fields: object) -> op.Attest:
+def attest(*item: tuple[str, int, int], **fields: Any) -> op.Attest:
     where = ranges(*(item or (("vcs", 1, 10),)))[0]
     body = {"registry": "verra", "attestation": "e1", "range": where, "status": op.Observation.RETIRED}
-    return op.Attest(**{**body, "evidence": evidence(), **fields})  # type: ignore[arg-type]
+    return op.Attest(**{**body, "evidence": evidence(), **fields})
 
 
 ATTEST = [
@@ -31,8 +33,8 @@ ATTEST = [
 ]
 
 
-def state(**fields: object) -> op.LinkState:
-    return op.LinkState(**{"account": "L1", "state": op.LinkState.SUSPENDED, "reason": "errors", **fields})  # type: ignore[arg-type]
+def state(**fields: Any) -> op.LinkState:
+    return op.LinkState(**{"account": "L1", "state": op.LinkState.SUSPENDED, "reason": "errors", **fields})
 
 
 LINK_STATE = [
@@ -54,8 +56,8 @@ LINK_STATE = [
 ]
 
 
-def anchor(**fields: object) -> op.Anchor:
-    return op.Anchor(**{"kind": "evidence", "name": "n", "digest": bytes(32), **fields})  # type: ignore[arg-type]
+def anchor(**fields: Any) -> op.Anchor:
+    return op.Anchor(**{"kind": "evidence", "name": "n", "digest": bytes(32), **fields})
 
 
 ANCHOR = [

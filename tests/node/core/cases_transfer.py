@@ -1,5 +1,7 @@
 """Tables for transfers and cash, in the order of their checks."""
 
+from typing import Any
+
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
 from tests.node.core.cases_marks import restrict
@@ -12,11 +14,11 @@ def swap(units: int, amount: int, currency: str = "INR@bank") -> op.Transfer:
     return op.Transfer(units=[leg("A", "B", some(units, batch="nat"))], cash=[cash("B", "A", amount, currency)])
 
 
-def sale(units: int, amount: int, **fields: object) -> op.Transfer:
+def sale(units: int, amount: int, **fields: Any) -> op.Transfer:
     fields = {"programme": "NAT", **fields}
     to = str(fields.pop("paid_to", "A"))
     named = fields.pop("ranges", ())
-    selection = some(0, *named) if named else some(units, **fields)  # type: ignore[misc]
+    selection = some(0, *named) if named else some(units, **fields)
     return op.Transfer(units=[leg("A", "B", selection)], cash=[cash("B", to, amount)], mandate="m")
 
 
@@ -137,13 +139,13 @@ UNDER_MANDATE = [
 ]
 
 
-def issued(**fields: object) -> op.IssueCash:
+def issued(**fields: Any) -> op.IssueCash:
     body = {"account": "B", "currency": "INR@bank", "amount": 1, "scale": 2}
-    return op.IssueCash(**{**body, **fields})  # type: ignore[arg-type]
+    return op.IssueCash(**{**body, **fields})
 
 
-def redeemed(**fields: object) -> op.RedeemCash:
-    return op.RedeemCash(**{"account": "B", "currency": "INR@bank", "amount": 1, **fields})  # type: ignore[arg-type]
+def redeemed(**fields: Any) -> op.RedeemCash:
+    return op.RedeemCash(**{"account": "B", "currency": "INR@bank", "amount": 1, **fields})
 
 
 ISSUE_CASH = [

@@ -1,5 +1,7 @@
 """Table for twins, in the order of the checks: what is said, by whom, of which units, and what may be paired."""
 
+from typing import Any
+
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
 from tests.node.core.cases_ends import retire
@@ -14,14 +16,14 @@ def twin(
     form: int,
     ours: tuple[str, int, int] | None = ("vcs", 1, 10),
     theirs: tuple[str, int, int] | None = ("nat", 0, 10),
-    **fields: object,
+    **fields: Any,
 ) -> op.Twin:
     sides = {name: ranges(side)[0] for name, side in (("ours", ours), ("theirs", theirs)) if side}
     body = {"evidence": evidence(), "their_evidence": evidence("A", "REF-2"), **sides, **fields}
     return op.Twin(form=form, **body)  # type: ignore[arg-type]
 
 
-def outside(form: int = CONVERT, ours: tuple[str, int, int] = ("vcs", 1, 10), **fields: object) -> op.Twin:
+def outside(form: int = CONVERT, ours: tuple[str, int, int] = ("vcs", 1, 10), **fields: Any) -> op.Twin:
     return twin(form, ours, None, **{"destination": "arb", "identifier": "CAFR0001-A 1-10", **fields})
 
 

@@ -1,5 +1,7 @@
 """Twin proposals: opened by an export, decided by a person with evidence or by a governed rule, never twice."""
 
+from typing import Any
+
 import pytest
 
 from keeling.reasons import Reason as R
@@ -25,14 +27,14 @@ def moved(first: int = 11, units: int = 20, status: int = op.Observation.CANCELL
     return seen(first, units, status, **{**MOVED, **fields})
 
 
-def accept(**fields: object) -> op.Twin:
+def accept(**fields: Any) -> op.Twin:
     body = {"ours": ("partly", 11, 20), "destination": "national", "identifier": "N-1", "proposal": NAME, **fields}
-    return outside(CONVERT, **body)  # type: ignore[arg-type]
+    return outside(CONVERT, **body)
 
 
-def decline(**fields: object) -> op.Notice:
+def decline(**fields: Any) -> op.Notice:
     body = {"notice": NAME, "kind": "twin-proposal", "close": True, "evidence": evidence("D"), **fields}
-    return op.Notice(**body)  # type: ignore[arg-type]
+    return op.Notice(**body)
 
 
 def proposals(world: World) -> dict[int, Proposal]:

@@ -1,5 +1,6 @@
 """The overlay against a plain dict: reads, scans either way, rollback, blocks that wait for the store."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -144,7 +145,7 @@ class GroupsAgainstDict(RuleBasedStateMachine):
 TestGroupsAgainstDict = GroupsAgainstDict.TestCase
 
 
-def test_a_group_too_long_to_keep_is_scanned_all_the_same(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_group_too_long_to_keep_is_scanned_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_module, "GROUP_MAX", 3)
     state = State(DictReader())
     for first in range(3):
@@ -176,7 +177,7 @@ def test_conclusions_last_until_a_steady_row_changes() -> None:
     assert not state.concluded["answer"], "and what followed from a discarded block with the block"
 
 
-def test_the_cache_of_values_is_bounded(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_the_cache_of_values_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_module, "CACHED_VALUES_MAX", 10)
     reader = DictReader()
     state = State(reader)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from keeling.v1 import ledger_pb2 as pb
@@ -35,8 +37,8 @@ def traded() -> Parties:
     return world
 
 
-def years(world: Parties, party: str = "GHA", **fields: object) -> dict[int, tuple[int, int]]:
-    answer = get_party_years(view_of(world), pb.GetPartyYearsRequest(party=party, **fields))  # type: ignore[arg-type]
+def years(world: Parties, party: str = "GHA", **fields: Any) -> dict[int, tuple[int, int]]:
+    answer = get_party_years(view_of(world), pb.GetPartyYearsRequest(party=party, **fields))
     return {row.year: (row.first_transferred, row.used) for row in answer.rows}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 
@@ -42,9 +44,9 @@ Table = dict[tuple[str, str], dict[str, int]]
 NUMBERS = ("free", "held", "instructed", "restricted", "buffer", "pending", "immobilised", "ended")
 
 
-def ask(world: IndexedWorld, **request: object) -> pb.Availability:
+def ask(world: IndexedWorld, **request: Any) -> pb.Availability:
     with world.store.snapshot() as view:
-        return get_availability(view, pb.GetAvailabilityRequest(**request))  # type: ignore[arg-type]
+        return get_availability(view, pb.GetAvailabilityRequest(**request))
 
 
 def table(answer: pb.Availability) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,8 +38,8 @@ def ask(world: IndexedWorld, space: str, first: int | str, last: int | str) -> p
         return find_lots(view, request)
 
 
-def places(events: object) -> list[tuple[int, int]]:
-    return [(event.place.height, event.place.ordinal) for event in events]  # type: ignore[attr-defined]
+def places(events: Iterable[pb.Event]) -> list[tuple[int, int]]:
+    return [(event.place.height, event.place.ordinal) for event in events]
 
 
 def test_a_range_is_told_lot_by_lot_with_what_nobody_has_shown() -> None:
@@ -178,7 +180,7 @@ def test_neighbouring_batches_of_a_space_are_found_in_order() -> None:
 
 
 def test_ranges_that_have_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    cases: list[tuple[str, object, object, type[ReadRefused], object]] = [
+    cases: list[tuple[str, int | str, int | str, type[ReadRefused], object]] = [
         (OUT_SPACE, "x", 2, BadRequest, Reason.BAD_FIELD),
         (OUT_SPACE, 1, "-2", BadRequest, Reason.BAD_FIELD),
         (OUT_SPACE, "01", 2, BadRequest, Reason.BAD_FIELD),
@@ -192,7 +194,7 @@ def test_ranges_that_have_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find, "FOUND_MAX", 2)
     for space, first, last, error, reason in cases:
         with pytest.raises(error) as caught:
-            ask(opened(), space, first, last)  # type: ignore[arg-type]
+            ask(opened(), space, first, last)
         assert caught.value.reason == reason
     assert len(ask(opened(), OUT_SPACE, 1_001, 1_080).lots) == 2
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from google.protobuf.message import Message
+
 from keeling.policy import hash_policy
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
@@ -24,7 +26,7 @@ def motions(world: RecordedElectorate, open_only: bool) -> list[pb.MotionInfo]:
         return list(reads.list_motions(view, pb.ListRequest(open_only=open_only)).motions)
 
 
-def propose(world: RecordedElectorate, name: str, *operations: object) -> None:
+def propose(world: RecordedElectorate, name: str, *operations: Message) -> None:
     opened = op.Propose(
         motion=name, transaction=motion(*operations), until_ms=world.now_ms + DAY_MS, because=f"why {name}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -58,12 +58,12 @@ class CountingView:
             yield pair
 
 
-def ask(world: IndexedWorld, **request: object) -> pb.ListLotsResponse:
+def ask(world: IndexedWorld, **request: Any) -> pb.ListLotsResponse:
     with world.store.snapshot() as view:
-        return list_lots(view, pb.ListLotsRequest(**request))  # type: ignore[arg-type]
+        return list_lots(view, pb.ListLotsRequest(**request))
 
 
-def turn_pages(world: IndexedWorld, **request: object) -> list[pb.ListLotsResponse]:
+def turn_pages(world: IndexedWorld, **request: Any) -> list[pb.ListLotsResponse]:
     pages: list[pb.ListLotsResponse] = []
     token = ""
     while not pages or token:
@@ -91,7 +91,8 @@ def told(pages: Sequence[pb.ListLotsResponse]) -> list[tuple[str, str, str, int,
     ]
 
 
-REQUESTS: list[tuple[dict[str, str], object]] = [
+Belongs = Callable[[tuple[Any, ...]], bool]
+REQUESTS: list[tuple[dict[str, str], Belongs]] = [
     ({"account": "alice"}, lambda lot: lot[0] == "alice"),
     ({"account": "bob", "state": "FREE"}, lambda lot: lot[:2] == ("bob", "FREE")),
     ({"account": "bob", "state": "HELD"}, lambda lot: lot[:2] == ("bob", "HELD")),
@@ -108,10 +109,10 @@ REQUESTS: list[tuple[dict[str, str], object]] = [
 
 @pytest.mark.parametrize(("request_of", "belongs"), REQUESTS, ids=[str(request) for request, _ in REQUESTS])
 @pytest.mark.parametrize("size", [1, 4, 1_000])
-def test_pages_together_are_the_whole_in_order(request_of: dict[str, str], belongs: object, size: int) -> None:
+def test_pages_together_are_the_whole_in_order(request_of: dict[str, str], belongs: Belongs, size: int) -> None:
     world = long_life()
     pages = turn_pages(world, page_size=size, **request_of)
-    expected = [lot for lot in in_state(world) if belongs(lot)]  # type: ignore[operator]
+    expected = [lot for lot in in_state(world) if belongs(lot)]
     if "account" in request_of:
         numbers = {name: world.state.get(t.BATCH_NUMBERS, name) for name in {lot[2] for lot in expected}}
         expected.sort(key=lambda lot: (UnitState[lot[1]], numbers[lot[2]], lot[3]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -127,12 +128,12 @@ def test_the_last_write_of_a_key_counts_and_families_are_apart(store: Store) -> 
 
 
 @pytest.mark.parametrize(("asked", "expected"), SCANS)
-def test_scan_ranges(store: Store, asked: dict[str, bytes], expected: list[tuple[bytes, bytes]]) -> None:
+def test_scan_ranges(store: Store, asked: dict[str, Any], expected: list[tuple[bytes, bytes]]) -> None:
     write(store, *reversed(FIVE))
-    assert list(store.scan(Family.STATE, **asked)) == expected  # type: ignore[arg-type]
+    assert list(store.scan(Family.STATE, **asked)) == expected
     with store.snapshot() as view:
         write(store, *((key, None) for key, _ in FIVE))
-        assert list(view.scan(Family.STATE, **asked)) == expected  # type: ignore[arg-type]
+        assert list(view.scan(Family.STATE, **asked)) == expected
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from keeling.events import EventKind
@@ -22,7 +24,7 @@ from tests.node.core.article6.parties import (
 )
 
 
-def ready(first: str = "", **fields: object) -> Parties:
+def ready(first: str = "", **fields: Any) -> Parties:
     world = Parties()
     accepted(world.issue())
     accepted(world.authorize(terms=terms(first, **fields)))
@@ -81,7 +83,7 @@ def test_what_a_reversal_undid_can_be_first_transferred_again() -> None:
     assert world.sums("GHA", 2023) == (0, 0)
     accepted(world.cancel("gh", 100))
     assert world.sums("GHA", 2023) == (100, 0)
-    assert world.state.get(t.AUTHORIZATIONS, "GHA-1").transferred == 100  # type: ignore[union-attr]
+    assert world.row(t.AUTHORIZATIONS, "GHA-1").transferred == 100
 
 
 def test_a_split_inherits_the_mark_and_going_home_does_not_take_it_off() -> None:
@@ -168,7 +170,7 @@ def test_what_was_used_before_the_authorization_never_comes_under_it() -> None:
     accepted(world.cancel("gh", 100))
     accepted(world.authorize(terms=terms("authorization")))
     assert world.sums("GHA", 2023) == (900, 0)
-    assert world.state.get(t.AUTHORIZATIONS, "GHA-1").covered == 900  # type: ignore[union-attr]
+    assert world.row(t.AUTHORIZATIONS, "GHA-1").covered == 900
 
 
 def test_a_cap_is_used_up_from_the_lowest_position_and_the_rest_goes_to_the_next() -> None:

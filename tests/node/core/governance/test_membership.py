@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.message import Message
 
 from keeling import ed25519
 from keeling.block import parse_header
@@ -22,8 +23,8 @@ FOUR = ("v1", "v2", "v3", "v4")
 QUORUM = ("v2", "v3")
 
 
-def reason(world: Electorate, by: str, operation: object, *approvals: str) -> R | None:
-    answer = world.run(by, operation, approvals=approvals)  # type: ignore[arg-type]
+def reason(world: Electorate, by: str, operation: Message, *approvals: str) -> R | None:
+    answer = world.run(by, operation, approvals=approvals)
     return answer.refusal.reason if answer.refusal else None
 
 
@@ -45,7 +46,8 @@ def test_validator_is_admitted_observes_and_comes_into_force_by_its_own_keys() -
     world.must("v5", world.ready("v5"))
     block = world.blocks[-1]
     header = parse_header(block.header_leaf)
-    assert (header.policy, header.next_policy) == (before, hash_policy(block.decision.policy))  # type: ignore[union-attr]
+    assert block.decision is not None
+    assert (header.policy, header.next_policy) == (before, hash_policy(block.decision.policy))
     assert world.validators == [*FOUR, "v5"]
     assert world.policy.since == block.header.height
     assert world.policy.quorum == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.message import Message
 
 from keeling.events import EVENT, EventKind
 from keeling.reasons import Reason as R
@@ -17,12 +18,12 @@ RECORD = op.SetRecord(id="a-rule", version=1, source="test", rule=op.Rule(value=
 SUSPEND = op.Suspend(participant="alice", reason="test")
 
 
-def propose(*operations: object, name: str = "m", until_ms: int = START_MS + 10_000, because: str = "b") -> op.Propose:
+def propose(*operations: Message, name: str = "m", until_ms: int = START_MS + 10_000, because: str = "b") -> op.Propose:
     return op.Propose(motion=name, transaction=motion(*operations), until_ms=until_ms, because=because)
 
 
-def reason(world: Electorate, by: str, operation: object, *approvals: str) -> R | None:
-    answer = world.run(by, operation, approvals=approvals)  # type: ignore[arg-type]
+def reason(world: Electorate, by: str, operation: Message, *approvals: str) -> R | None:
+    answer = world.run(by, operation, approvals=approvals)
     return answer.refusal.reason if answer.refusal else None
 
 
@@ -50,15 +51,15 @@ def test_motion_is_executed_by_the_vote_that_completes_the_quorum() -> None:
 def test_alone_a_validator_decides_at_once() -> None:
     world = Electorate(["v1"], ["alice"])
     world.must("v1", propose(SUSPEND))
-    assert world.state.get(t.PARTICIPANTS, "alice").suspended  # type: ignore[union-attr]
+    assert world.row(t.PARTICIPANTS, "alice").suspended
 
 
 def test_several_validators_may_approve_in_one_transaction() -> None:
     world = Electorate(FOUR, ["alice"])
     world.must("alice", propose(SUSPEND))
-    assert world.state.get(t.MOTIONS, "m").approvals == ()  # type: ignore[union-attr]
+    assert world.row(t.MOTIONS, "m").approvals == ()
     world.must("v1", op.Approve(motion="m"), approvals=("v2", "v3"))
-    assert world.state.get(t.PARTICIPANTS, "alice").suspended  # type: ignore[union-attr]
+    assert world.row(t.PARTICIPANTS, "alice").suspended
 
 
 def test_votes_of_those_who_left_do_not_count() -> None:
@@ -67,9 +68,9 @@ def test_votes_of_those_who_left_do_not_count() -> None:
     world.must("v3", op.Approve(motion="m"))
     world.must("v1", op.Suspend(participant="v4", reason="x"), approvals=("v2", "v3"))
     world.must("v2", op.Approve(motion="m"))
-    assert not world.state.get(t.PARTICIPANTS, "alice").suspended  # type: ignore[union-attr]
+    assert not world.row(t.PARTICIPANTS, "alice").suspended
     world.must("v1", op.Approve(motion="m"))
-    assert world.state.get(t.PARTICIPANTS, "alice").suspended  # type: ignore[union-attr]
+    assert world.row(t.PARTICIPANTS, "alice").suspended
 
 
 def test_refused_operations_refuse_the_vote_and_leave_the_motion_open() -> None:
@@ -77,7 +78,7 @@ def test_refused_operations_refuse_the_vote_and_leave_the_motion_open() -> None:
     world.must("v1", propose(op.SetRecord(id="a-rule", version=2, source="s", rule=op.Rule(value="1"))))
     world.must("v2", op.Approve(motion="m"))
     assert reason(world, "v3", op.Approve(motion="m")) == R.RECORD_VERSION_NOT_NEXT
-    assert world.state.get(t.MOTIONS, "m").approvals == ("v1", "v2")  # type: ignore[union-attr]
+    assert world.row(t.MOTIONS, "m").approvals == ("v1", "v2")
     world.must("v1", RECORD, approvals=("v2", "v3"))
     world.must("v3", op.Approve(motion="m"))
     versions = world.state.get(t.RECORDS, "a-rule")

@@ -87,7 +87,7 @@ def test_words_of_those_who_left_do_not_count() -> None:
     assert row is not None
     assert row.agreed == b""
     assert attest(world, "v1") is None
-    assert world.state.get(t.ATTESTED, 2).agreed == DIGEST  # type: ignore[union-attr]
+    assert world.row(t.ATTESTED, 2).agreed == DIGEST
 
 
 CASES = [
