@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.contract import Driver, Settings
+from adapters.contract import Driver, Settings, System
 from adapters.systems import SYSTEMS, CannotOpenError, open_system
 
 
@@ -34,6 +34,7 @@ def test_live_opens_with_everything_it_needs() -> None:
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=lambda system: system.name)
-def test_every_assumption_is_marked(system: object) -> None:
-    assert "facts" in SYSTEMS[system.name].marks  # type: ignore[attr-defined]
-    assert all(item.says for item in SYSTEMS[system.name].basis)  # type: ignore[attr-defined]
+def test_every_assumption_is_marked(system: System) -> None:
+    assert "facts" in system.marks
+    assert system.basis
+    assert all(item.says for item in system.basis)

@@ -11,7 +11,7 @@ from keeling.ed25519 import public_key, sign
 from keeling.engine_word import ENGINE_EVIDENCE, EngineWord, make_engine_evidence, sign_word
 from keeling.genesis import Genesis
 from keeling.policy import hash_policy
-from keeling.votes import EVIDENCE, Step, Vote, make_evidence, sign_vote
+from keeling.votes import EVIDENCE, SignedVote, Step, Vote, make_evidence, sign_vote
 from tests.fakes.policies import seed_of
 from tests.fakes.world import World
 
@@ -19,14 +19,14 @@ WORLD = World({"reg": ["registry"]})
 VOTE_SEED = seed_of("vote")
 
 
-def vote(root: int, policy: bytes | None = None, seed: bytes = VOTE_SEED) -> object:
+def vote(root: int, policy: bytes | None = None, seed: bytes = VOTE_SEED) -> SignedVote:
     genesis = WORLD.genesis
     at = Vote(genesis.network, policy or hash_policy(genesis.policy), 0, 5, 9, bytes([root]) * 32, bytes(32), Step.LOCK)
     return sign_vote(at, public_key(seed), lambda message: sign(seed, message))
 
 
 def votes(policy: bytes | None = None, seed: bytes = VOTE_SEED) -> bytes:
-    return EVIDENCE.encode(make_evidence(vote(1, policy, seed), vote(2, policy, seed)))  # type: ignore[arg-type]
+    return EVIDENCE.encode(make_evidence(vote(1, policy, seed), vote(2, policy, seed)))
 
 
 def engines(key: bytes | None = None, running: int = 2) -> bytes:

@@ -61,8 +61,9 @@ def test_a_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
         "import sys, pathlib, node.durable as d; lock = d.FolderLock(pathlib.Path(sys.argv[1])); print(1, flush=True)"
     )
     command = [sys.executable, "-c", code + "; input()", str(tmp_path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=Path(__file__).parents[2], **pipes) as other:  # type: ignore[call-overload]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
         assert other.stdout.readline() == b"1\n"
         with pytest.raises(Locked, match=rf"is locked by pid {other.pid}$"):
             FolderLock(tmp_path)

@@ -77,28 +77,22 @@ def known_of(world: World, batch: str, space: str = "verra") -> KnownBatch:
     others = []
     found = KnownBatch()
     for key, item in world.state.scan(t.SPACES, space):
-        first, name = t.SPACES.parts(key)[1], _batch(world, item.batch).name
+        first, name = t.SPACES.parts(key)[1], world.row(t.BATCHES, item.batch).name
         if name != batch:
             others.append(Stranger(name, first, item.last))
             continue
-        about = _batch(world, item.batch)
+        about = world.row(t.BATCHES, item.batch)
         unseen = about.high - about.low + 1 - about.seen
         lots = tuple(_lots(world, batch, whole=False))
         found = KnownBatch(about.base + about.low, about.base + about.high, about.base, about.exact, unseen, lots)
     return found._replace(strangers=tuple(others))
 
 
-def _batch(world: World, number: int) -> t.Batch:  # type: ignore[name-defined]
-    found = world.state.get(t.BATCHES, number)
-    assert found is not None
-    return found
-
-
 def _lots(world: World, name: str, whole: bool) -> list[KnownLot]:
     number = world.state.get(t.BATCH_NUMBERS, name)
     if number is None:
         return []
-    base, lots = _batch(world, number).base, []
+    base, lots = world.row(t.BATCHES, number).base, []
     for key, lot in world.state.scan(t.LOTS, number):
         first = t.LOTS.parts(key)[1] + base
         account = world.state.get(t.ACCOUNTS, lot.account)

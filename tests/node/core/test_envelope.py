@@ -171,7 +171,8 @@ def test_one_id_has_one_effect_for_ever() -> None:
     assert reason_of(first) == Reason.INSUFFICIENT_UNITS
     again, other = send(world, "alice", raw), world.run("alice", MOVE, number=number)
     assert reason_of(again) == Reason.DUPLICATE
-    assert dict(again.refusal.values)["first"] == "INSUFFICIENT_UNITS"  # type: ignore[union-attr]
+    assert again.refusal is not None
+    assert dict(again.refusal.values)["first"] == "INSUFFICIENT_UNITS"
     assert reason_of(other) == Reason.ID_USED_WITH_OTHER_CONTENT
     assert reason_of(world.run("bob", give("B", "A", 1), number=number)) == Reason.INSUFFICIENT_UNITS, "bob's own id"
 

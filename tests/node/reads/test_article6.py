@@ -90,9 +90,9 @@ def test_each_adjustment_is_shown_with_its_life() -> None:
         ({"party": "GHA", "inventory": [pb.Emissions(year=2021, value="1")] * 2}, BadRequest),
     ],
 )
-def test_what_cannot_be_answered_says_why(fields: dict[str, object], error: type[Exception]) -> None:
+def test_what_cannot_be_answered_says_why(fields: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
-        get_party_years(view_of(traded()), pb.GetPartyYearsRequest(**fields))  # type: ignore[arg-type]
+        get_party_years(view_of(traded()), pb.GetPartyYearsRequest(**fields))
 
 
 def status(world: Parties) -> str:

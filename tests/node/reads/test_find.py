@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeling.encoding import U64
+from keeling.encoding import U64, Ref
 from keeling.reasons import Reason
 from keeling.units import UnitState
 from keeling.v1 import ledger_pb2 as pb
@@ -98,14 +98,14 @@ def test_units_seen_in_part_lead_back_to_the_batch_itself() -> None:
     assert found.custody[1].effective.ms == 19_900 * 86_400_000
 
 
-def check_positions(world: IndexedWorld, traces: dict[tuple[str, int], list[tuple[int, int]]]) -> None:
+def check_positions(world: IndexedWorld, traces: dict[tuple[str, int], list[Ref]]) -> None:
     """Every one of these positions, asked alone, has exactly the events that moved it, newest first."""
     for (name, position), trace in traces.items():
         batch = world.state.get(t.BATCHES, world.state.get(t.BATCH_NUMBERS, name))
         assert batch is not None
         number = batch.base + position
         (found,) = ask(world, batch.space, number, number).lots
-        issued = [] if tuple(batch.issued) in trace else [tuple(batch.issued)]
+        issued = [] if batch.issued in trace else [batch.issued]
         assert places(found.custody) == [*trace[::-1], *issued]
         assert found.custody[-1].kind == "ISSUED"
         assert found.lot.range.first <= position < found.lot.range.first + found.lot.range.units
@@ -119,18 +119,18 @@ def test_chains_of_random_histories_are_the_recorded_ones(steps: list[Step], dat
     world = start()
     for _ in play(world, steps):
         continue
-    traces = {key: [tuple(place) for place in trace] for key, trace in trace_positions(world).items()}
+    traces = trace_positions(world)
     chosen = data.draw(st.lists(st.sampled_from(sorted(traces)), min_size=1, max_size=6))
     longest = max(traces, key=lambda key: len(traces[key]))
-    check_positions(world, {key: traces[key] for key in [*chosen, longest]})  # type: ignore[misc]
+    check_positions(world, {key: traces[key] for key in [*chosen, longest]})
 
 
 def test_a_long_life_has_long_chains_that_join_and_agree() -> None:
     """Of a range that was together again after being apart, the chain is the union of its positions' chains."""
     world = long_life()
-    traces = {key: [tuple(place) for place in trace] for key, trace in trace_positions(world).items()}
+    traces = trace_positions(world)
     assert max(len(trace) for trace in traces.values()) >= 5
-    check_positions(world, {key: traces[key] for key in sorted(traces)[::37]})  # type: ignore[misc]
+    check_positions(world, {key: traces[key] for key in sorted(traces)[::37]})
     for found in ask(world, NATIVE_SPACE, 1, 1_000).lots:
         lot = found.lot.range
         together = {place for at in range(lot.first, lot.first + lot.units) for place in traces[("nat-1", at)]}
