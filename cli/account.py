@@ -217,8 +217,7 @@ def link_account(
     from keeling.v1 import operations_pb2 as op
 
     claims = [parse_positions(text) for text in claim_positions or ()]
-    for text in claim or ():
-        claims += find_positions(session, text)
+    claims += find_positions(session, claim or ())
     operation = op.Link(
         account=account,
         registry=registry,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
@@ -21,6 +22,7 @@ from cli.session import Session
 
 if TYPE_CHECKING:
     from keeling.serials import SerialRange
+    from keeling.v1 import ledger_pb2 as pb
     from keeling.v1 import operations_pb2 as op
 
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -95,8 +97,7 @@ def build_selection(session: Session, choice: Choice) -> op.Selection:
     from keeling.v1 import operations_pb2 as op
 
     ranges = [parse_positions(text) for text in choice.positions or ()]
-    for text in choice.serials or ():
-        ranges += find_positions(session, text)
+    ranges += find_positions(session, choice.serials or ())
     if ranges:
         total = sum(item.units for item in ranges)
         if choice.units is not None and choice.units != total:
@@ -137,24 +138,25 @@ def parse_serials(text: str) -> SerialRange:
         raise misused(str(error), advice) from error
 
 
-def find_positions(session: Session, text: str) -> list[op.Range]:
-    """The batches and positions that registry serials stand for on this ledger; `Failed` if any is in no batch."""
-    from keeling.v1 import ledger_pb2 as pb
-    from keeling.v1 import operations_pb2 as op
+def find_positions(session: Session, texts: Iterable[str]) -> list[op.Range]:
+    """The batches and positions that registry serials stand for on this ledger; `Failed` if any is in no batch.
 
+    A batch is asked for once: of a statement of thousands of ranges most are in few batches.
+    """
+    known: dict[str, list[pb.Batch]] = {}
+    return [found for text in texts for found in _find_positions(session, text, known)]
+
+
+def _find_positions(session: Session, text: str, known: dict[str, list[pb.Batch]]) -> list[op.Range]:
     serials = parse_serials(text)
-    request = pb.FindLotsRequest(space=serials.space, first_number=str(serials.first), last_number=str(serials.last))
-    found = session.ask(session.ledger.FindLots, request)
-    names = dict.fromkeys([lot.lot.range.batch for lot in found.lots] + [item.batch for item in found.unseen])
-    ranges = []
-    for name in names:
-        batch = session.ask(session.ledger.GetBatch, pb.GetBatchRequest(batch=name))
-        low = max(serials.first, int(batch.first_number))
-        high = min(serials.last, int(batch.last_number))
-        ranges.append(op.Range(batch=name, first=low - int(batch.base_number), units=high - low + 1))
-    covered = sum(item.units for item in ranges)
-    if covered != serials.units:
-        missing = serials.units - covered
+    batches = known.setdefault(serials.space, [])
+    ranges = _cut(serials, batches)
+    if sum(item.units for item in ranges) != serials.units:
+        batches += _find_batches(session, serials, {batch.batch for batch in batches})
+        batches.sort(key=lambda batch: int(batch.first_number))
+        ranges = _cut(serials, batches)
+    missing = serials.units - sum(item.units for item in ranges)
+    if missing:
         raise Failed(
             ExitCode.NOT_FOUND,
             f"{missing:,} of the {serials.units:,} units of {text} are in no batch of this ledger",
@@ -162,6 +164,29 @@ def find_positions(session: Session, text: str) -> list[op.Range]:
             advice="see: keeling lot find SERIAL",
         )
     return ranges
+
+
+def _cut(serials: SerialRange, batches: Iterable[pb.Batch]) -> list[op.Range]:
+    """What of the serials lies in which of these batches of their space."""
+    from keeling.v1 import operations_pb2 as op
+
+    ranges = []
+    for batch in batches:
+        low = max(serials.first, int(batch.first_number))
+        high = min(serials.last, int(batch.last_number))
+        if low <= high:
+            ranges.append(op.Range(batch=batch.batch, first=low - int(batch.base_number), units=high - low + 1))
+    return ranges
+
+
+def _find_batches(session: Session, serials: SerialRange, known: set[str]) -> list[pb.Batch]:
+    """The batches in which the ledger has any of the serials, without those that are known."""
+    from keeling.v1 import ledger_pb2 as pb
+
+    request = pb.FindLotsRequest(space=serials.space, first_number=str(serials.first), last_number=str(serials.last))
+    found = session.ask(session.ledger.FindLots, request)
+    names = dict.fromkeys([lot.lot.range.batch for lot in found.lots] + [item.batch for item in found.unseen])
+    return [session.ask(session.ledger.GetBatch, pb.GetBatchRequest(batch=name)) for name in names if name not in known]
 
 
 def build_when(text: str | None) -> op.When | None:

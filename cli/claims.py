@@ -67,8 +67,7 @@ def claim_units(
         text = f"account {account} is not linked to a registry account"
         raise Failed(ExitCode.REFUSED, text, reason="NO_LINK", advice="link it first: keeling account link")
     claims = [parse_positions(text) for text in positions or ()]
-    for text in [*(serials or ()), *(_read_serials(file) if file else ())]:
-        claims += find_positions(session, text)
+    claims += find_positions(session, [*(serials or ()), *(_read_serials(file) if file else ())])
     if not claims:
         raise misused("no units are named", "name them with --serials, --positions or --file")
     operation = op.Link(

@@ -169,8 +169,7 @@ def reverse(
 
     height, ordinal = parse_cursor(event)
     ranges = [parse_positions(text) for text in positions or ()]
-    for text in serials or ():
-        ranges += find_positions(session, text)
+    ranges += find_positions(session, serials or ())
     operation = op.Reverse(
         height=height,
         ordinal=ordinal,

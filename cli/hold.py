@@ -235,8 +235,7 @@ def capture(
     from keeling.v1 import operations_pb2 as op
 
     ranges = [parse_positions(text) for text in positions or ()]
-    for text in serials or ():
-        ranges += find_positions(session, text)
+    ranges += find_positions(session, serials or ())
     operation = op.Capture(
         hold=parse_id(hold),
         ranges=ranges,
