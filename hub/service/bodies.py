@@ -176,7 +176,7 @@ def describe_hold(hold: pb.HoldInfo, *, owner_control: bool, expected_ms: int, d
         "OPEN": "held; not yet with the registry",
         "INSTRUCTED": f"instructed{by}; the registry has not confirmed it",
     }
-    said = waits.get(hold.phase, f"{hold.phase.lower()}: {hold.captured} done, {hold.released} released")
+    said = waits.get(hold.phase, f"{hold.phase.lower()}: {hold.captured:,} done, {hold.released:,} released")
     if hold.phase in waits and owner_control:
         said += f"; until {hold.registry} confirms, the seller could still move it there"
     return f"{said} (sandbox: not a real registry)" if driver == "sandbox" else said

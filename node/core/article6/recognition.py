@@ -5,6 +5,7 @@ Two recognitions are two facts about one action. They move no units and book no 
 
 from __future__ import annotations
 
+from keeling.bundle_parts import format_time
 from keeling.events import EventKind
 from keeling.operations import Recognise, When
 from keeling.reasons import Reason
@@ -40,7 +41,7 @@ def apply_recognise(tx: Context, op: Recognise) -> None:
     side = "given" if op.party == action.from_party else "got"
     known: When | None = getattr(action, side)
     if known is not None:
-        detail = f"{op.party} recognised {op.height}.{op.ordinal} at {known.ms}"
+        detail = f"{op.party} recognised {op.height}.{op.ordinal} at {format_time(known.ms)}"
         raise Refused(Reason.ALREADY_RECOGNISED, detail, party=op.party)
     changed = action._replace(given=op.at) if side == "given" else action._replace(got=op.at)
     tx.state.put(t.ACTIONS, changed, op.height, op.ordinal)
