@@ -90,22 +90,36 @@ class PuroAdapter:
         asked = {"sourceAccountNumber": question.instruction.account, "type": "Retirement"}
         seen = hashlib.sha256()
         for filters in ({"idempotencyKey": question.instruction.key}, asked):
-            offset: int | None = 0
-            while offset is not None:
-                page = await self._page("/mypuro/transactions", offset, filters)
-                if not isinstance(page, Page):
-                    return page
-                seen.update(format_json([mapping.strip_private(row).decode() for row in page.rows]))
-                for row in page.rows:
-                    try:
-                        if mapping.matches(mapping.read_transaction(row), question, _SKEW_MS):
-                            return _read_found(row, question, b"")
-                    except ShapeError as error:
-                        return WrongShape(str(error))
-                offset = page.next_offset if page.next_offset < page.total else None
+            found = await self._look(question, filters, seen)
+            if found is not None:
+                return found
         by = {LookUp.KEY, LookUp.SERIAL} | ({LookUp.REFERENCE} if question.references else set())
         evidence = format_json({"key": question.instruction.key, "looked_at": seen.hexdigest()})
         return NothingFound(frozenset(by), evidence)
+
+    async def _look(self, question: Question, filters: dict[str, str], seen: hashlib._Hash) -> Found | None:
+        """What a list shows of the instruction: on its first page, then from its end down to a page on which all were
+        completed before it was sent. An account has more retirements than a minute has calls."""
+        since_ms, offset, kept = question.sent_ms - _SKEW_MS, 0, 0
+        while True:
+            page = await self._page("/mypuro/transactions", offset, filters)
+            if not isinstance(page, Page):
+                return page
+            seen.update(format_json([mapping.strip_private(row).decode() for row in page.rows]))
+            try:
+                rows = [mapping.read_transaction(row) for row in page.rows]
+                for row, transaction in zip(page.rows, rows, strict=True):
+                    if mapping.matches(transaction, question, _SKEW_MS):
+                        return _read_found(row, question, b"")
+            except ShapeError as error:
+                return WrongShape(str(error))
+            if offset == 0:
+                kept, end = page.next_offset, page.total
+            else:
+                end = 0 if all(0 < row.completed_ms < since_ms for row in rows) else offset
+            if end <= kept:
+                return None
+            offset = max(end - _PAGE, kept)
 
     async def changes(self, cursor: str) -> Changes | Trouble:
         """Cursor: how many transactions of the registry's list were read."""

@@ -125,5 +125,28 @@ def test_more_than_a_page_is_read_to_its_end() -> None:
     asyncio.run(trial())
 
 
+@pytest.mark.parametrize("knows_keys", [True, False])
+def test_what_was_done_long_before_is_not_read_again(knows_keys: bool) -> None:
+    """That keys are given back is assumed: without them an instruction is known by its units, among the newest."""
+
+    async def trial() -> None:
+        async with puro_stand() as stand:
+            for number in range(350):
+                await stand.adapter.instruct(stand.instruction(1, f"{number:032x}", skip=number))
+            stand.settle()
+            before = stand.sandbox.requests
+            assert isinstance(await stand.ask(stand.instruction(7, "fe" * 16, skip=400)), NothingFound)
+            assert stand.sandbox.requests == before + 3, "by key, the first page, the newest"
+            late = stand.instruction(7, "ff" * 16, skip=500)
+            await stand.adapter.instruct(late)
+            for order in stand.sandbox.desk.orders.values() if not knows_keys else ():
+                order.key = ""
+            before = stand.sandbox.requests
+            assert isinstance(await stand.ask(late), Report)
+            assert stand.sandbox.requests == before + (1 if knows_keys else 3)
+
+    asyncio.run(trial())
+
+
 def test_the_marks_say_what_is_assumed() -> None:
     assert SYSTEM.marks == "facts 11, assumed 7"
