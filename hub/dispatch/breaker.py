@@ -22,6 +22,10 @@ class BreakerRule(NamedTuple):
     """Fewer calls than this say nothing."""
     failed_permille: int = 500
     """Stopped when at least so many of a thousand calls failed."""
+    row_min: int = 3
+    row_ms: int = 1_000
+    """Or when so many calls in a row failed, over at least so long: a registry of one call a second would else be
+    called five more times, and one moment's failure of many calls at once is no row."""
     slow_ms: int = 15_000
     """An answer that took longer counts as failed."""
     pause_ms: int = 10_000
@@ -84,7 +88,22 @@ def record_call(
         pause = min(rule.pause_most_ms, rule.pause_ms << min(breaker.trials + 1, 20))
         return breaker._replace(trial_ms=now_ms + pause, trials=breaker.trials + 1), Verdict.NOTHING
     calls = (*(call for call in breaker.calls if call.at_ms > now_ms - rule.window_ms), Call(now_ms, bad))
-    failures = sum(call.failed for call in calls)
-    if bad and len(calls) >= rule.calls_min and failures * 1000 >= rule.failed_permille * len(calls):
+    if bad and (_is_often(calls, rule) or _is_row(calls, rule)):
         return Breaker(calls, opened_ms=now_ms, trial_ms=now_ms + rule.pause_ms), Verdict.STOP
     return Breaker(calls), Verdict.NOTHING
+
+
+def _is_often(calls: tuple[Call, ...], rule: BreakerRule) -> bool:
+    """Whether too large a part of enough calls failed."""
+    failures = sum(call.failed for call in calls)
+    return len(calls) >= rule.calls_min and failures * 1000 >= rule.failed_permille * len(calls)
+
+
+def _is_row(calls: tuple[Call, ...], rule: BreakerRule) -> bool:
+    """Whether the newest calls all failed, over long enough."""
+    row: list[Call] = []
+    for call in reversed(calls):
+        if not call.failed:
+            break
+        row.append(call)
+    return len(row) >= rule.row_min and row[0].at_ms - row[-1].at_ms >= rule.row_ms

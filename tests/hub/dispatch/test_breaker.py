@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from adapters.sandbox.faults import Fault, FaultKind
 from hub.dispatch.breaker import Breaker, BreakerRule, Verdict, record_call, reopen_breaker
 from keeling.v1 import operations_pb2 as op
@@ -26,6 +28,23 @@ def test_it_opens_at_half_of_enough_calls() -> None:
     assert not feed(Breaker(), "+++--")[0].is_open
     assert feed(Breaker(), "+++---")[0].is_open
     assert feed(Breaker(), "sssss")[0].is_open
+
+
+@pytest.mark.parametrize(
+    ("calls", "apart_ms", "opens"),
+    [
+        ("---", 500, True),
+        ("---", 499, False),
+        ("--", 1_000, False),
+        ("--+-", 1_000, False),
+        ("+++++---", 1_000, True),
+        ("+s-s", 1_000, True),
+        ("-+--", 1_000, False),
+        ("---", RULE.window_ms // 2 + 1, False),
+    ],
+)
+def test_a_slow_registry_is_left_alone_after_three_failures_in_a_row(calls: str, apart_ms: int, opens: bool) -> None:
+    assert feed(Breaker(), calls, apart_ms=apart_ms)[0].is_open is opens
 
 
 def test_old_calls_do_not_count() -> None:
