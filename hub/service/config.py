@@ -65,6 +65,13 @@ class LedgerSection(Section):
     """Key files that approve and attest besides the profile's own key, relative to this file."""
 
 
+class LimitSection(Section):
+    """So many calls in so long, as agreed with a registry."""
+
+    requests: Annotated[int, Field(ge=1, le=10_000_000)]
+    per_ms: Annotated[int, Field(ge=100, le=86_400_000)]
+
+
 class RegistrySection(Section):
     """One registry the hub speaks with."""
 
@@ -82,6 +89,9 @@ class RegistrySection(Section):
     """A folder with one file for each credential, read at every call; else the environment (docs/hub.md)."""
     timeout_ms: Annotated[int, Field(ge=100, le=120_000)] = 20_000
     """The longest that a call may take."""
+    limits: tuple[LimitSection, ...] | None = None
+    """How often it may be called, instead of what its adapter knows; none at all: an empty list. Two hubs that share
+    credentials each get their part."""
     poll_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 60_000
     """How often its list of events is read; 0: never, only what it pushes."""
     drop_folder: Path | None = None

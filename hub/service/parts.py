@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from adapters.capabilities import Action
+from adapters.capabilities import Action, Limit
 from adapters.contract import Adapter, Settings, System
 from adapters.systems import SYSTEMS, CannotOpenError, open_system
 from hub.adjustments.feed import Feed
@@ -49,6 +49,15 @@ def clock_ms() -> int:
 def read_words(config: HubConfig) -> dict[str, Words]:
     """What each registry is told about holds besides their units."""
     return {each.name: Words(each.words, each.buyers) for each in config.registries}
+
+
+def read_limits(config: HubConfig) -> dict[str, tuple[Limit, ...]]:
+    """What was agreed with registries about calls, where it is not what their adapters know."""
+    return {
+        each.name: tuple(Limit(limit.requests, limit.per_ms, stated=True) for limit in each.limits)
+        for each in config.registries
+        if each.limits is not None
+    }
 
 
 def read_rules(config: HubConfig, adapters: Mapping[str, Adapter]) -> list[Rule]:
@@ -87,6 +96,7 @@ class Parts:
             jitter=lambda: chance.randrange(1001),
             details=describe_with(read_words(config)),
             timeout_ms=max(each.timeout_ms for each in config.registries),
+            limits=read_limits(config),
             quiet=config.folder / "quiet",
             tell=lambda said, about: log.info(said, **about),
         )

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.capabilities import Limit
 from hub.dispatch.words import describe_with
 from hub.service.config import load_config, parse_config
-from hub.service.parts import read_words
+from hub.service.parts import read_limits, read_words
 from hub.service.secrets import name_variable, open_secrets
 from keeling.v1 import ledger_pb2 as pb
 from network.settings import ConfigError
@@ -39,6 +40,12 @@ MISTAKES = [
     ('role = "trader"', 'role = "trader"\n[[peers]]\nname = "v"\nurl = "http://v.example"', r"peers.0.url.*on the way"),
     (TOKEN, TOKEN + RULE.replace("puro", "verra"), "rule r is for verra, which is none of the registries here"),
     (TOKEN, TOKEN + RULE.replace('"A"', ""), r"line 14: rules.0.accounts"),
+    (
+        'secrets = "secrets/puro"',
+        "limits = [{requests = 0, per_ms = 1000}]",
+        r"registries.0.limits.0.requests: .*greater than or equal to 1",
+    ),
+    ('secrets = "secrets/puro"', "limits = [{request = 5, per_ms = 1000}]", r"request: did you mean requests"),
     ('name = "desk"', 'name = "De sk"', r"line 7: callers.0.name: 'De sk' is no name"),
 ]
 
@@ -63,6 +70,16 @@ def test_paths_are_those_of_the_file(tmp_path: Path) -> None:
     assert (config.folder, config.evidence) == (tmp_path / "hub", tmp_path / "evidence")
     assert (config.registries[0].secrets, config.registries[0].adapter) == (tmp_path / "secrets/puro", "puro")
     assert config.callers[0].token == tmp_path / "secrets/desk"
+
+
+def test_limits_are_the_adapters_unless_others_were_agreed() -> None:
+    def read(line: str) -> dict[str, tuple[Limit, ...]]:
+        return read_limits(parse_config(GOOD.replace("[[callers]]", f"{line}\n[[callers]]")))
+
+    assert read("") == {}
+    assert read("limits = []") == {"puro": ()}
+    agreed = (Limit(50, 60_000, stated=True), Limit(2, 1_000, stated=True))
+    assert read("limits = [{requests = 50, per_ms = 60000}, {requests = 2, per_ms = 1000}]") == {"puro": agreed}
 
 
 def test_secrets_are_read_at_every_call_and_from_nowhere_else(tmp_path: Path) -> None:
