@@ -16,6 +16,7 @@ from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Dispatch, Message, Release
 from hub.dispatch.wording import join_ranges
 from hub.ledger_client import OutcomeUnknown, Receipt, make_number
+from hub.reconcile.rules import GRADES
 from hub.units import Names, Unnameable
 from keeling.v1 import operations_pb2 as op
 
@@ -94,11 +95,17 @@ async def record_capture(seat: Seat, names: Names, known: Remembered, message: M
 
 
 async def record_release(seat: Seat, known: Remembered, step: Release, grade: str) -> Recorded:
-    """Give back what the registry will not do. Its id is made of what it says: the same again has no second effect."""
+    """Give back what the registry will not do. Its id is made of what it says: the same again has no second effect.
+
+    Only on the registry's word: keys of two people in one process do not make it two operators' decision.
+    """
     message, hold = known.messages[step.place], known.hold
     answer = message.answer
     if not isinstance(answer, Report | Refused):
         raise TypeError("only on the registry's word is anything released")
+    wanted = (await seat.ledger.registry_policy(hold.registry)).capture_grade
+    if wanted and GRADES.index(grade) > GRADES.index(wanted):
+        return Recorded(Outcome.STUCK, f"{hold.registry}'s record asks for evidence of grade {wanted}, this is {grade}")
     reference = answer.reference if isinstance(answer, Report) else message.instruction.key
     said = op.Release(
         hold=hold.hold,

@@ -6,7 +6,9 @@ import pytest
 
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.puro import ACCOUNTS
+from keeling.units import Purpose
 from keeling.v1 import operations_pb2 as op
+from tests.fakes.world import Person
 from tests.hub.dispatch.stage import DAY_MS, EVIDENCE, SETTLING_MS, Stage, play
 
 WRITES = "^POST"
@@ -75,6 +77,28 @@ def test_a_no_releases() -> None:
         found = await stage.settle(stage.hub(), hold)
         assert (found.phase, found.released) == ("RELEASED", 100)
         assert stage.effects == {}
+
+    play(story)
+
+
+def test_two_peoples_keys_in_one_process_are_no_two_operators() -> None:
+    """The record asks for better evidence than Puro gives: people may close the hold, a process never does."""
+
+    async def story(stage: Stage) -> None:
+        second = Person("two", "hub")
+        stage.world.people["hub/two"] = second
+        grant = op.KeyGrant(key=second.key, person="two", purposes=int(Purpose.SUBMIT | Purpose.APPROVE))
+        stage.world.must("hub", op.RotateKey(add=grant))
+        policy = op.RegistryPolicy(scheme="puro", attestors=["hub"], capture_grade="A", settling_ms=SETTLING_MS)
+        stage.world.must("reg", op.SetRecord(id="registry:puro", version=2, source="test", registry=policy))
+        stage.ledger.attestors = ("hub", "hub/two")
+        stage.sandbox.faults.add(Fault(FaultKind.REFUSE, "DESK"))
+        hold, hub = stage.place(), stage.hub()
+        assert (await stage.settle(hub, hold, rounds=3)).phase == "INSTRUCTED"
+        assert "puro's record asks for evidence of grade A, this is B" in hub.backlog()[0].alert
+        proof = op.Evidence(digest=bytes([7] * 32), grade="D")
+        stage.world.must("hub", op.Release(hold=hold, reason="its letter", evidence=proof), approvals=("hub/two",))
+        assert (await stage.settle(hub, hold)).phase == "RELEASED"
 
     play(story)
 

@@ -172,6 +172,13 @@ def release(units: int = 0, **fields: Any) -> op.Release:
     return op.Release(units=units, **{"hold": HOLD, **fields})
 
 
+HUB_ATTESTS = op.SetRecord(
+    id="registry:verra",
+    version=2,
+    source="test",
+    registry=op.RegistryPolicy(attestors=["verra", "hub"], capture_grade="B"),
+)
+SENT_BY_ATTESTOR = (*SENT, ("reg", HUB_ATTESTS))
 PROVED: dict[str, Any] = {"evidence": evidence("D"), "reason": "the registry never had it"}
 
 RELEASES = [
@@ -183,9 +190,21 @@ RELEASES = [
     Case("instructed, by a stranger", R.NOT_PERMITTED, "mallory", release(**PROVED), (), SENT),
     Case("instructed, lone operator", R.NEEDS_TWO_OPERATORS, "hub", release(**PROVED), (), SENT),
     Case("instructed, weak word", R.GRADE_TOO_WEAK, "verra", release(**PROVED), (), SENT),
+    Case("instructed, lone attestor", R.NEEDS_TWO_OPERATORS, "hub", release(**PROVED), (), SENT_BY_ATTESTOR),
+    Case("instructed, one of two", R.NEEDS_APPROVAL, "verra", release(**PROVED), (), (*SENT, ("reg", TWO_ATTESTORS))),
     Case("released before", R.HOLD_ENDED, "alice", release(), (), (NATIVE, ("alice", release()))),
     Case("more than held", R.CAPTURE_EXCEEDS_HOLD, "alice", release(11), (), (NATIVE,)),
     Case("by two operators", None, "hub", release(**PROVED), ("hub/two",), SENT),
+    Case("by two operators whose keys attest", None, "hub", release(**PROVED), ("hub/two",), SENT_BY_ATTESTOR),
+    Case("by two operators and a weak word", None, "verra", release(**PROVED), ("hub", "hub/two"), SENT),
+    Case(
+        "by one who attests, on good evidence",
+        None,
+        "hub",
+        release(reason="no", evidence=evidence()),
+        (),
+        SENT_BY_ATTESTOR,
+    ),
     Case("by the registry", None, "verra", release(reason="no", evidence=evidence()), (), SENT),
     Case("in part", None, "alice", release(4), (), (NATIVE,)),
     Case("released", None, "alice", release(), (), (NATIVE,)),
