@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
@@ -25,6 +25,7 @@ from hub.dispatch.run import Dispatcher
 from hub.dispatch.seat import Seat
 from hub.dispatch.words import Words, describe_with
 from hub.evidence import EvidenceShelf
+from hub.guarded import GuardedAdapter
 from hub.inbound.intake import Desk
 from hub.inbound.keys import InboundKey, parse_key
 from hub.inbound.proposals import Proposals, Rule
@@ -98,7 +99,7 @@ class Parts:
             timeout_ms=max(each.timeout_ms for each in config.registries),
             limits=read_limits(config),
             quiet=config.folder / "quiet",
-            tell=lambda said, about: log.info(said, **about),
+            tell=_tell,
         )
         self._seat = seat
         self.dispatcher: Final = Dispatcher(seat)
@@ -128,7 +129,7 @@ class Parts:
 
     def _open(self, section: RegistrySection) -> Adapter:
         settings = Settings(section.url, self._secrets[section.name], section.accounts, section.timeout_ms)
-        return open_system(section.adapter, section.driver, settings)
+        return GuardedAdapter(open_system(section.adapter, section.driver, settings), _tell)
 
     def open_feed(self) -> Feed | None:
         """The feed of our Article 6 events; None: none is configured."""
@@ -167,6 +168,11 @@ class Parts:
     async def close(self) -> None:
         for _, adapter in self.systems.values():
             await adapter.close()
+
+
+def _tell(said: str, about: Mapping[str, Any]) -> None:
+    """As a line of the log."""
+    log.info(said, **about)
 
 
 def _tell_ended(run: Run) -> None:
