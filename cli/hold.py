@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +32,7 @@ from cli.choices import (
     parse_positions,
 )
 from cli.command import reads, writes
-from cli.exits import misused
+from cli.exits import Failed, misused
 from cli.identifiers import format_id, make_uuid7, parse_digest, parse_id
 from cli.output import Answer, Grid, facts_of
 from cli.purposes import USE_ENTITY, USE_FOR, USE_SCHEME, USE_YEAR, UseFor, build_use
@@ -121,7 +122,27 @@ def place_hold(
     )
     told = f"hold {format_id(number)} until {format_time(expires_ms)}"
     facts = {"hold": format_id(number), "expires": format_time(expires_ms)} | named.facts
-    return Change([operation], lambda _: [told, *named.told], facts)
+
+    def tell(result: pb.TransactionResult) -> list[str]:
+        batches = {move.range.batch for event in result.events for move in event.moves}
+        warning = facts["warning"] = warn_of_owner(session, account, batches)
+        return [told, *([warning] if warning else []), *named.told]
+
+    return Change([operation], tell, facts)
+
+
+def warn_of_owner(session: Session, account: str, batches: Iterable[str]) -> str:
+    """What a buyer must know of units in an account whose owner can still move them at their registry; else nothing."""
+    from keeling.v1 import ledger_pb2 as pb
+    from keeling.v1 import operations_pb2 as op
+
+    try:
+        link = session.ask(session.ledger.GetAccount, pb.GetAccountRequest(account=account)).link
+        asked = [pb.GetBatchRequest(batch=batch) for batch in sorted(batches)] if link.control == op.Link.OWNER else []
+        there = any(session.ask(session.ledger.GetBatch, each).registry == link.registry for each in asked)
+    except Failed as error:
+        return f"whether the seller could still move it at its registry is not known: {error}"
+    return f"until {link.registry} confirms, the seller could still move it there" if there else ""
 
 
 @reads(app, "list")
@@ -181,7 +202,9 @@ def show_hold(session: Session, hold: _HOLD) -> Answer:
     ]
     if found.attempt:
         rows.append(("attempt", f"{found.attempt}, dispatched by {found.hub} at {format_time(found.dispatched_ms)}"))
-    return Answer(_facts(found), [Grid(("", ""), rows)])
+    live = [item.batch for item in found.ranges] if found.phase in ("OPEN", "INSTRUCTED") else []
+    warning = warn_of_owner(session, found.account, set(live)) if live else ""
+    return Answer(_facts(found) | {"warning": warning}, [Grid(("", ""), rows), *([warning] if warning else [])])
 
 
 @writes(app, "dispatch")

@@ -23,7 +23,8 @@ Tell = Callable[["pb.TransactionResult"], Sequence["str | Grid"]]
 
 
 class Change(NamedTuple):
-    """The operations of one transaction. `tell` says what is worth saying when it was accepted; `facts` go along."""
+    """The operations of one transaction. `tell` says what is worth saying when it was accepted; `facts` go along, with
+    what `tell` adds to them."""
 
     operations: Sequence[Any]
     tell: Tell | None = None
@@ -153,6 +154,7 @@ def answer_result(
     from cli.failures import code_of
     from cli.telling import describe_refusal, facts_of_result, tell_adjustments, tell_events
 
+    told = change.tell(result) if not result.reason and change is not None and change.tell is not None else []
     facts = facts_of_result(result, number) | {"dry_run": dry_run}
     if change is not None and change.facts:
         facts |= change.facts
@@ -165,5 +167,4 @@ def answer_result(
         lead = f"done at {result.place.height}.{result.place.ordinal}, transaction {format_id(number)}"
     if result.duplicate:
         lead += " (the first receipt again: this id and content were decided before)"
-    told = change.tell(result) if change is not None and change.tell is not None else []
     return Answer(facts, [lead, *told, *tell_events(result.events), *tell_adjustments(result.events)])

@@ -34,6 +34,9 @@ def test_the_page_is_typed_as_it_stands(stage: HubStage) -> None:
     stage.wait_for_phase(VERRA, "INSTRUCTED")
     stage.type("".join(ask))
     said = stage.said
+    warned = {line.partition("--account acme/")[2].partition(" ")[0]: ended.out for line, ended in said.items()}
+    assert "until verra confirms, the seller could still move it there" in warned["verra"]
+    assert "could still move" not in warned["puro"]
     assert VERRA in said["keeling hub backlog"].out
     waiting = said[f"keeling hub certificate {VERRA}"].out
     assert "no certificate: instructed, expected by 20" in waiting
