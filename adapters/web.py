@@ -25,6 +25,9 @@ from adapters.contract import (
 
 BODY_BYTES_MAX: Final = 16 << 20
 """A longer answer is nothing we asked for."""
+_WAIT_MAX_S: Final = 366 * 86_400
+_DIGITS_MAX: Final = 12
+"""Of seconds: more of them say no more than that it is far too long."""
 _THROTTLED: Final = 429
 _CLOSED: Final = 503
 _JSON: Final = ("application/json", "application/problem+json")
@@ -150,17 +153,18 @@ def format_json(value: Any) -> bytes:
 
 
 def parse_retry_after(text: str | None, date: str | None = None) -> int | None:
-    """Milliseconds to wait (RFC 9110 §10.2.3: seconds, or an HTTP date, taken against the server's `Date`)."""
+    """Milliseconds to wait (RFC 9110 §10.2.3: seconds, or an HTTP date, taken against the server's `Date`); a year at
+    most."""
     if text is None:
         return None
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return min(int(text), 366 * 86_400) * 1000
+        return min(int(text[:_DIGITS_MAX]), _WAIT_MAX_S) * 1000
     try:
         until = parsedate_to_datetime(text)
         since = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return max(0, int((until - since).total_seconds() * 1000))
-    except (ValueError, TypeError):
+        return min(max(0, int((until - since).total_seconds())), _WAIT_MAX_S) * 1000
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

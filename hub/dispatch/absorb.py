@@ -26,6 +26,8 @@ from hub.reconcile.report import format_instant
 
 LOOK_AHEAD_MS: Final = 6 * 3_600_000
 """The longest that a registry is left alone because it said when it will decide."""
+LONG_MS: Final = 86_400_000
+"""A registry that wants to be left alone for longer is obeyed, and a person is told."""
 RIGHTS_PAUSE_MS: Final = 60_000
 """Wrong credentials and refused messages do not get better by asking often."""
 
@@ -109,4 +111,5 @@ def _delay(message: Message, until_ms: int, why: str) -> Message:
 def _throttle(message: Message, told_ms: int | None, call: Call) -> Absorbed:
     pause = compute_backoff(message.failures, call.jitter) if told_ms is None else told_ms
     until = call.ended_ms + pause
-    return Absorbed(_delay(message, until, f"throttled until {format_instant(until)}"), until)
+    why = f"throttled until {format_instant(until)}"
+    return Absorbed(_delay(message, until, why), until, why if pause > LONG_MS else "")

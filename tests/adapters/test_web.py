@@ -107,6 +107,8 @@ def test_silence_after_sending_is_unknown_and_before_is_unavailable() -> None:
         ("soon", None, None),
         ("1e9", None, None),
         ("9" * 30, None, 366 * 86_400_000),
+        ("9" * 5_000, None, 366 * 86_400_000),
+        ("Fri, 31 Dec 9999 00:00:00 GMT", "Fri, 20 Mar 2026 10:00:00 GMT", 366 * 86_400_000),
         ("Fri, 20 Mar 2026 10:00:10 GMT", "Fri, 20 Mar 2026 10:00:00 GMT", 10_000),
         ("Fri, 20 Mar 2026 09:00:00 GMT", "Fri, 20 Mar 2026 10:00:00 GMT", 0),
     ],

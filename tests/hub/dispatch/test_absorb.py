@@ -19,7 +19,7 @@ from adapters.contract import (
     WrongShape,
 )
 from adapters.puro.basis import CAPABILITIES
-from hub.dispatch.absorb import RIGHTS_PAUSE_MS, Call, absorb
+from hub.dispatch.absorb import LONG_MS, RIGHTS_PAUSE_MS, Call, absorb
 from hub.dispatch.sight import Message, Standing
 from keeling.serials import parse
 
@@ -100,3 +100,14 @@ def test_a_401_among_429s_keeps_the_registry_quiet_and_alone_alerts() -> None:
 def test_words_of_the_last_wait_do_not_stay(answer: Answer | Found) -> None:
     taken = absorb(SENT._replace(why="old"), answer, CALL, CAPABILITIES, sent=True)
     assert taken.message.why != "old"
+
+
+@pytest.mark.parametrize(
+    ("told_ms", "alerts"), [(None, False), (3_600_000, False), (LONG_MS, False), (LONG_MS + 1, True)]
+)
+def test_a_registry_that_wants_to_be_left_alone_for_days_is_obeyed_and_a_person_is_told(
+    told_ms: int | None, alerts: bool
+) -> None:
+    taken = absorb(SENT, Throttled(told_ms), CALL, CAPABILITIES, sent=True)
+    assert taken.quiet_until_ms == NOW + (told_ms or 500)
+    assert bool(taken.alert) is alerts

@@ -10,8 +10,11 @@ import pytest
 from adapters.capabilities import Capabilities
 from adapters.contract import Change, ChangeKind
 from adapters.sandbox.faults import Fault, FaultKind
+from hub.dispatch.run import Dispatcher
+from hub.dispatch.seat import describe_buyer
 from hub.dispatch.wording import join_ranges
 from keeling.serials import parse
+from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import DAY_MS, SERIAL, Stage, play
 from tests.node.reads.trading_world import hold_id
@@ -57,10 +60,25 @@ def test_holds_of_others_are_left_alone() -> None:
     async def story(stage: Stage) -> None:
         stage.place()
         stage.ledger.participant = "bob"
-        hub = stage.hub()
-        hub._seat = hub._seat._replace(participant="bob")
-        await hub.step()
+        await Dispatcher(stage.seat("bob")).step()
         assert stage.ledger.said == []
+
+    play(story)
+
+
+def test_what_goes_wrong_with_one_hold_is_raised_when_all_others_are_as_far_as_they_go() -> None:
+    def describe(hold: pb.HoldInfo) -> dict[str, str]:
+        if hold.hold == hold_id("bad"):
+            raise OSError("the disk is full")
+        return describe_buyer(hold)
+
+    async def story(stage: Stage) -> None:
+        bad, good = stage.place("bad"), [stage.place(f"good {n}") for n in range(3)]
+        hub = Dispatcher(stage.seat("hub")._replace(details=describe))
+        with pytest.raises(OSError, match="disk is full"):
+            await hub.step()
+        assert [(await stage.hold(each)).phase for each in good] == ["CAPTURED"] * 3
+        assert (await stage.hold(bad)).phase == "OPEN"
 
     play(story)
 

@@ -118,7 +118,7 @@ def test_units_that_were_swapped_right_before_a_message_leaves_are_not_named_any
         async def overtake() -> None:
             stage.sandbox.faults.add(Fault(FaultKind.OTHER_SERIALS, "DESK"))
             second.append(stage.place("second", first=5_000))
-            await other._advance(await stage.hold(second[0]))
+            await other.carrier.advance(await stage.hold(second[0]))
 
         first = stage.place("first", first=1)
         hub = stage.hub(SlowReads(stage, overtake))

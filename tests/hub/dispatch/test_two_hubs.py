@@ -239,7 +239,7 @@ def test_two_hubs_keep_the_order_of_an_account_that_takes_one_at_a_time(gap_ms: 
 
         async def overtake() -> None:
             overtaking.append(stage.place("early", first=5_000))
-            await two._advance(await stage.hold(overtaking[0]))
+            await two.carrier.advance(await stage.hold(overtaking[0]))
             stage.later(gap_ms)
 
         one = stage.hub(Overtaken(stage, overtake), adapter)
