@@ -219,12 +219,21 @@ class LedgerClient:
 
     async def registry_policy(self, registry: str) -> op.RegistryPolicy:
         """How the registry's word is taken: the newest version of its record; raises `NotOnLedger`."""
-        found: dict[int, op.RegistryPolicy] = {}
-        async for page in self._pages(self._stub.ListRecords, pb.ListRequest()):
-            found |= {r.version: r.registry for r in page.records if r.id == f"registry:{registry}"}
-        if not found:
+        found = await self._find_record(f"registry:{registry}")
+        if found is None:
             raise NotOnLedger(f"there is no record registry:{registry}")
-        return found[max(found)]
+        return found.registry
+
+    async def authorities(self, party: str) -> frozenset[str]:
+        """Whose approval is the Party's word, by the newest version of its record; none: there is no such record."""
+        found = await self._find_record(f"party:{party}")
+        return frozenset(found.party.authorities) if found is not None else frozenset()
+
+    async def _find_record(self, record: str) -> op.SetRecord | None:
+        found: dict[int, op.SetRecord] = {}
+        async for page in self._pages(self._stub.ListRecords, pb.ListRequest()):
+            found |= {each.version: each for each in page.records if each.id == record}
+        return found[max(found)] if found else None
 
     async def discrepancies(self, *, open_only: bool = True) -> list[pb.DiscrepancyInfo]:
         """Where ledger and registries disagree."""

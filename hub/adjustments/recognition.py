@@ -6,7 +6,7 @@ the ledger knows, so that any process may take any news in any order. What fits 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
@@ -24,7 +24,12 @@ _KNOWN: Final = "ALREADY_RECOGNISED"
 
 
 class Ledger(Protocol):
-    """What of `hub.ledger_client.LedgerClient` is needed; the participant is an authority of the Parties announced."""
+    """What of `hub.ledger_client.LedgerClient` is needed."""
+
+    @property
+    def participant(self) -> str: ...
+
+    async def authorities(self, party: str) -> Collection[str]: ...
 
     async def submit(self, *operations: Message, number: bytes | None = None, attests: bool = False) -> Receipt: ...
 
@@ -41,6 +46,8 @@ class Outcome(StrEnum):
     PARTIAL = "partial"
     """It covers only a part of a transfer: a person must look."""
     REFUSED = "refused"
+    ANOTHERS = "anothers"
+    """Of a Party that we are no authority of: its own hub recognises it."""
     NOT_ONE = "not-one"
     """The event is no announcement of a transfer."""
 
@@ -89,6 +96,9 @@ class Recogniser:
         party = change.details.get("party", "")
         if change.details.get("event") != ANNOUNCED or change.serials is None or not party:
             return Taken(change.id, Outcome.NOT_ONE)
+        authorities = await self._ledger.authorities(party)
+        if authorities and self._ledger.participant not in authorities:
+            return Taken(change.id, Outcome.ANOTHERS, f"{', '.join(sorted(authorities))} may recognise for {party}")
         known = [each for each in self._transfers if party in each.parties]
         whole, cut = match_transfers(known, change.serials, await self._locate(change.serials))
         if cut:

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from adapters.contract import Adapter, Change, ChangeKind, Moment
 from hub.dispatch.wording import join_ranges
+from hub.inbound.elsewhere import is_asked_for
 from hub.inbound.proposals import Proposals
 from hub.inbound.refusals import Refusal, Why
 from hub.ledger_client import NotOnLedger, Receipt
@@ -98,6 +99,8 @@ class Ledger(Reader, Protocol):
 
     async def account(self, account: str) -> pb.Account: ...
 
+    async def hold(self, hold: bytes) -> pb.HoldInfo: ...
+
     async def discrepancies(self, *, open_only: bool = True) -> list[pb.DiscrepancyInfo]: ...
 
     async def event_at(self, height: int, ordinal: int) -> pb.Event: ...
@@ -172,6 +175,8 @@ class Intake:
             if found.registry != registry:
                 detail = f"batch {batch} is of {found.registry or 'no registry'}, not of {registry}"
                 return _refuse(change, Why.FOREIGN_SERIALS, detail)
+        if await is_asked_for(self._desk.ledger, change, parts):
+            return Taken(change.id, Outcome.NOTED)
         if change.kind is ChangeKind.REVERSED:
             return await self._take_back(registry, change, parts, grade)
         if change.kind in (ChangeKind.TRANSFERRED, ChangeKind.BLOCKED):

@@ -29,7 +29,7 @@ from hub.service.config import HubConfig
 from hub.service.parts import Parts
 from hub.service.rpc import Callers, Door, RpcServer
 from hub.service.web import Interface
-from network.keys import Role, load_key_file, load_signing_key
+from network.keys import load_signing_key
 from network.names import parse_address
 from network.profiles import Profile, choose_profile, find_home, open_destination
 from network.transport import TlsFiles, open_aio_channel
@@ -49,7 +49,7 @@ STOP_S: Final = 10.0
 async def open_ledger(config: HubConfig, passphrase: str | None) -> AsyncIterator[LedgerClient]:
     """The client that the configuration names. Raises `ProfileError`, `KeyFileError`."""
     profile = choose_profile(find_home(), config.ledger.profile or None)
-    signer = load_key_file(_find_key(config, profile), role=Role.SUBMISSION, passphrase=passphrase)
+    signer = load_signing_key(_find_key(config, profile), passphrase)
     others = tuple(load_signing_key(each, passphrase) for each in config.ledger.approvers)
     network = hashlib.sha256(profile.genesis.expanduser().read_bytes()).digest()
     destination = open_destination(profile, passphrase)

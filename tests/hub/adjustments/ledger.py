@@ -10,7 +10,7 @@ from hub.ledger_client import Receipt
 from keeling.events import Event, EventKind
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
-from tests.node.core.article6.parties import Parties
+from tests.node.core.article6.parties import AUTHORITIES, Parties
 
 
 class PartyLedger:
@@ -18,6 +18,9 @@ class PartyLedger:
 
     def __init__(self, world: Parties, participant: str, page: int = 3) -> None:
         self.world, self.participant, self.page = world, participant, page
+
+    async def authorities(self, party: str) -> frozenset[str]:
+        return frozenset(name for name, code in AUTHORITIES.items() if code == party)
 
     async def submit(self, *operations: Message, number: bytes | None = None, attests: bool = False) -> Receipt:
         refusal = self.world.run(self.participant, *operations).refusal

@@ -115,11 +115,26 @@ def test_an_announcement_before_its_transfer_waits_and_one_of_a_part_is_for_a_pe
         accepted(world.send("gh", "ch", 0, date(2025, 3, 14), op.Range(batch="b", first=0, units=1000)))
         part = await ghana.take([announcement("GHA", ITMOS.part(1, 999))])
         assert part[0].outcome is Outcome.PARTIAL
-        assert [t.outcome for t in await ghana.take([announcement("SWE")])] == [Outcome.WAITING]
-        assert [t.outcome for t in await ghana.take([announcement("CHE")])] == [Outcome.REFUSED]
+        assert [t.outcome for t in await ghana.take([announcement("KEN")])] == [Outcome.WAITING], "not on record yet"
+        (theirs,) = await ghana.take([announcement("CHE")])
+        assert (theirs.outcome, theirs.detail) == (Outcome.ANOTHERS, "che-bafu may recognise for CHE")
         assert [t.outcome for t in await ghana.take([announcement("GHA")])] == [Outcome.RECOGNISED]
 
     asyncio.run(trial())
+
+
+def test_what_the_ledger_refuses_is_for_a_person_with_its_reason() -> None:
+    """The Party's authorities changed between the look and the hand-in."""
+    world = world_with_a_transfer()
+
+    class Late(PartyLedger):
+        async def authorities(self, party: str) -> frozenset[str]:
+            return frozenset({self.participant})
+
+    late = Recogniser(Late(world, "gha-epa"), nowhere, lambda body: hashlib.sha256(body).digest(), "A")
+    (taken,) = asyncio.run(late.take([announcement("CHE")]))
+    assert taken.outcome is Outcome.REFUSED
+    assert taken.detail.startswith("NOT_PERMITTED: ")
 
 
 def test_units_named_by_their_own_serial_are_found_where_they_are() -> None:
