@@ -297,8 +297,15 @@ def scan_extents(reads: Reads, last: int, batch: str = "") -> Iterator[tuple[str
 
 def scan_restrictions(reads: Reads, batch: str, last: int) -> Iterator[Limited]:
     """What restrictions began and ended on a batch up to a height, in order."""
-    for _, raw in reads.scan(Family.INDEX, restriction_key(batch, 0), restriction_key(batch, last + 1)):
-        yield from _LIMITED.decode(raw)
+    for _, change in scan_restrictions_placed(reads, batch, last):
+        yield change
+
+
+def scan_restrictions_placed(reads: Reads, batch: str, last: int) -> Iterator[tuple[int, Limited]]:
+    """The same, each with the height at which it was known."""
+    for key, raw in reads.scan(Family.INDEX, restriction_key(batch, 0), restriction_key(batch, last + 1)):
+        for change in _LIMITED.decode(raw):
+            yield U64.decode(key[-8:]), change
 
 
 def read_last_touched(reads: Reads, account: str) -> int:

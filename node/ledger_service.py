@@ -134,6 +134,9 @@ class LedgerService(rpc.LedgerServicer):
     async def ListDiscrepancies(self, request: pb.ListRequest, context: Context) -> pb.ListDiscrepanciesResponse:
         return await self._read(reads.list_discrepancies, request, context)
 
+    async def GetRestriction(self, request: pb.GetRestrictionRequest, context: Context) -> pb.RestrictionHistory:
+        return await self._read(reads.get_restriction, request, context)
+
     async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
         return await self._read(reads.get_availability, request, context)
 

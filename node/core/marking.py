@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
+from keeling.encoding import Ref
 from keeling.events import EventKind
 from keeling.operations import Mark, Notice, Range, Restrict, Unmark, Unrestrict
 from keeling.reasons import Reason
@@ -13,11 +16,13 @@ from node.core import tables as t
 from node.core.authority import check_registry
 from node.core.context import Context
 from node.core.fields import check_evidence, check_length, check_ranges, check_text, check_when
-from node.core.intervals import MarkKind, count_restrictions, erase, name_ranges, paint
+from node.core.intervals import MarkKind, count_restrictions, erase, name_ranges, paint, read_layer
 from node.core.observe import DISCREPANCY_RESTRICTION
 from node.core.proposals import PROPOSAL_KIND, apply_decline
 from node.core.records import Batch, Piece
 from node.core.refusal import Refused
+
+_DISCREPANCY: Final = re.compile(rf"{DISCREPANCY_RESTRICTION}(0|[1-9][0-9]{{0,18}})\.(0|[1-9][0-9]{{0,8}})", re.ASCII)
 
 
 def _check_marked(ranges: Sequence[Range]) -> None:
@@ -41,6 +46,7 @@ def check_unmark_fields(op: Unmark) -> None:
 def check_restrict_fields(op: Restrict | Unrestrict) -> None:
     check_text(op.restriction, "restriction", "a restriction has a name")
     check_text(op.reason, "reason", "a restriction, and its end, say why")
+    check_evidence(op.evidence)
     _check_marked(op.ranges)
     if isinstance(op, Restrict) and op.restriction.startswith(DISCREPANCY_RESTRICTION):
         detail = f"{DISCREPANCY_RESTRICTION} is for what the ledger itself restricts"
@@ -110,6 +116,19 @@ def _recount(tx: Context, pieces: Sequence[tuple[Batch, Piece]]) -> None:
         tx.state.put(t.BATCHES, batch._replace(restrictions=count_restrictions(tx.state, number)), number)
 
 
+def _describe(op: Restrict | Unrestrict) -> dict[str, str]:
+    """What the event of a restriction, or of its end, states."""
+    if op.evidence is None:
+        return {"reason": op.reason}
+    evidence = op.evidence
+    return {
+        "reason": op.reason,
+        "grade": evidence.grade,
+        "reference": evidence.reference,
+        "digest": evidence.digest.hex(),
+    }
+
+
 def apply_restrict(tx: Context, op: Restrict) -> None:
     """Freeze ranges: nothing moves in or out until the restriction is lifted; states stay as they are."""
     pieces = _pieces(tx, op.ranges)
@@ -118,25 +137,65 @@ def apply_restrict(tx: Context, op: Restrict) -> None:
         kind = MarkKind.RESTRICTION
         paint(tx.state, piece.batch, kind, op.restriction, piece.first, piece.units, op.reason, tx.next_ref)
     _recount(tx, pieces)
-    tx.emit(EventKind.RESTRICTED, op.restriction, facts={"reason": op.reason}, ranges=name_ranges(pieces))
+    tx.emit(EventKind.RESTRICTED, op.restriction, facts=_describe(op), ranges=name_ranges(pieces))
 
 
 def apply_unrestrict(tx: Context, op: Unrestrict) -> None:
-    """Lift a restriction from ranges it lies on."""
+    """Lift a restriction from ranges it lies on. Of a discrepancy's name: resolve it there, restricted or not."""
     pieces = _pieces(tx, op.ranges)
-    _check_restrictor(tx, [batch for batch, _ in pieces])
+    place = _read_place(op.restriction)
+    if place is None:
+        _check_restrictor(tx, [batch for batch, _ in pieces])
+    else:
+        _check_resolvers(tx, [batch for batch, _ in pieces])
     lifted = 0
     for _, piece in pieces:
         lifted += erase(tx.state, piece.batch, MarkKind.RESTRICTION, op.restriction, piece.first, piece.units)
-        if op.restriction.startswith(DISCREPANCY_RESTRICTION):
-            # Resolved: should the registry say the same again, that is a new contradiction.
-            erase(tx.state, piece.batch, MarkKind.REGISTRY_STATE, "", piece.first, piece.units)
-            erase(tx.state, piece.batch, MarkKind.CLAIM, op.restriction, piece.first, piece.units)
+        if place is not None:
+            lifted += _resolve(tx, op.restriction, place, piece)
     if not lifted:
         detail = f"no restriction {op.restriction!r} on these units"
         raise Refused(Reason.RESTRICTION_NOT_FOUND, detail, restriction=op.restriction)
     _recount(tx, pieces)
-    tx.emit(EventKind.UNRESTRICTED, op.restriction, facts={"reason": op.reason}, ranges=name_ranges(pieces))
+    tx.emit(EventKind.UNRESTRICTED, op.restriction, facts=_describe(op), ranges=name_ranges(pieces))
+
+
+def _read_place(restriction: str) -> Ref | None:
+    """The place of the discrepancy that a restriction is named by; None: it is none of the ledger's own."""
+    found = _DISCREPANCY.fullmatch(restriction)
+    return Ref(int(found[1]), int(found[2])) if found else None
+
+
+def _resolve(tx: Context, name: str, place: Ref, piece: Piece) -> int:
+    """Take off what a discrepancy left on a range, and return on how many units that was.
+
+    Should the registry say the same again, that is a new contradiction.
+    """
+    found = tx.state.get(t.DISCREPANCIES, place.height, place.ordinal)
+    if found is None or found.piece.batch != piece.batch:
+        return 0
+    low = max(found.piece.first, piece.first)
+    units = min(found.piece.first + found.piece.units, piece.first + piece.units) - low
+    if units <= 0:
+        return 0
+    said = read_layer(tx.state, piece.batch, MarkKind.REGISTRY_STATE, "", low, units)
+    ours = any(mark.value == found.registry for _, mark in said)
+    resolved = erase(tx.state, piece.batch, MarkKind.REGISTRY_STATE, "", low, units) if ours else 0
+    return resolved + erase(tx.state, piece.batch, MarkKind.CLAIM, name, low, units)
+
+
+def _check_resolvers(tx: Context, batches: Sequence[Batch]) -> None:
+    """Who may say which side is right: as many people as the registry's record asks attestors for a capture."""
+    _check_restrictor(tx, batches)
+    if any("authority" in tx.member(s.participant).roles for s in tx.signers if s.purposes & Purpose.APPROVE):
+        return
+    for name in sorted({batch.registry for batch in batches if not batch.native}):
+        policy = tx.registry(name)
+        signers = sorted({name, *policy.importers, *policy.attestors})
+        people = {(who, person) for who in signers for person in tx.people(who, Purpose.APPROVE | Purpose.ATTEST)}
+        if len(people) < policy.attestors_needed and not tx.signed_by(name, Purpose.ATTEST):
+            detail = f"{len(people)} of {policy.attestors_needed} people who may speak for {name} have signed"
+            raise Refused(Reason.NEEDS_APPROVAL, detail, have=len(people), need=policy.attestors_needed)
 
 
 def apply_notice(tx: Context, op: Notice) -> None:

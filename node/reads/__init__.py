@@ -14,6 +14,7 @@ from node.reads.holds import get_hold, list_holds
 from node.reads.lots import list_lots
 from node.reads.members import list_participants, list_records
 from node.reads.questions import list_discrepancies, list_proposals
+from node.reads.restrictions import get_restriction
 from node.reads.transactions import get_first_receipt, get_transaction
 from node.reads.watch import read_events
 
@@ -27,6 +28,7 @@ __all__ = [
     "get_governance",
     "get_hold",
     "get_party_years",
+    "get_restriction",
     "get_transaction",
     "list_accounts",
     "list_authorizations",

@@ -11,7 +11,7 @@ import math
 from typing import Final
 
 from keeling.encoding import Ref
-from keeling.events import EVENT, NOWHERE, Event, Move, decode_event_of
+from keeling.events import EVENT, NOWHERE, Event, EventKind, Move, decode_event_of
 from keeling.reasons import Reason
 from keeling.v1 import ledger_pb2 as pb
 from node.archive import read_archive
@@ -47,6 +47,15 @@ class Archive:
         """The event at a place and the ledger time of its block. Raises `NotKept`."""
         time_ms, events = self._block(place.height)
         return EVENT.decode(events[place.ordinal]), time_ms
+
+    def find(self, height: int, kind: EventKind, subject: str) -> pb.Event | None:
+        """The last event of a block that is of this kind and subject, without its moves. Raises `NotKept`."""
+        time_ms, events = self._block(height)
+        for ordinal in range(len(events) - 1, -1, -1):
+            event = EVENT.decode(events[ordinal])
+            if (event.kind, event.subject) == (kind, subject):
+                return convert_event(event._replace(moves=()), Ref(height, ordinal), time_ms)
+        return None
 
     def read_of(self, place: Ref, batch: str, first: int, stop: int) -> tuple[Event, int]:
         """The same without moves that touch no position `first` .. `stop` - 1 of a batch. Raises `NotKept`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keeling.encoding import Ref
+from keeling.events import EventKind
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
@@ -14,6 +15,7 @@ from node.reads.custody import Archive
 from node.reads.errors import NotKept
 from node.reads.messages import convert_event, convert_place
 from node.reads.pages import open_page, read_rows
+from node.reads.restrictions import read_ends
 from node.reads.serials import print_serials
 from node.reads.view import ReadState
 from node.store.contract import Reads
@@ -63,11 +65,31 @@ def list_discrepancies(view: Reads, request: pb.ListRequest) -> pb.ListDiscrepan
 
     rows, last = read_rows(state, t.DISCREPANCIES, [t.DISCREPANCIES.key()], page, keep)
     response = pb.ListDiscrepanciesResponse(next_page_token=page.token(last), height=state.height)
-    archive = Archive(view)
+    archive, ends = Archive(view), dict[str, dict[str, int]]()
     for key, row in rows:
         place = Ref(*t.DISCREPANCIES.parts(key))
-        response.discrepancies.append(_convert_discrepancy(state, archive, place, row, found[key]))
+        message = _convert_discrepancy(state, archive, place, row, found[key])
+        if not message.open:
+            _add_end(view, archive, ends, message)
+        response.discrepancies.append(message)
     return response
+
+
+def _add_end(view: Reads, archive: Archive, ends: dict[str, dict[str, int]], message: pb.DiscrepancyInfo) -> None:
+    """What closed it, where that is kept here. `ends`: by batch, read once for a request."""
+    batch = message.range.batch
+    if batch not in ends:
+        ends[batch] = read_ends(view, batch, DISCREPANCY_RESTRICTION, ReadState(view).height)
+    name = f"{DISCREPANCY_RESTRICTION}{message.place.height}.{message.place.ordinal}"
+    height = ends[batch].get(name)
+    if height is None or not archive.has_room(height):
+        return
+    try:
+        closed = archive.find(height, EventKind.UNRESTRICTED, name)
+    except NotKept:
+        return
+    if closed is not None:
+        message.closed.CopyFrom(closed)
 
 
 def _stands(state: ReadState, place: Ref, row: Discrepancy) -> tuple[bool, bool]:

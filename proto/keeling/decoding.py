@@ -351,12 +351,26 @@ def _unmark(m: Any) -> o.Unmark:
 
 
 def _restrict(m: Any) -> o.Restrict:
-    return _new(o.Restrict, (m.restriction, tuple([_range(x) for x in found]) if (found := m.ranges) else (), m.reason))
+    return _new(
+        o.Restrict,
+        (
+            m.restriction,
+            tuple([_range(x) for x in found]) if (found := m.ranges) else (),
+            m.reason,
+            _evidence(m.evidence) if m.HasField("evidence") else None,
+        ),
+    )
 
 
 def _unrestrict(m: Any) -> o.Unrestrict:
     return _new(
-        o.Unrestrict, (m.restriction, tuple([_range(x) for x in found]) if (found := m.ranges) else (), m.reason)
+        o.Unrestrict,
+        (
+            m.restriction,
+            tuple([_range(x) for x in found]) if (found := m.ranges) else (),
+            m.reason,
+            _evidence(m.evidence) if m.HasField("evidence") else None,
+        ),
     )
 
 

@@ -377,12 +377,14 @@ class Restrict(NamedTuple):
     restriction: str = ""
     ranges: tuple[Range, ...] = ()
     reason: str = ""
+    evidence: Evidence | None = None
 
 
 class Unrestrict(NamedTuple):
     restriction: str = ""
     ranges: tuple[Range, ...] = ()
     reason: str = ""
+    evidence: Evidence | None = None
 
 
 class Notice(NamedTuple):

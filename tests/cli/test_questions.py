@@ -94,10 +94,14 @@ def test_two_claims_are_shown_side_by_side(keeling: Keeling, proof: Path) -> Non
         assert (found["ledger"], found["claimed"], found["source"]) == ("FREE in A", "claimed for B", "S-2")
         told = keeling.must("discrepancy", "show", found["place"]).out
         assert "LINKED at" in told
-        lift = next(line.strip() for line in told.splitlines() if line.strip().startswith("keeling restrict"))
-        place = lift.rpartition(" ")[2]
-        name = f"discrepancy/{found['place']}"
-        keeling.must("restrict", name, "--lift", "--reason", "statement", "--positions", place)
+        place = found["place"]
+        assert f"keeling discrepancy close {place}" in told
+        assert keeling("discrepancy", "close", place, "--reason", "statement").code == 2, "not without evidence"
+        closed = keeling.must("discrepancy", "close", place, "--reason", "their statement", "--evidence", proof)
+        assert f"discrepancy {place} is closed" in closed.out
+        assert "their statement" in keeling.must("discrepancy", "list").out
+        assert "UNRESTRICTED at" in keeling.must("discrepancy", "show", place).out
+        assert keeling("discrepancy", "close", place, "--reason", "again", "--evidence", proof).code == 1
         assert keeling.json("discrepancy", "list", "--open")["discrepancies"] == []
         assert len(keeling.json("discrepancy", "list")["discrepancies"]) == 1
         assert keeling("discrepancy", "show", "999.0").code == 3

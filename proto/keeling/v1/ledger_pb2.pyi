@@ -1742,6 +1742,7 @@ class DiscrepancyInfo(_message.Message):
     FOUND_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
     RESTRICTED_FIELD_NUMBER: _builtins.int
+    CLOSED_FIELD_NUMBER: _builtins.int
     first_number: _builtins.str
     last_number: _builtins.str
     serials: _builtins.str
@@ -1766,6 +1767,10 @@ class DiscrepancyInfo(_message.Message):
 
     @_builtins.property
     def found(self) -> Global___Event: ...
+    @_builtins.property
+    def closed(self) -> Global___Event:
+        """what resolved it, the last part of it; missing while it stands, or where that is not kept"""
+
     def __init__(
         self,
         *,
@@ -1781,14 +1786,87 @@ class DiscrepancyInfo(_message.Message):
         found: Global___Event | None = ...,
         open: _builtins.bool = ...,
         restricted: _builtins.bool = ...,
+        closed: Global___Event | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "place", b"place", "range", b"range", "since", b"since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "found", b"found", "place", b"place", "range", b"range", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed", b"claimed", "first_number", b"first_number", "found", b"found", "last_number", b"last_number", "ledger", b"ledger", "open", b"open", "place", b"place", "range", b"range", "restricted", b"restricted", "serials", b"serials", "since", b"since", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed", b"claimed", "closed", b"closed", "first_number", b"first_number", "found", b"found", "last_number", b"last_number", "ledger", b"ledger", "open", b"open", "place", b"place", "range", b"range", "restricted", b"restricted", "serials", b"serials", "since", b"since", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DiscrepancyInfo: _TypeAlias = DiscrepancyInfo  # noqa: Y015
+
+@_typing.final
+class GetRestrictionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: _builtins.int
+    RESTRICTION_FIELD_NUMBER: _builtins.int
+    batch: _builtins.str
+    restriction: _builtins.str
+    def __init__(
+        self,
+        *,
+        batch: _builtins.str = ...,
+        restriction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "restriction", b"restriction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRestrictionRequest: _TypeAlias = GetRestrictionRequest  # noqa: Y015
+
+@_typing.final
+class RestrictionChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    BEGAN_FIELD_NUMBER: _builtins.int
+    RANGE_FIELD_NUMBER: _builtins.int
+    height: _builtins.int
+    began: _builtins.bool
+    """else it ended"""
+    @_builtins.property
+    def range(self) -> _operations_pb2.Range: ...
+    def __init__(
+        self,
+        *,
+        height: _builtins.int = ...,
+        began: _builtins.bool = ...,
+        range: _operations_pb2.Range | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began", b"began", "height", b"height", "range", b"range"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestrictionChange: _TypeAlias = RestrictionChange  # noqa: Y015
+
+@_typing.final
+class RestrictionHistory(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    height: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestrictionChange]: ...
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___RestrictionChange] | None = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "height", b"height"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestrictionHistory: _TypeAlias = RestrictionHistory  # noqa: Y015
 
 @_typing.final
 class ListDiscrepanciesResponse(_message.Message):

@@ -124,6 +124,11 @@ class LedgerStub:
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_ledger__pb2.ListDiscrepanciesResponse.FromString,
                 _registered_method=True)
+        self.GetRestriction = channel.unary_unary(
+                '/keeling.v1.Ledger/GetRestriction',
+                request_serializer=keeling_dot_v1_dot_ledger__pb2.GetRestrictionRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_ledger__pb2.RestrictionHistory.FromString,
+                _registered_method=True)
         self.GetAvailability = channel.unary_unary(
                 '/keeling.v1.Ledger/GetAvailability',
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.GetAvailabilityRequest.SerializeToString,
@@ -280,6 +285,14 @@ class LedgerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRestriction(self, request, context):
+        """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
+        there, as far back as this node keeps what happened.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAvailability(self, request, context):
         """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
         grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
@@ -413,6 +426,11 @@ def add_LedgerServicer_to_server(servicer, server):
                     servicer.ListDiscrepancies,
                     request_deserializer=keeling_dot_v1_dot_ledger__pb2.ListRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_ledger__pb2.ListDiscrepanciesResponse.SerializeToString,
+            ),
+            'GetRestriction': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRestriction,
+                    request_deserializer=keeling_dot_v1_dot_ledger__pb2.GetRestrictionRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_ledger__pb2.RestrictionHistory.SerializeToString,
             ),
             'GetAvailability': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAvailability,
@@ -926,6 +944,33 @@ class Ledger:
             '/keeling.v1.Ledger/ListDiscrepancies',
             keeling_dot_v1_dot_ledger__pb2.ListRequest.SerializeToString,
             keeling_dot_v1_dot_ledger__pb2.ListDiscrepanciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRestriction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Ledger/GetRestriction',
+            keeling_dot_v1_dot_ledger__pb2.GetRestrictionRequest.SerializeToString,
+            keeling_dot_v1_dot_ledger__pb2.RestrictionHistory.FromString,
             options,
             channel_credentials,
             insecure,

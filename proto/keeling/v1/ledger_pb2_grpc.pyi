@@ -83,6 +83,10 @@ class LedgerStub:
     """Where the ledger and a registry, two exports or two claims disagree, both sides with their events, oldest first;
     with open_only those that still stand.
     """
+    GetRestriction: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetRestrictionRequest, _ledger_pb2.RestrictionHistory]
+    """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
+    there, as far back as this node keeps what happened.
+    """
     GetAvailability: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetAvailabilityRequest, _ledger_pb2.Availability]
     """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
     grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
@@ -144,6 +148,10 @@ class LedgerAsyncStub(LedgerStub):
     ListDiscrepancies: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRequest, _ledger_pb2.ListDiscrepanciesResponse]  # type: ignore[assignment]
     """Where the ledger and a registry, two exports or two claims disagree, both sides with their events, oldest first;
     with open_only those that still stand.
+    """
+    GetRestriction: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetRestrictionRequest, _ledger_pb2.RestrictionHistory]  # type: ignore[assignment]
+    """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
+    there, as far back as this node keeps what happened.
     """
     GetAvailability: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetAvailabilityRequest, _ledger_pb2.Availability]  # type: ignore[assignment]
     """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
@@ -311,6 +319,16 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ledger_pb2.ListDiscrepanciesResponse, _abc.Awaitable[_ledger_pb2.ListDiscrepanciesResponse]]:
         """Where the ledger and a registry, two exports or two claims disagree, both sides with their events, oldest first;
         with open_only those that still stand.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRestriction(
+        self,
+        request: _ledger_pb2.GetRestrictionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.RestrictionHistory, _abc.Awaitable[_ledger_pb2.RestrictionHistory]]:
+        """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
+        there, as far back as this node keeps what happened.
         """
 
     @_abc_1.abstractmethod

@@ -1648,20 +1648,26 @@ class Restrict(_message.Message):
     RESTRICTION_FIELD_NUMBER: _builtins.int
     RANGES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     restriction: _builtins.str
     reason: _builtins.str
     @_builtins.property
     def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Range]: ...
+    @_builtins.property
+    def evidence(self) -> Global___Evidence:
+        """may be missing"""
+
     def __init__(
         self,
         *,
         restriction: _builtins.str = ...,
         ranges: _abc.Iterable[Global___Range] | None = ...,
         reason: _builtins.str = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ranges", b"ranges", "reason", b"reason", "restriction", b"restriction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "ranges", b"ranges", "reason", b"reason", "restriction", b"restriction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1669,25 +1675,35 @@ Global___Restrict: _TypeAlias = Restrict  # noqa: Y015
 
 @_typing.final
 class Unrestrict(_message.Message):
+    """Approved as `Restrict`. Of a restriction called discrepancy/HEIGHT.ORDINAL: resolves that discrepancy on the ranges,
+    also where it restricts nothing; where the registry's record asks for several attestors, as many people must sign.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESTRICTION_FIELD_NUMBER: _builtins.int
     RANGES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     restriction: _builtins.str
     reason: _builtins.str
     @_builtins.property
     def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Range]: ...
+    @_builtins.property
+    def evidence(self) -> Global___Evidence:
+        """may be missing"""
+
     def __init__(
         self,
         *,
         restriction: _builtins.str = ...,
         ranges: _abc.Iterable[Global___Range] | None = ...,
         reason: _builtins.str = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ranges", b"ranges", "reason", b"reason", "restriction", b"restriction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "ranges", b"ranges", "reason", b"reason", "restriction", b"restriction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,8 +22,10 @@ def restrict(*items: tuple[str, int, int], name: str = "freeze", reason: str = "
     return op.Restrict(restriction=name, ranges=ranges(*items), reason=reason)
 
 
-def unrestrict(*items: tuple[str, int, int], name: str = "freeze", reason: str = "lifted") -> op.Unrestrict:
-    return op.Unrestrict(restriction=name, ranges=ranges(*items), reason=reason)
+def unrestrict(
+    *items: tuple[str, int, int], name: str = "freeze", reason: str = "lifted", **fields: Any
+) -> op.Unrestrict:
+    return op.Unrestrict(restriction=name, ranges=ranges(*items), reason=reason, **fields)
 
 
 def notice(*items: tuple[str, int, int], **fields: Any) -> op.Notice:
@@ -67,7 +69,10 @@ RESTRICT = [
 UNRESTRICT = [
     Case("no reason", R.MISSING_FIELD, "verra", unrestrict(ITEM, reason="")),
     Case("not the registry", R.NOT_PERMITTED, "bob", unrestrict(ITEM)),
+    Case("grade E", R.BAD_FIELD, "verra", unrestrict(ITEM, evidence=evidence("E"))),
     Case("not restricted", R.RESTRICTION_NOT_FOUND, "verra", unrestrict(ITEM)),
+    Case("no such discrepancy", R.RESTRICTION_NOT_FOUND, "verra", unrestrict(ITEM, name="discrepancy/1.1")),
+    Case("no discrepancy's name", R.RESTRICTION_NOT_FOUND, "verra", unrestrict(ITEM, name="discrepancy/01.1")),
     Case("lifted in part", None, "verra", unrestrict(("vcs", 1, 3)), (), (("verra", restrict(ITEM)),)),
 ]
 

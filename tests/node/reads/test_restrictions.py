@@ -1,0 +1,70 @@
+"""When a restriction began and ended, also one that is over, and what closed a discrepancy."""
+
+from __future__ import annotations
+
+import pytest
+
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+from node.reads import get_restriction, list_discrepancies
+from node.reads.errors import NotFound
+from tests.hub.dispatch.stage import EVIDENCE, open_puro_world
+from tests.node.reads.trading_world import IndexedWorld
+
+Change = tuple[bool, int, int]
+
+
+def units(first: int, size: int) -> op.Range:
+    return op.Range(batch="corc-1", first=first, units=size)
+
+
+def restrict(world: IndexedWorld, name: str, first: int, size: int) -> None:
+    world.must("hub", op.Restrict(restriction=name, ranges=[units(first, size)], reason="said there"))
+
+
+def lift(world: IndexedWorld, name: str, first: int, size: int, reason: str = "over") -> None:
+    world.must("hub", op.Unrestrict(restriction=name, ranges=[units(first, size)], reason=reason, evidence=EVIDENCE))
+
+
+def history(world: IndexedWorld, name: str, batch: str = "corc-1") -> list[Change]:
+    with world.store.snapshot() as view:
+        found = get_restriction(view, pb.GetRestrictionRequest(batch=batch, restriction=name))
+    assert found.height == world.tip.height
+    assert [each.height for each in found.changes] == sorted(each.height for each in found.changes)
+    return [(each.began, each.range.first, each.range.units) for each in found.changes]
+
+
+def test_a_restriction_is_told_with_its_parts_and_after_it_is_over() -> None:
+    world = open_puro_world()
+    restrict(world, "one", 10, 10)
+    restrict(world, "other", 15, 10)
+    lift(world, "one", 10, 4)
+    lift(world, "one", 10, 10)
+    assert history(world, "one") == [(True, 10, 10), (False, 10, 4), (False, 10, 10)]
+    assert history(world, "other") == [(True, 15, 10)]
+    for name, batch in (("on", "corc-1"), ("one", "nothing")):
+        with pytest.raises(NotFound):
+            history(world, name, batch)
+
+
+def test_what_closed_a_discrepancy_is_told_with_its_reason_and_evidence() -> None:
+    world = open_puro_world()
+    for name, first in (("e1", 100), ("e2", 200)):
+        said = op.Attest(registry="puro", attestation=name, range=units(first, 5), status=op.Observation.RETIRED)
+        said.evidence.CopyFrom(EVIDENCE)
+        world.must("hub", said)
+    with world.store.snapshot() as view:
+        one, other = list_discrepancies(view, pb.ListRequest()).discrepancies
+    assert not one.HasField("closed")
+    place = f"discrepancy/{one.place.height}.{one.place.ordinal}"
+    lift(world, place, 100, 2, "half of it")
+    lift(world, place, 100, 5, "their letter")
+    with world.store.snapshot() as view:
+        closed, standing = list_discrepancies(view, pb.ListRequest()).discrepancies
+        assert [each.place for each in list_discrepancies(view, pb.ListRequest(open_only=True)).discrepancies] == [
+            other.place
+        ]
+    assert (closed.open, standing.open, standing.HasField("closed")) == (False, True, False)
+    facts = {fact.name: fact.value for fact in closed.closed.facts}
+    assert (facts["reason"], facts["grade"], facts["digest"]) == ("their letter", "C", EVIDENCE.digest.hex())
+    assert closed.closed.place.height == world.tip.height
