@@ -120,13 +120,12 @@ def place_hold(
         mandate=mandate,
         use=build_use(use, year, scheme, entity),
     )
-    told = f"hold {format_id(number)} until {format_time(expires_ms)}"
     facts = {"hold": format_id(number), "expires": format_time(expires_ms)} | named.facts
 
     def tell(result: pb.TransactionResult) -> list[str]:
         batches = {move.range.batch for event in result.events for move in event.moves}
-        warning = facts["warning"] = warn_of_owner(session, account, batches)
-        return [told, *([warning] if warning else []), *named.told]
+        facts["warning"] = warn_of_owner(session, account, batches)
+        return [f"hold {facts['hold']} until {facts['expires']}", *filter(None, [facts["warning"]]), *named.told]
 
     return Change([operation], tell, facts)
 

@@ -1,4 +1,6 @@
-"""`keeling hub proposals` and `answer`: what registries ask to accept or decline, and what a person says to it."""
+"""`keeling hub proposals`, `answer` and `withdraw`: what registries ask to accept or decline, what a person says to it,
+and taking back what was instructed.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ import typer
 from cli.command import works
 from cli.exits import misused
 from cli.hub_calls import HUB_FILE, call_hub, call_pages
+from cli.identifiers import format_id
 from cli.output import Answer, Grid
 from cli.quantities import format_time, format_units
 
@@ -72,3 +75,24 @@ def answer(
     said = "accepted" if told["decided"] == "accept" else "declined"
     units = format_units(int(told["units"]))
     return Answer(told, [f"{said}: {units} units of {told['account']} at {registry}, {reference}; {told['why']}"])
+
+
+@works(app, "withdraw")
+def withdraw(
+    hold: Annotated[str, typer.Argument(metavar="HOLD", help="The hold's id.")],
+    because: Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept as evidence.")],
+    config: HUB_FILE = Path("group.toml"),
+) -> Answer:
+    """Take back what was instructed under a hold, while its registry still allows it: once for each attempt.
+
+    It is final on the ledger before the registry hears of it. What becomes of the hold is the registry's word: taken
+    back there, it is released; too late, it stays instructed. Before anything was sent, `keeling release` does it.
+
+    \b
+    Example:
+      keeling hub withdraw 019a0000-0000-7000-8000-0000000000b1 --because "the buyer cancelled"
+    """
+    path = f"/v1/holds/{quote(hold, safe='')}/withdrawal"
+    told = json.loads(call_hub(config, "POST", path, "operator", body={"because": because}))
+    said = f"{told['withdrawal']}: {format_units(int(told['units']))} units at {told['registry']}"
+    return Answer(told, [f"{said}, hold {format_id(bytes.fromhex(told['hold']))}", told["told"]])

@@ -37,6 +37,7 @@ from adapters.uk_ets.hours import compute_execution, compute_next_minute
 from adapters.uk_ets.mapping import ShapeError, Transaction
 from adapters.web import Line, Reply, format_json, parse_json
 
+WAITS: Final = "waits for the second representative"
 _PAGE: Final = 100
 _SKEW: Final = timedelta(minutes=5)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -88,15 +89,14 @@ class UkEtsAdapter:
             return reply
         try:
             if not reply.good:
-                return _read_no(instruction, reply)
+                return await self._check_no(instruction, _read_no(instruction, reply))
             if not proposes:
                 return await self._see_answered(instruction)
             identifier = mapping.read_proposed(reply.json)
         except ShapeError as error:
             return WrongShape(str(error), mapping.strip_private(reply.json))
         evidence = mapping.strip_private(reply.json)
-        waits = "waits for the second representative"
-        return Report(identifier, (), instruction.units, 0, waits, evidence=evidence)
+        return Report(identifier, (), instruction.units, 0, WAITS, evidence=evidence)
 
     async def ask(self, question: Question) -> Found:
         asked = question.instruction
@@ -170,6 +170,15 @@ class UkEtsAdapter:
         await self._line.close()
 
     # -- calls
+
+    async def _check_no(self, instruction: Instruction, said: Refused | Unavailable) -> Answer:
+        """A withdrawal may also come too early: what waits for the second representative can be rejected, or later be
+        withdrawn."""
+        if instruction.action is not Action.WITHDRAW or not isinstance(said, Refused) or not said.final:
+            return said
+        found = await self._get(instruction.answers)
+        waits = isinstance(found, Shown) and found.transaction.status == "AWAITING_APPROVAL"
+        return Refused(f"{said.reason}; {WAITS}", False, said.evidence) if waits else said
 
     async def _see_answered(self, instruction: Instruction) -> Answer:
         """The answer to an approval or withdrawal says nothing; the transaction does."""

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from adapters.capabilities import Action
-from adapters.contract import Answer, Found, Instruction, Question, Refused, Report, UnsendableError
+from adapters.contract import Instruction, Report, UnsendableError
 from adapters.web import format_json
-from hub.dispatch.absorb import Call, absorb
-from hub.dispatch.decide import compute_backoff
+from hub.dispatch.decide import compute_pause
 from hub.dispatch.lines import Lines
+from hub.dispatch.orders import CALLS_MOST, KIND, OLDEST_MS, Order, call_registry, hand_in_again
 from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Message, Standing
 from hub.inbound.proposals import Proposal, Proposals, Rule, find_rule
@@ -27,14 +27,9 @@ from hub.ledger_client import LedgerRefusal, Receipt, make_number
 from keeling.serials import print_range
 from keeling.v1 import operations_pb2 as op
 
-KIND: Final = "evidence"
 DECIDED: Final = "proposal/"
 """How the name of the `Anchor` begins that is a decision; it ends with the answer, its digest is the message's."""
-OLDEST_MS: Final = 34 * 86_400_000
-"""Older proposals cannot be decided here: the ledger takes no id of them any more."""
 _ANSWERS: Final = (Action.ACCEPT, Action.DECLINE)
-_CALLS_MOST: Final = 4
-"""In one round, for one proposal."""
 _RULE_PAUSE_MS: Final = 900_000
 """What a rule could not decide is tried again after this, in case somebody set it right."""
 ANSWERED_KEPT: Final = 1_000
@@ -77,9 +72,7 @@ class _Answer:
     """A decision that is on its way. Written by `Answering` alone."""
 
     proposal: Proposal
-    message: Message
-    decided_ms: int
-    alert: str = ""
+    order: Order
 
 
 class Answering:
@@ -101,10 +94,14 @@ class Answering:
         now, found = self._seat.now_ms(), []
         for proposal in self._proposals.list_open(now):
             answer = self._answers.get(_name(proposal))
-            decided = answer.message.instruction.action.value if answer else ""
-            why = (answer.message.why or "decided, on its way") if answer else "waits for a person to accept or decline"
+            decided = answer.order.message.instruction.action.value if answer else ""
+            why = (
+                (answer.order.message.why or "decided, on its way")
+                if answer
+                else "waits for a person to accept or decline"
+            )
             undecided = self._undecided.get(_name(proposal))
-            alert = answer.alert if answer else undecided.why if undecided else ""
+            alert = answer.order.alert if answer else undecided.why if undecided else ""
             found.append(Line(proposal, decided, why, alert, proposal.is_at_risk(now)))
         return found
 
@@ -237,65 +234,51 @@ class Answering:
     def _begin(self, proposal: Proposal, instruction: Instruction, standing: Standing) -> None:
         self._undecided.pop(_name(proposal), None)
         if _name(proposal) not in self._answers:
-            self._answers[_name(proposal)] = _Answer(proposal, Message(instruction, standing), self._seat.now_ms())
+            message, now = Message(instruction, standing), self._seat.now_ms()
+            self._answers[_name(proposal)] = _Answer(
+                proposal, Order(proposal.registry, message, now, proposal.reference)
+            )
 
     # -- at the registry
 
     async def _carry(self, answer: _Answer) -> None:
         """Send it, or ask what became of it, until it waits or is over."""
-        for _ in range(_CALLS_MOST):
+        for _ in range(CALLS_MOST):
             if self._proposals.find(answer.proposal.registry, answer.proposal.reference) is None:
                 self._end(answer, "decided, as its registry tells")
                 return
-            message, now = answer.message, self._seat.now_ms()
-            outcome = _read_outcome(message)
+            outcome = _read_outcome(answer.order)
             if outcome:
                 self._end(answer, outcome)
                 return
-            if now < max(message.not_before_ms, self._lines.quiet_until(answer.proposal.registry)):
+            if not answer.order.is_due(self._lines, self._seat.now_ms()):
                 return
             await self._call(answer)
 
     async def _call(self, answer: _Answer) -> None:
-        registry, message = answer.proposal.registry, answer.message
-        adapter = self._seat.adapters[registry]
-        sending = message.standing in (Standing.READY, Standing.NOTHING)
-        await self._lines.turn(registry)
-        began = self._seat.now_ms()
-        if sending:
-            answer.message = message._replace(standing=Standing.UNSURE)
-            found: Answer | Found = await adapter.instruct(message.instruction)
-        else:
-            references = (answer.proposal.reference,)
-            found = await adapter.ask(Question(message.instruction, references, answer.decided_ms))
-        if isinstance(found, Report):
-            found = found._replace(due_ms=0)  # that of the transaction; what became of an answer shows at once
-        ended, lately = self._seat.now_ms(), self._lines.throttled_lately(registry)
-        call = Call(began, ended, answer.decided_ms, self._seat.jitter(), lately)
-        taken = absorb(message, found, call, adapter.capabilities, sent=sending)
-        self._lines.keep_quiet(registry, taken.quiet_until_ms)
-        answer.alert = taken.alert
-        answer.message = taken.message
-        if isinstance(found, Refused) and not found.final:
-            answer.message = taken.message._replace(standing=Standing.UNSURE)  # it may be over: asked before again
-        elif taken.message.standing is Standing.NOTHING:
-            # Not there: handed in again, each time later.
-            again = ended + compute_backoff(message.failures, self._seat.jitter())
-            answer.message = taken.message._replace(not_before_ms=again, failures=message.failures + 1)
+        order = answer.order
+        await call_registry(self._seat, self._lines, order)
+        said, now = order.message.answer, self._seat.now_ms()
+        if isinstance(said, Report) and said.due_ms:
+            # That of the transaction; what became of an answer shows at once.
+            again = now + compute_pause(order.began_ms, now)
+            order.message = order.message._replace(not_before_ms=again)
+        if order.message.standing is Standing.NOTHING:
+            hand_in_again(order, now, self._seat.jitter())
 
     def _end(self, answer: _Answer, outcome: str) -> None:
         self._proposals.close(answer.proposal)
         self._answers.pop(_name(answer.proposal), None)
-        self.answered.append(Answered(answer.proposal, answer.message.instruction.action.value, outcome))
+        self.answered.append(Answered(answer.proposal, answer.order.message.instruction.action.value, outcome))
 
 
-def _read_outcome(message: Message) -> str:
+def _read_outcome(order: Order) -> str:
     """How the answer ended; empty: it has not."""
-    if message.standing is not Standing.ANSWERED or message.pending_units:
+    if not order.is_over:
         return ""
-    if isinstance(message.answer, Refused):
-        return f"not taken: {message.answer.reason}"
-    return "accepted" if message.instruction.action is Action.ACCEPT else "declined"
+    if order.refusal:
+        return f"not taken: {order.refusal}"
+    return "accepted" if order.message.instruction.action is Action.ACCEPT else "declined"
 
 
 def _name(proposal: Proposal) -> tuple[str, str]:

@@ -68,6 +68,12 @@ class DecisionBody(_Strict):
     because: str = Field(default="", max_length=BECAUSE_MAX)
 
 
+class WithdrawalBody(_Strict):
+    """`POST /v1/holds/HOLD/withdrawal`: `because` is kept as evidence with who said it."""
+
+    because: str = Field(min_length=1, max_length=BECAUSE_MAX)
+
+
 B = TypeVar("B", bound=BaseModel)
 
 
@@ -83,6 +89,11 @@ def _read_body(raw: bytes, shape: type[B]) -> B:
 def read_decision(raw: bytes) -> DecisionBody:
     """The answer in a body; raises `Problem`."""
     return _read_body(raw, DecisionBody)
+
+
+def read_withdrawal(raw: bytes) -> WithdrawalBody:
+    """Why something is taken back; raises `Problem`."""
+    return _read_body(raw, WithdrawalBody)
 
 
 def read_hold(raw: bytes, number: bytes) -> op.Hold:

@@ -15,6 +15,7 @@ from adapters.capabilities import Action
 from hub.certificates.gather import LogProver, gather_certificates
 from hub.dispatch import answering
 from hub.dispatch.memory import Pending
+from hub.dispatch.withdrawing import CannotWithdraw
 from hub.ledger_client import LedgerError
 from hub.reconcile.report import Line, Run, name_run
 from hub.service.bodies import Told, describe_hold
@@ -65,6 +66,13 @@ class Decision(NamedTuple):
     """The caller."""
 
 
+class Withdrawn(NamedTuple):
+    """A hold whose instruction is taken back, as it is now; `outcome`: "withdrawn", or what it waits for."""
+
+    hold: Told
+    outcome: str
+
+
 class Calls:
     """The handlers of one hub. For one event loop."""
 
@@ -94,7 +102,12 @@ class Calls:
 
     def backlog(self, asked: Asked) -> tuple[list[Pending], str]:
         """In the order in which holds were placed: their ids begin with the time."""
-        return cut_page("backlog", self._parts.dispatcher.backlog(), lambda each: each.hold.hex(), asked)
+        return cut_page("backlog", [*map(self._annotate, self._parts.dispatcher.backlog())], _key_pending, asked)
+
+    def _annotate(self, line: Pending) -> Pending:
+        """The line, and that its instruction is being taken back, or why it could not be."""
+        said = self._parts.withdrawing.describe(line.hold)
+        return line._replace(why="; ".join(each for each in (said, line.why) if each))
 
     def proposals(self, asked: Asked) -> tuple[list[answering.Line], str]:
         """Open ones, the soonest to end first."""
@@ -142,6 +155,15 @@ class Calls:
             raise Problem(409, "refused", receipt.detail, **{**receipt.values, "reason": receipt.reason})
         self._parts.dispatcher.wake()
         return Placed(await self.hold(number), receipt.duplicate)
+
+    async def withdraw(self, hold: bytes, because: str, by: str) -> Withdrawn:
+        """Take back what was instructed under a hold, while its registry allows it; the same again is the same."""
+        try:
+            outcome = await self._parts.withdrawing.withdraw(_check_id(hold), by, because)
+        except CannotWithdraw as error:
+            raise Problem(409, "too-late" if error.too_late else "cannot-withdraw", str(error)) from error
+        self._parts.decided.set()
+        return Withdrawn(await self.hold(hold), outcome)
 
     async def reconcile(self, registry: str, believe_shrunk: bool) -> Run:
         """Compare now; what the last run of this process saw gives the ages."""
@@ -202,6 +224,10 @@ def _check_id(hold: bytes) -> bytes:
     if len(hold) != 16:
         raise Problem(400, "bad-id", "the id of a hold has 16 bytes: 32 hex digits")
     return hold
+
+
+def _key_pending(line: Pending) -> str:
+    return line.hold.hex()
 
 
 def _key_proposal(line: answering.Line) -> str:

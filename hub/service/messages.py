@@ -28,10 +28,16 @@ def read_decision(request: hub.DecideProposalRequest, by: str) -> Decision:
     """The answer that a caller gives; raises `Problem`."""
     if request.action not in (hub.DecideProposalRequest.ACCEPT, hub.DecideProposalRequest.DECLINE):
         raise Problem(400, "bad-request", "action is ACCEPT or DECLINE")
-    if len(request.because) > BECAUSE_MAX:
-        raise Problem(400, "bad-request", f"because has at most {BECAUSE_MAX} characters")
     accepts = request.action == hub.DecideProposalRequest.ACCEPT
-    return Decision(request.registry, request.reference, accepts, request.because, by)
+    because = read_because(request.because, needed=False)
+    return Decision(request.registry, request.reference, accepts, because, by)
+
+
+def read_because(text: str, *, needed: bool = True) -> str:
+    """Why somebody orders something; raises `Problem`."""
+    if len(text) > BECAUSE_MAX or (needed and not text):
+        raise Problem(400, "bad-request", f"because has {'1 to' if needed else 'at most'} {BECAUSE_MAX} characters")
+    return text
 
 
 def tell_run(run: Run) -> hub.Reconciliation:

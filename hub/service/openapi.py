@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hub.service.bodies import DecisionBody, HoldBody
+from hub.service.bodies import DecisionBody, HoldBody, WithdrawalBody
 from hub.service.routes import ROUTES, Route
 
 
@@ -16,6 +16,7 @@ def build_document() -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = _describe(route)
     hold = HoldBody.model_json_schema(ref_template="#/components/schemas/{model}")
     parts = hold.pop("$defs", {})
+    plain = {"Decision": DecisionBody.model_json_schema(), "Withdrawal": WithdrawalBody.model_json_schema()}
     problem = {
         "type": "object",
         "required": ["type", "title", "status", "detail"],
@@ -27,7 +28,7 @@ def build_document() -> dict[str, Any]:
         "info": {"title": "Keeling hub", "version": "1"},
         "paths": paths,
         "components": {
-            "schemas": {"Problem": problem, "Hold": hold, "Decision": DecisionBody.model_json_schema(), **parts},
+            "schemas": {"Problem": problem, "Hold": hold, **plain, **parts},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }

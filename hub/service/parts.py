@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from hub.adjustments.recognition import Recogniser
 from hub.dispatch.answering import Answering
 from hub.dispatch.run import Dispatcher
 from hub.dispatch.seat import Seat
+from hub.dispatch.withdrawing import Withdrawing
 from hub.dispatch.words import Words, describe_with
 from hub.evidence import EvidenceShelf
 from hub.guarded import GuardedAdapter
@@ -105,8 +106,9 @@ class Parts:
         self.dispatcher: Final = Dispatcher(seat)
         self.proposals: Final = Proposals()
         self.answering: Final = Answering(seat, self.dispatcher.lines, self.proposals, read_rules(config, adapters))
+        self.withdrawing: Final = Withdrawing(seat, self.dispatcher.lines, self.dispatcher)
         self.decided: Final = asyncio.Event()
-        """Set when somebody decided a proposal: the answer is carried now."""
+        """Set when somebody gave an order: it is carried now."""
         locate = make_locator(Names(ledger))
         self.announced: Final = {
             each.name: Announcements(
@@ -130,6 +132,10 @@ class Parts:
     def _open(self, section: RegistrySection) -> Adapter:
         settings = Settings(section.url, self._secrets[section.name], section.accounts, section.timeout_ms)
         return GuardedAdapter(open_system(section.adapter, section.driver, settings), _tell)
+
+    def list_steps(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """What carries orders that are no holds, a round each."""
+        return [("answers", self.answering.step), ("withdrawals", self.withdrawing.step)]
 
     def open_feed(self) -> Feed | None:
         """The feed of our Article 6 events; None: none is configured."""

@@ -40,6 +40,8 @@ NAMES: Final[Mapping[str, int]] = {
     "key-used": code_pb2.ALREADY_EXISTS,
     "refused": code_pb2.FAILED_PRECONDITION,
     "cannot-decide": code_pb2.FAILED_PRECONDITION,
+    "cannot-withdraw": code_pb2.FAILED_PRECONDITION,
+    "too-late": code_pb2.FAILED_PRECONDITION,
     "not-found": code_pb2.NOT_FOUND,
     "unknown-registry": code_pb2.NOT_FOUND,
     "no-run": code_pb2.NOT_FOUND,

@@ -98,6 +98,15 @@ ROUTES: Final = (
         keyed=True,
     ),
     Route(
+        "POST",
+        "/v1/holds/{hold}/withdrawal",
+        "withdraw",
+        "operator",
+        "Take back what was instructed, while the registry allows it",
+        "WithdrawHold",
+        body="Withdrawal",
+    ),
+    Route(
         "GET",
         "/v1/holds/{hold}/certificates",
         "certificates",

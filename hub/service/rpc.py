@@ -164,6 +164,14 @@ class HubService(rpc.HubServicer):
 
         return await self._answer("PlaceHold", context, work)
 
+    async def WithdrawHold(self, request: hub.WithdrawHoldRequest, context: Context) -> hub.WithdrawHoldResponse:
+        async def work() -> hub.WithdrawHoldResponse:
+            by = self._callers.check(context, "WithdrawHold").name
+            found = await self._calls.withdraw(request.hold, messages.read_because(request.because), by)
+            return hub.WithdrawHoldResponse(hold=messages.tell_hold(found.hold), withdrawal=found.outcome)
+
+        return await self._answer("WithdrawHold", context, work)
+
     async def Reconcile(self, request: hub.ReconcileRequest, context: Context) -> hub.Reconciliation:
         async def work() -> hub.Reconciliation:
             return messages.tell_run(await self._calls.reconcile(request.registry, request.believe_shrunk))

@@ -38,8 +38,8 @@ log = structlog.get_logger()
 DROP_EVERY_S: Final = 5.0
 WAITING_EVERY_S: Final = 15.0
 """Announcements that came before their transfer are tried again this often."""
-ANSWER_EVERY_S: Final = 5.0
-"""Answers to proposals are carried this often, and at once when somebody decides."""
+ORDER_EVERY_S: Final = 5.0
+"""Orders that are no holds are carried this often, and at once when somebody gives one."""
 FIRST_RECONCILED_MS: Final = 300_000
 """The first reconciliation after a start comes no later than this."""
 STOP_S: Final = 10.0
@@ -107,7 +107,7 @@ class Running:
             self._rpc = RpcServer(calls, callers, self._door)
             self.grpc_address = await self._rpc.start(config.grpc_listen)
         self._begin("dispatch", lambda: parts.dispatcher.run(self._stop))
-        self._begin("answers", self._answer)
+        self._begin("orders", self._carry_orders)
         self._begin("follow", lambda: follow(parts.ledger, parts.dispatcher.wake, self._stop))
         for section in config.registries:
             adapter = adapters[section.name]
@@ -189,15 +189,19 @@ class Running:
 
         return look
 
-    async def _answer(self) -> None:
-        """Carry what was decided about proposals; one round."""
-        decided = self._parts.decided
-        decided.clear()
-        try:
-            await self._parts.answering.step()
-        except LedgerError as error:
-            log.warning("answers wait for the ledger", error=str(error))
-        await self._rest(ANSWER_EVERY_S, decided)
+    async def _carry_orders(self) -> None:
+        """Carry orders of every kind; one round."""
+        given = self._parts.decided
+        given.clear()
+
+        async def carry(what: str, step: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await step()
+            except LedgerError as error:
+                log.warning("orders wait for the ledger", what=what, error=str(error))
+
+        await asyncio.gather(*(carry(what, step) for what, step in self._parts.list_steps()))
+        await self._rest(ORDER_EVERY_S, given)
 
     def _make_proposal_reader(self, registry: str, adapter: Adapter) -> Callable[[], Awaitable[None]]:
         """Everything that was ever proposed, once: what the poller read before the start, it does not read again."""

@@ -21,6 +21,7 @@ from hub.service.bodies import (
     read_decision,
     read_hold,
     read_key,
+    read_withdrawal,
     tell_certificate,
     tell_hold,
     tell_message,
@@ -117,6 +118,11 @@ class Interface:
         reference, by = request.match_info["reference"], request[CALLER]
         decision = Decision(_read_registry(request), reference, body.action == "accept", body.because, by)
         return web.json_response(tell_proposal(await self._calls.decide_proposal(decision)))
+
+    async def _withdraw(self, request: web.Request) -> web.Response:
+        body = read_withdrawal(await _read_all(request))
+        found = await self._calls.withdraw(_read_number(request), body.because, request[CALLER])
+        return web.json_response({**tell_hold(found.hold), "withdrawal": found.outcome})
 
     async def _hold(self, request: web.Request) -> web.Response:
         return web.json_response(tell_hold(await self._calls.hold(_read_number(request))))

@@ -477,6 +477,55 @@ class PlaceHoldResponse(_message.Message):
 Global___PlaceHoldResponse: _TypeAlias = PlaceHoldResponse  # noqa: Y015
 
 @_typing.final
+class WithdrawHoldRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    hold: _builtins.bytes
+    because: _builtins.str
+    """why, for those who ask later; 1 to 2,000 characters"""
+    def __init__(
+        self,
+        *,
+        hold: _builtins.bytes = ...,
+        because: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "hold", b"hold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawHoldRequest: _TypeAlias = WithdrawHoldRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawHoldResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    WITHDRAWAL_FIELD_NUMBER: _builtins.int
+    withdrawal: _builtins.str
+    """"withdrawn", or what it waits for"""
+    @_builtins.property
+    def hold(self) -> Global___ToldHold:
+        """as it is now"""
+
+    def __init__(
+        self,
+        *,
+        hold: Global___ToldHold | None = ...,
+        withdrawal: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "withdrawal", b"withdrawal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawHoldResponse: _TypeAlias = WithdrawHoldResponse  # noqa: Y015
+
+@_typing.final
 class ReconcileRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -75,6 +75,11 @@ class HubStub:
                 request_serializer=keeling_dot_v1_dot_hub__pb2.PlaceHoldRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_hub__pb2.PlaceHoldResponse.FromString,
                 _registered_method=True)
+        self.WithdrawHold = channel.unary_unary(
+                '/keeling.v1.Hub/WithdrawHold',
+                request_serializer=keeling_dot_v1_dot_hub__pb2.WithdrawHoldRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_hub__pb2.WithdrawHoldResponse.FromString,
+                _registered_method=True)
         self.Reconcile = channel.unary_unary(
                 '/keeling.v1.Hub/Reconcile',
                 request_serializer=keeling_dot_v1_dot_hub__pb2.ReconcileRequest.SerializeToString,
@@ -179,6 +184,20 @@ class HubServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WithdrawHold(self, request, context):
+        """Take back what was instructed under a hold, while its registry still allows it. Role: operator. Answers when that is
+        final on the ledger, with who said so and why as evidence, and the registry was told, or could not be told yet: then
+        it goes on by itself. There is one for each attempt: the same call may be repeated, at this hub or another. What
+        becomes of the hold is the registry's word: its no releases it, and what comes too late changes nothing.
+        FAILED_PRECONDITION TOO_LATE: the registry has done it or does not take it back any more; do not retry.
+        FAILED_PRECONDITION CANNOT_WITHDRAW: nothing was sent yet, or this registry takes nothing back, or does not say now
+        how it stands: see the text. INVALID_ARGUMENT BAD_REQUEST: without a reason. NOT_FOUND NOT_FOUND: no such hold.
+        DEADLINE_EXCEEDED OUTCOME_UNKNOWN: repeat the same call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Reconcile(self, request, context):
         """Compare a registry's books with the ledger now, heal or restrict by the table of docs/reconciliation.md, and put the
         run on record. Role: operator. Takes as long as the registry needs to list its units: give it minutes. Broken off or
@@ -266,6 +285,11 @@ def add_HubServicer_to_server(servicer, server):
                     servicer.PlaceHold,
                     request_deserializer=keeling_dot_v1_dot_hub__pb2.PlaceHoldRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_hub__pb2.PlaceHoldResponse.SerializeToString,
+            ),
+            'WithdrawHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawHold,
+                    request_deserializer=keeling_dot_v1_dot_hub__pb2.WithdrawHoldRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_hub__pb2.WithdrawHoldResponse.SerializeToString,
             ),
             'Reconcile': grpc.unary_unary_rpc_method_handler(
                     servicer.Reconcile,
@@ -509,6 +533,33 @@ class Hub:
             '/keeling.v1.Hub/PlaceHold',
             keeling_dot_v1_dot_hub__pb2.PlaceHoldRequest.SerializeToString,
             keeling_dot_v1_dot_hub__pb2.PlaceHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Hub/WithdrawHold',
+            keeling_dot_v1_dot_hub__pb2.WithdrawHoldRequest.SerializeToString,
+            keeling_dot_v1_dot_hub__pb2.WithdrawHoldResponse.FromString,
             options,
             channel_credentials,
             insecure,

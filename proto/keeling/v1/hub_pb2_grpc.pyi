@@ -92,6 +92,16 @@ class HubStub:
     FAILED_PRECONDITION, a reason of the ledger: it refused, and so it stays under this id; a new try needs a new id.
     DEADLINE_EXCEEDED OUTCOME_UNKNOWN: it may have been ordered; repeat the same call with the same id.
     """
+    WithdrawHold: _grpc.UnaryUnaryMultiCallable[_hub_pb2.WithdrawHoldRequest, _hub_pb2.WithdrawHoldResponse]
+    """Take back what was instructed under a hold, while its registry still allows it. Role: operator. Answers when that is
+    final on the ledger, with who said so and why as evidence, and the registry was told, or could not be told yet: then
+    it goes on by itself. There is one for each attempt: the same call may be repeated, at this hub or another. What
+    becomes of the hold is the registry's word: its no releases it, and what comes too late changes nothing.
+    FAILED_PRECONDITION TOO_LATE: the registry has done it or does not take it back any more; do not retry.
+    FAILED_PRECONDITION CANNOT_WITHDRAW: nothing was sent yet, or this registry takes nothing back, or does not say now
+    how it stands: see the text. INVALID_ARGUMENT BAD_REQUEST: without a reason. NOT_FOUND NOT_FOUND: no such hold.
+    DEADLINE_EXCEEDED OUTCOME_UNKNOWN: repeat the same call.
+    """
     Reconcile: _grpc.UnaryUnaryMultiCallable[_hub_pb2.ReconcileRequest, _hub_pb2.Reconciliation]
     """Compare a registry's books with the ledger now, heal or restrict by the table of docs/reconciliation.md, and put the
     run on record. Role: operator. Takes as long as the registry needs to list its units: give it minutes. Broken off or
@@ -161,6 +171,16 @@ class HubAsyncStub(HubStub):
     ALREADY_EXISTS KEY_USED: this id came with another hold; nothing was changed, do not retry.
     FAILED_PRECONDITION, a reason of the ledger: it refused, and so it stays under this id; a new try needs a new id.
     DEADLINE_EXCEEDED OUTCOME_UNKNOWN: it may have been ordered; repeat the same call with the same id.
+    """
+    WithdrawHold: _aio.UnaryUnaryMultiCallable[_hub_pb2.WithdrawHoldRequest, _hub_pb2.WithdrawHoldResponse]  # type: ignore[assignment]
+    """Take back what was instructed under a hold, while its registry still allows it. Role: operator. Answers when that is
+    final on the ledger, with who said so and why as evidence, and the registry was told, or could not be told yet: then
+    it goes on by itself. There is one for each attempt: the same call may be repeated, at this hub or another. What
+    becomes of the hold is the registry's word: its no releases it, and what comes too late changes nothing.
+    FAILED_PRECONDITION TOO_LATE: the registry has done it or does not take it back any more; do not retry.
+    FAILED_PRECONDITION CANNOT_WITHDRAW: nothing was sent yet, or this registry takes nothing back, or does not say now
+    how it stands: see the text. INVALID_ARGUMENT BAD_REQUEST: without a reason. NOT_FOUND NOT_FOUND: no such hold.
+    DEADLINE_EXCEEDED OUTCOME_UNKNOWN: repeat the same call.
     """
     Reconcile: _aio.UnaryUnaryMultiCallable[_hub_pb2.ReconcileRequest, _hub_pb2.Reconciliation]  # type: ignore[assignment]
     """Compare a registry's books with the ledger now, heal or restrict by the table of docs/reconciliation.md, and put the
@@ -276,6 +296,22 @@ class HubServicer(metaclass=_abc_1.ABCMeta):
         ALREADY_EXISTS KEY_USED: this id came with another hold; nothing was changed, do not retry.
         FAILED_PRECONDITION, a reason of the ledger: it refused, and so it stays under this id; a new try needs a new id.
         DEADLINE_EXCEEDED OUTCOME_UNKNOWN: it may have been ordered; repeat the same call with the same id.
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawHold(
+        self,
+        request: _hub_pb2.WithdrawHoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hub_pb2.WithdrawHoldResponse, _abc.Awaitable[_hub_pb2.WithdrawHoldResponse]]:
+        """Take back what was instructed under a hold, while its registry still allows it. Role: operator. Answers when that is
+        final on the ledger, with who said so and why as evidence, and the registry was told, or could not be told yet: then
+        it goes on by itself. There is one for each attempt: the same call may be repeated, at this hub or another. What
+        becomes of the hold is the registry's word: its no releases it, and what comes too late changes nothing.
+        FAILED_PRECONDITION TOO_LATE: the registry has done it or does not take it back any more; do not retry.
+        FAILED_PRECONDITION CANNOT_WITHDRAW: nothing was sent yet, or this registry takes nothing back, or does not say now
+        how it stands: see the text. INVALID_ARGUMENT BAD_REQUEST: without a reason. NOT_FOUND NOT_FOUND: no such hold.
+        DEADLINE_EXCEEDED OUTCOME_UNKNOWN: repeat the same call.
         """
 
     @_abc_1.abstractmethod
