@@ -56,6 +56,7 @@ class VerraAdapter:
         self._settings: Final = settings
         self._line: Final = Line(settings.base_url, settings.timeout_ms)
         self._projects: tuple[str, ...] = ()
+        """In the order in which long lists are read; as they were when the newest one was begun."""
 
     @property
     def name(self) -> str:
@@ -135,35 +136,41 @@ class VerraAdapter:
         return Changes(tuple(items), told, False, items[-1].at_ms if items else 0)
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
-        """A page is "list:project:start"; lists too long for one search are read project by project."""
+        """A page is "list:project:start"; lists too long for one search are read project by project, by name."""
         resource, _, rest = (page or "holdings::0").partition(":")
-        place, _, text = rest.partition(":")
+        project, _, text = rest.rpartition(":")
         if resource not in _BOOKS or not text.isdigit():
             return WrongShape(f"{page!r} is no page of ours")
-        at, start = int(place) if place.isdigit() else -1, int(text)
-        if at < 0:
-            found = await self._search(resource, start)
-            if isinstance(found, Page) and found.total > _WINDOW:
-                at = 0
-        if at >= 0:
-            projects = await self._all_projects()
-            if isinstance(projects, Trouble):
-                return projects
-            if at >= len(projects):
-                return Holdings((), _next_book(resource), 0)
-            found = await self._search(resource, start, project=projects[at])
+        found = await self._search(resource, int(text), project=project)
         if not isinstance(found, Page):
             return found
-        if resource == "holdings" and at < 0 and not found.total:
+        if resource == "holdings" and not project and not found.total:
             return WrongShape("200 without a single holding: a wrong standardid, or the registry shrank")
+        if found.total > _WINDOW and project:
+            text = f"project {project} has {found.total} {resource}, more than a search shows: read an export instead"
+            return WrongShape(text)
+        if found.total > _WINDOW:
+            return await self._after_project(resource, "", ())
         try:
             read = [rows.read_holding(row, resource) for row in found.rows]
         except ShapeError as error:
             return WrongShape(f"{resource}: {error}")
         told: tuple[Holding, ...] = tuple(row for row in read if row is not None)
         if found.next_start < found.total:
-            return Holdings(told, f"{resource}:{at if at >= 0 else ''}:{found.next_start}", 0)
-        return Holdings(told, f"{resource}:{at + 1}:0" if at >= 0 else _next_book(resource), 0)
+            return Holdings(told, f"{resource}:{project}:{found.next_start}", 0)
+        return (
+            await self._after_project(resource, project, told) if project else Holdings(told, _next_book(resource), 0)
+        )
+
+    async def _after_project(self, resource: str, project: str, told: tuple[Holding, ...]) -> Holdings | Trouble:
+        """The page after the last of a project's, "" for the first; which there are is asked anew for each list."""
+        if not project or not self._projects:
+            known = await self._read_projects()
+            if isinstance(known, Trouble):
+                return known
+            self._projects = known
+        following = next((each for each in self._projects if each > project), "")
+        return Holdings(told, f"{resource}:{following}:0" if following else _next_book(resource), 0)
 
     def read_notice(self, body: bytes) -> tuple[Change, ...] | WrongShape:
         return WrongShape("Verra sends no notices", body)
@@ -235,18 +242,17 @@ class VerraAdapter:
                 return found
         return found if entity < 0 else WrongShape(f"more new {resource} than a search can show: import an export file")
 
-    async def _all_projects(self) -> tuple[str, ...] | Trouble:
-        """Every project once, by its number; read once."""
+    async def _read_projects(self) -> tuple[str, ...] | Trouble:
+        """Every project once, by its number."""
         found: set[str] = set()
-        start, total = 0, 0 if self._projects else 1
+        start, total = 0, 1
         while start < total:
             page = await self._search("project", start)
             if not isinstance(page, Page):
                 return page
             found |= {rows.text(row, "vcsProjectId") for row in page.rows}
             start, total = page.next_start, page.total
-        self._projects = self._projects or tuple(sorted(found - {""}))
-        return self._projects
+        return tuple(sorted(found - {""}))
 
     async def _search(self, resource: str, start: int, *, project: str = "", downwards: bool = False) -> Page | Trouble:
         """One page. A filter that was ignored is found out: rows of other projects come back."""

@@ -290,10 +290,16 @@ def test_long_lists_are_read_project_by_project(monkeypatch: pytest.MonkeyPatch)
             await stand.adapter.instruct(stand.instruction(1, f"{number:032x}", skip=2 * number))
         stand.settle()
         whole = await stand.all_holdings()
-        monkeypatch.setattr("adapters.verra.driver._WINDOW", 10)
+        monkeypatch.setattr("adapters.verra.driver._WINDOW", 12)
         parts = await stand.all_holdings()
         assert sorted(map(repr, parts)) == sorted(map(repr, whole))
         assert len({row.serials.first for row in whole}) == len(sandbox.book.rows())
+        sandbox.fill(1_000, project=500)
+        assert len(await stand.all_holdings()) == len(whole) + 1, "a project of today"
+        monkeypatch.setattr("adapters.verra.driver._WINDOW", 11)
+        page = await stand.adapter.snapshot("retirements:1340:0")
+        assert isinstance(page, WrongShape)
+        assert page.detail.startswith("project 1340 has 12 retirements, more than a search shows")
 
     prove(trial)
 
