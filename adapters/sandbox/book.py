@@ -51,6 +51,8 @@ class Book:
     def __init__(self) -> None:
         self._spaces: dict[str, SortedDict] = {}
         self.entries: list[Entry] = []
+        self.version: int = 0
+        """Counts what changed."""
 
     # -- what there is
 
@@ -177,6 +179,7 @@ class Book:
 
     def _put(self, row: Holding) -> None:
         self._spaces.setdefault(row.serials.space, SortedDict())[row.serials.first] = row
+        self.version += 1
 
     def _cut(self, part: SerialRange) -> None:
         """Take exactly this part out of the one row that contains it; what is left stays."""

@@ -7,21 +7,19 @@ operator's desk, and what a person does with it in the portal happens here at th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from aiohttp import web
 
 from adapters.capabilities import Action
-from adapters.contract import ChangeKind, HoldingState
 from adapters.sandbox.acts import Settings, read_switch
-from adapters.sandbox.book import Entry
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.desk import Order, OrderStatus
 from adapters.sandbox.faults import FaultKind
 from adapters.sandbox.server import Sandbox
-from keeling.serials import SerialError, SerialRange, parse, parse_segments, print_range
+from adapters.sandbox.verra_rows import Flags, Item, PublicRows, show_row
+from keeling.serials import SerialError, SerialRange, parse, print_range
 
 TOKEN: Final = "sandbox-desk"
 APPKEY: Final = "sandbox-visitor"
@@ -55,8 +53,7 @@ class VerraSandbox(Sandbox):
         super().__init__(clock, seed)
         self.shows_owner = True
         self.shows_details = True
-        self._shown: dict[tuple[str, int, bool, bool], dict[str, Any]] = {}
-        """Rows by list and entity as the flags make them: an event of the books never changes."""
+        self._public = PublicRows(self.book)
 
     def fill(self, units: int = 1_000_000, account: str = ACCOUNTS[0], project: int = 1340) -> SerialRange:
         """Issue one block of a project of ours to an account; numbers begin at a million times the project's."""
@@ -119,21 +116,22 @@ class VerraSandbox(Sandbox):
         if any(name not in request.headers for name in _NEEDED) or not 0 < limit <= 400 or not 0 <= start <= 10_000:
             return _failure()
         wanted = filters.get("vcsProjectId", {}).get("columnFilters", [{}])[0].get("filter")
-        found = self._rows(request.match_info["resource"], self.seen_at(request))
+        resource = request.match_info["resource"]
+        found = self._public.find(resource, self.seen_at(request), wanted)
         if request.headers["standardid"] != "150000000000001" or self.faults.take(
             (FaultKind.SHRUNK,), f"{request.method} {request.path}"
         ):
             found = []
-        found = [row for row in found if wanted is None or row["vcsProjectId"] == wanted]
-        found.sort(key=lambda row: int(row["entityId"]), reverse=sort["dir"] == "DESC")
+        page = _cut(found, start, limit, downwards=sort["dir"] == "DESC")
+        flags = Flags(self.shows_owner, self.shows_details)
         return web.json_response(
             {
-                "entities": found[start : start + limit],
+                "entities": [show_row(resource, item, self.desk.orders, flags) for item in page],
                 "totalEntities": len(found),
                 "totalPages": -(-len(found) // limit),
                 "start": start,
                 "limit": limit,
-                "numberOfElements": len(found[start : start + limit]),
+                "numberOfElements": len(page),
                 "first": start == 0,
                 "last": start + limit >= len(found),
                 "pageStats": None,
@@ -141,69 +139,6 @@ class VerraSandbox(Sandbox):
                 "pitId": None,
             }
         )
-
-    def _rows(self, resource: str, at_ms: int) -> list[dict[str, Any]]:
-        entries = [entry for entry in self.book.entries if entry.at_ms <= at_ms]
-        gone = {(e.reference, e.serials.first) for e in entries if e.kind is ChangeKind.REVERSED}
-        match resource:
-            case "issuances":
-                return [_issuance(entry) for entry in entries if entry.kind is ChangeKind.ISSUED]
-            case "holdings":
-                states = (HoldingState.ACTIVE, HoldingState.BUFFER)
-                return [
-                    _common(number, row.serials)
-                    | {"accountName": row.account, "stateCode": "ACTIVE", "isBuffer": row.state is HoldingState.BUFFER}
-                    for number, row in enumerate(self.book.rows(states=states), 1)
-                ]
-            case "retirements" | "cancellations":
-                kind = ChangeKind.RETIRED if resource == "retirements" else ChangeKind.CANCELLED
-                state = HoldingState.RETIRED if resource == "retirements" else HoldingState.CANCELLED
-                shown = [e for e in entries if e.kind is kind and (e.reference, e.serials.first) not in gone]
-                shown += [e for e in entries if e.kind is ChangeKind.REVERSED and e.before is state]
-                return [self._show(resource, entry) for entry in shown]
-            case "project":
-                spaces = {print_range(entry.serials) for entry in entries if entry.kind is ChangeKind.ISSUED}
-                names = sorted({_project(printed) for printed in spaces})
-                return [{"entityId": number, "vcsProjectId": name} for number, name in enumerate(names, 1)]
-        return []
-
-    def _show(self, resource: str, entry: Entry) -> dict[str, Any]:
-        name = (resource, entry.number, self.shows_owner, self.shows_details)
-        if name not in self._shown:
-            make = self._retirement if resource == "retirements" else self._cancellation
-            self._shown[name] = make(entry)
-        return self._shown[name]
-
-    def _retirement(self, entry: Entry) -> dict[str, Any]:
-        order = self.desk.orders.get(entry.reference)
-        said = order.said if order is not None else {"owner": "", "details": ""}
-        return _common(entry.number, entry.serials) | {
-            "retiredDate": _day(entry.at_ms),
-            "stateCode": "REVERSED" if entry.kind is ChangeKind.REVERSED else "RETIRED",
-            "accountName": entry.account,
-            "beneficialOwner": said["owner"] if self.shows_owner else "",
-            "makeBeneficialOwnerPublic": self.shows_owner,
-            "retirementReason": "Retirement for Person or Organization",
-            "retirementReasonDetails": said["details"] if self.shows_details else "",
-            "makeRetirementReasonDetailsPublic": self.shows_details,
-            "emailNotification": "asha.rao@example.org",
-        }
-
-    def _cancellation(self, entry: Entry) -> dict[str, Any]:
-        order = self.desk.orders.get(entry.reference)
-        return {
-            "entityId": entry.number,
-            "serial_no": print_range(entry.serials),
-            "vcsProjectId": _project(print_range(entry.serials)),
-            "holdingQuantity": float(entry.serials.units),
-            "block_start": entry.serials.first,
-            "block_end": entry.serials.last,
-            "cancellation_date": _day(entry.at_ms),
-            "status": "Reversed" if entry.kind is ChangeKind.REVERSED else "Cancelled",
-            "cancellation_remarks": order.said["details"] if order is not None and self.shows_details else "",
-            "trading_name": f"Cancel/Export - {entry.account}",
-            "aquiring_country": None,
-        }
 
 
 async def _answer_shell(_request: web.Request) -> web.Response:
@@ -239,31 +174,12 @@ def _describe(order: Order, at_ms: int) -> dict[str, Any]:
     }
 
 
-def _issuance(entry: Entry) -> dict[str, Any]:
-    return _common(entry.number, entry.serials) | {
-        "issueDate": _day(entry.at_ms),
-        "stateCode": "ISSUED",
-        "accountName": entry.to_account,
-        "vintage": "2020",
-        "unitType": "VCU",
-        "isBuffer": entry.state is HoldingState.BUFFER,
-    }
-
-
-def _common(entity: int, serials: SerialRange) -> dict[str, Any]:
-    printed = print_range(serials)
-    project = _project(printed)
-    return {
-        "entityId": entity,
-        "serialNo": printed,
-        "holdingQuantity": float(serials.units),
-        "projectId": 103_000_000_000_000 + int(project),
-        "vcsProjectId": project,
-    }
-
-
-def _project(printed: str) -> str:
-    return parse_segments(printed, "verra")["project"].lstrip("0")
+def _cut(items: Sequence[Item], start: int, limit: int, *, downwards: bool) -> Sequence[Item]:
+    """One page, from either end."""
+    if not downwards:
+        return items[start : start + limit]
+    end = max(len(items) - start, 0)
+    return items[max(end - limit, 0) : end][::-1]
 
 
 def _is_desk(request: web.Request) -> bool:
@@ -277,7 +193,3 @@ def _failure() -> web.Response:
 
 def _problem(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"error": code, "message": message}, status=status)
-
-
-def _day(at_ms: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).date().isoformat()
