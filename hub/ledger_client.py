@@ -240,6 +240,16 @@ class LedgerClient:
         pages = self._pages(self._stub.ListDiscrepancies, pb.ListRequest(open_only=open_only))
         return [item async for page in pages for item in page.discrepancies]
 
+    async def restriction(self, batch: str, name: str) -> pb.RestrictionHistory:
+        """When a restriction began and ended on units of a batch; raises `NotOnLedger` where it never began."""
+        request = pb.GetRestrictionRequest(batch=batch, restriction=name)
+        return await self._ask(self._stub.GetRestriction, request)  # type: ignore[no-any-return]
+
+    async def restrictions(self, account: str, prefix: str = "") -> list[pb.RestrictionInfo]:
+        """What restricts units of an account now; with a prefix what is called so."""
+        pages = self._pages(self._stub.ListRestrictions, pb.ListRestrictionsRequest(account=account, prefix=prefix))
+        return [item async for page in pages for item in page.restrictions]
+
     async def status(self) -> pb.Status:
         """Who the node is and how far."""
         return await self._ask(self._stub.GetStatus, pb.GetStatusRequest())  # type: ignore[no-any-return]

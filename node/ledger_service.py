@@ -137,6 +137,11 @@ class LedgerService(rpc.LedgerServicer):
     async def GetRestriction(self, request: pb.GetRestrictionRequest, context: Context) -> pb.RestrictionHistory:
         return await self._read(reads.get_restriction, request, context)
 
+    async def ListRestrictions(
+        self, request: pb.ListRestrictionsRequest, context: Context
+    ) -> pb.ListRestrictionsResponse:
+        return await self._read(reads.list_restrictions, request, context)
+
     async def GetAvailability(self, request: pb.GetAvailabilityRequest, context: Context) -> pb.Availability:
         return await self._read(reads.get_availability, request, context)
 

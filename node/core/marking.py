@@ -17,6 +17,7 @@ from node.core.authority import check_registry
 from node.core.context import Context
 from node.core.fields import check_evidence, check_length, check_ranges, check_text, check_when
 from node.core.intervals import MarkKind, count_restrictions, erase, name_ranges, paint, read_layer
+from node.core.lots import check_available
 from node.core.observe import DISCREPANCY_RESTRICTION
 from node.core.proposals import PROPOSAL_KIND, apply_decline
 from node.core.records import Batch, Piece
@@ -130,14 +131,21 @@ def _describe(op: Restrict | Unrestrict) -> dict[str, str]:
 
 
 def apply_restrict(tx: Context, op: Restrict) -> None:
-    """Freeze ranges: nothing moves in or out until the restriction is lifted; states stay as they are."""
+    """Freeze ranges: nothing moves in or out until the restriction is lifted; states stay as they are.
+
+    What names an account reserves: nobody else may have or want these units, or it is refused.
+    """
     pieces = _pieces(tx, op.ranges)
+    reserving = tx.account(op.account)[0] if op.account else 0
     _check_restrictor(tx, [batch for batch, _ in pieces])
+    if op.account:
+        check_available(tx, reserving, op.account, [piece for _, piece in pieces])
     for _, piece in pieces:
         kind = MarkKind.RESTRICTION
         paint(tx.state, piece.batch, kind, op.restriction, piece.first, piece.units, op.reason, tx.next_ref)
     _recount(tx, pieces)
-    tx.emit(EventKind.RESTRICTED, op.restriction, facts=_describe(op), ranges=name_ranges(pieces))
+    facts = _describe(op) | {"account": op.account}
+    tx.emit(EventKind.RESTRICTED, op.restriction, facts=facts, ranges=name_ranges(pieces))
 
 
 def apply_unrestrict(tx: Context, op: Unrestrict) -> None:

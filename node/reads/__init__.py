@@ -14,7 +14,7 @@ from node.reads.holds import get_hold, list_holds
 from node.reads.lots import list_lots
 from node.reads.members import list_participants, list_records
 from node.reads.questions import list_discrepancies, list_proposals
-from node.reads.restrictions import get_restriction
+from node.reads.restrictions import get_restriction, list_restrictions
 from node.reads.transactions import get_first_receipt, get_transaction
 from node.reads.watch import read_events
 
@@ -40,5 +40,6 @@ __all__ = [
     "list_participants",
     "list_proposals",
     "list_records",
+    "list_restrictions",
     "read_events",
 ]

@@ -1,12 +1,20 @@
-"""When restrictions began and ended: of one by its name, and of all that are called alike."""
+"""What restricts units now, and when restrictions began and ended: of one by its name, and of all called alike."""
 
 from __future__ import annotations
 
 from keeling.reasons import Reason
+from keeling.units import UnitState
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
+from node.core import tables as t
+from node.core.intervals import MarkKind
+from node.core.records import Mark
 from node.indexes import Change, scan_restrictions_placed
 from node.reads.errors import NotFound
+from node.reads.lots import lots_between
+from node.reads.messages import convert_place
+from node.reads.pages import open_page, read_rows
+from node.reads.serials import print_serials
 from node.reads.view import ReadState
 from node.store.contract import Reads
 
@@ -34,3 +42,37 @@ def read_ends(view: Reads, batch: str, prefix: str, height: int) -> dict[str, in
         for at, change in scan_restrictions_placed(view, batch, height)
         if change.change == Change.ENDED and change.restriction.startswith(prefix)
     }
+
+
+def list_restrictions(view: Reads, request: pb.ListRestrictionsRequest) -> pb.ListRestrictionsResponse:
+    """What restricts units of an account, cut at its lots. Reads the restrictions of the batches it has units of."""
+    state = ReadState(view)
+    number, _ = state.account_named(request.account)
+    page = open_page(
+        state.height, request.page_size, request.page_token, "restrictions", request.account, request.prefix
+    )
+    held = sorted({t.TOTALS.parts(key)[2] for key, _ in state.scan_prefix(t.TOTALS, number)})
+    prefixes = [t.MARKS.key(batch, MarkKind.RESTRICTION) for batch in held if state.batch(batch).restrictions]
+
+    def keep(key: bytes, _: Mark) -> bool:
+        return bool(t.MARKS.parts(key)[2].startswith(request.prefix))
+
+    rows, last = read_rows(state, t.MARKS, prefixes, page, keep)
+    response = pb.ListRestrictionsResponse(next_page_token=page.token(last), height=state.height)
+    for key, mark in rows:
+        place, _, name, low = t.MARKS.parts(key)
+        batch = state.batch(place)
+        for first, lot in lots_between(state, place, low, mark.units):
+            if lot.account != number:
+                continue
+            start = max(first, low)
+            units = min(first + lot.units, low + mark.units) - start
+            response.restrictions.add(
+                restriction=name,
+                reason=mark.value,
+                range=op.Range(batch=batch.name, first=start, units=units),
+                state=UnitState(lot.state).name,
+                serials=print_serials(batch, start, units),
+                began=convert_place(mark.cause),
+            )
+    return response

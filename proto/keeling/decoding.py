@@ -358,6 +358,7 @@ def _restrict(m: Any) -> o.Restrict:
             tuple([_range(x) for x in found]) if (found := m.ranges) else (),
             m.reason,
             _evidence(m.evidence) if m.HasField("evidence") else None,
+            m.account,
         ),
     )
 

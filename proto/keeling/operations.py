@@ -378,6 +378,7 @@ class Restrict(NamedTuple):
     ranges: tuple[Range, ...] = ()
     reason: str = ""
     evidence: Evidence | None = None
+    account: str = ""
 
 
 class Unrestrict(NamedTuple):

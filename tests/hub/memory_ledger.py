@@ -23,6 +23,7 @@ from node.reads.holds import get_hold, list_holds
 from node.reads.lots import list_lots
 from node.reads.members import list_records
 from node.reads.questions import list_discrepancies
+from node.reads.restrictions import get_restriction, list_restrictions
 from node.reads.watch import read_events
 from node.store.contract import Reads
 from tests.node.reads.trading_world import IndexedWorld
@@ -90,6 +91,13 @@ class MemoryLedger:
     async def discrepancies(self, *, open_only: bool = True) -> list[pb.DiscrepancyInfo]:
         request = pb.ListRequest(open_only=open_only, page_size=1000)
         return list(self._read(list_discrepancies, request).discrepancies)
+
+    async def restriction(self, batch: str, name: str) -> pb.RestrictionHistory:
+        return self._read(get_restriction, pb.GetRestrictionRequest(batch=batch, restriction=name))
+
+    async def restrictions(self, account: str, prefix: str = "") -> list[pb.RestrictionInfo]:
+        request = pb.ListRestrictionsRequest(account=account, prefix=prefix, page_size=1000)
+        return list(self._read(list_restrictions, request).restrictions)
 
     async def registry_policy(self, registry: str) -> op.RegistryPolicy:
         records = self._read(list_records, pb.ListRequest(page_size=1000)).records

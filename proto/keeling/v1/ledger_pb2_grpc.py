@@ -129,6 +129,11 @@ class LedgerStub:
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.GetRestrictionRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_ledger__pb2.RestrictionHistory.FromString,
                 _registered_method=True)
+        self.ListRestrictions = channel.unary_unary(
+                '/keeling.v1.Ledger/ListRestrictions',
+                request_serializer=keeling_dot_v1_dot_ledger__pb2.ListRestrictionsRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_ledger__pb2.ListRestrictionsResponse.FromString,
+                _registered_method=True)
         self.GetAvailability = channel.unary_unary(
                 '/keeling.v1.Ledger/GetAvailability',
                 request_serializer=keeling_dot_v1_dot_ledger__pb2.GetAvailabilityRequest.SerializeToString,
@@ -293,6 +298,14 @@ class LedgerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRestrictions(self, request, context):
+        """What restricts live units of an account now, in order of batch, restriction and position: with a prefix only
+        restrictions so called. A page may come back short.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAvailability(self, request, context):
         """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
         grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
@@ -431,6 +444,11 @@ def add_LedgerServicer_to_server(servicer, server):
                     servicer.GetRestriction,
                     request_deserializer=keeling_dot_v1_dot_ledger__pb2.GetRestrictionRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_ledger__pb2.RestrictionHistory.SerializeToString,
+            ),
+            'ListRestrictions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRestrictions,
+                    request_deserializer=keeling_dot_v1_dot_ledger__pb2.ListRestrictionsRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_ledger__pb2.ListRestrictionsResponse.SerializeToString,
             ),
             'GetAvailability': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAvailability,
@@ -971,6 +989,33 @@ class Ledger:
             '/keeling.v1.Ledger/GetRestriction',
             keeling_dot_v1_dot_ledger__pb2.GetRestrictionRequest.SerializeToString,
             keeling_dot_v1_dot_ledger__pb2.RestrictionHistory.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRestrictions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Ledger/ListRestrictions',
+            keeling_dot_v1_dot_ledger__pb2.ListRestrictionsRequest.SerializeToString,
+            keeling_dot_v1_dot_ledger__pb2.ListRestrictionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

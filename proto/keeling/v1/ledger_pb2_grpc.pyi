@@ -87,6 +87,10 @@ class LedgerStub:
     """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
     there, as far back as this node keeps what happened.
     """
+    ListRestrictions: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRestrictionsRequest, _ledger_pb2.ListRestrictionsResponse]
+    """What restricts live units of an account now, in order of batch, restriction and position: with a prefix only
+    restrictions so called. A page may come back short.
+    """
     GetAvailability: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetAvailabilityRequest, _ledger_pb2.Availability]
     """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
     grains. As of now, of a height (what was known then) or of a date (what was effective then). OUT_OF_RANGE: the
@@ -152,6 +156,10 @@ class LedgerAsyncStub(LedgerStub):
     GetRestriction: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetRestrictionRequest, _ledger_pb2.RestrictionHistory]  # type: ignore[assignment]
     """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
     there, as far back as this node keeps what happened.
+    """
+    ListRestrictions: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRestrictionsRequest, _ledger_pb2.ListRestrictionsResponse]  # type: ignore[assignment]
+    """What restricts live units of an account now, in order of batch, restriction and position: with a prefix only
+    restrictions so called. A page may come back short.
     """
     GetAvailability: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetAvailabilityRequest, _ledger_pb2.Availability]  # type: ignore[assignment]
     """Units by account and batch: free, held, instructed, restricted, buffer, pending, ended, unseen; never added over
@@ -329,6 +337,16 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ledger_pb2.RestrictionHistory, _abc.Awaitable[_ledger_pb2.RestrictionHistory]]:
         """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
         there, as far back as this node keeps what happened.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRestrictions(
+        self,
+        request: _ledger_pb2.ListRestrictionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.ListRestrictionsResponse, _abc.Awaitable[_ledger_pb2.ListRestrictionsResponse]]:
+        """What restricts live units of an account now, in order of batch, restriction and position: with a prefix only
+        restrictions so called. A page may come back short.
         """
 
     @_abc_1.abstractmethod

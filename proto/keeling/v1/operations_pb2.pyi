@@ -1649,8 +1649,11 @@ class Restrict(_message.Message):
     RANGES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
     restriction: _builtins.str
     reason: _builtins.str
+    account: _builtins.str
+    """when given: refused unless every unit is FREE in this account and nothing restricts it yet"""
     @_builtins.property
     def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Range]: ...
     @_builtins.property
@@ -1664,10 +1667,11 @@ class Restrict(_message.Message):
         ranges: _abc.Iterable[Global___Range] | None = ...,
         reason: _builtins.str = ...,
         evidence: Global___Evidence | None = ...,
+        account: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "ranges", b"ranges", "reason", b"reason", "restriction", b"restriction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "evidence", b"evidence", "ranges", b"ranges", "reason", b"reason", "restriction", b"restriction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

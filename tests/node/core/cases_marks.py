@@ -4,7 +4,7 @@ from typing import Any
 
 from keeling.reasons import Reason as R
 from keeling.v1 import operations_pb2 as op
-from tests.node.core.sample import Case, evidence, ranges
+from tests.node.core.sample import Case, evidence, hold, ranges, some
 
 ITEM = ("vcs", 1, 10)
 MANY = [("vcs", 2 * n, 1) for n in range(5001)]
@@ -18,8 +18,10 @@ def unmark(*items: tuple[str, int, int], label: str = "CCP") -> op.Unmark:
     return op.Unmark(label=label, ranges=ranges(*items))
 
 
-def restrict(*items: tuple[str, int, int], name: str = "freeze", reason: str = "court") -> op.Restrict:
-    return op.Restrict(restriction=name, ranges=ranges(*items), reason=reason)
+def restrict(
+    *items: tuple[str, int, int], name: str = "freeze", reason: str = "court", account: str = ""
+) -> op.Restrict:
+    return op.Restrict(restriction=name, ranges=ranges(*items), reason=reason, account=account)
 
 
 def unrestrict(
@@ -64,6 +66,27 @@ RESTRICT = [
     Case("not the registry", R.NOT_PERMITTED, "bob", restrict(ITEM)),
     Case("by an authority", None, "authority", restrict(ITEM)),
     Case("by the registry", None, "verra", restrict(ITEM)),
+    Case("again under another name", None, "verra", restrict(ITEM, name="x"), (), (("verra", restrict(ITEM)),)),
+    Case("reserved in no account", R.ACCOUNT_NOT_FOUND, "verra", restrict(ITEM, account="ZZZ")),
+    Case("reserved by anyone", R.NOT_PERMITTED, "bob", restrict(ITEM, account="L1")),
+    Case("reserved elsewhere", R.UNITS_NOT_OWNED, "verra", restrict(ITEM, account="L2")),
+    Case(
+        "reserved twice",
+        R.UNITS_RESTRICTED,
+        "verra",
+        restrict(("vcs", 10, 5), name="x", account="L1"),
+        (),
+        (("verra", restrict(ITEM, account="L1")),),
+    ),
+    Case(
+        "reserved where some are held",
+        R.UNITS_HELD,
+        "verra",
+        restrict(ITEM, account="L1"),
+        (),
+        (("alice", hold("L1", some(0, ("vcs", 10, 1)))),),
+    ),
+    Case("reserved", None, "verra", restrict(ITEM, account="L1")),
 ]
 
 UNRESTRICT = [

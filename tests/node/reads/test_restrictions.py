@@ -6,7 +6,7 @@ import pytest
 
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
-from node.reads import get_restriction, list_discrepancies
+from node.reads import get_restriction, list_discrepancies, list_restrictions
 from node.reads.errors import NotFound
 from tests.hub.dispatch.stage import EVIDENCE, open_puro_world
 from tests.node.reads.trading_world import IndexedWorld
@@ -68,3 +68,38 @@ def test_what_closed_a_discrepancy_is_told_with_its_reason_and_evidence() -> Non
     facts = {fact.name: fact.value for fact in closed.closed.facts}
     assert (facts["reason"], facts["grade"], facts["digest"]) == ("their letter", "C", EVIDENCE.digest.hex())
     assert closed.closed.place.height == world.tip.height
+
+
+def listed(
+    world: IndexedWorld, prefix: str = "", size: int = 0, account: str = "alice/puro"
+) -> list[tuple[str, int, int]]:
+    """All pages: name, first position and units."""
+    found: list[tuple[str, int, int]] = []
+    token = ""
+    while True:
+        asked = pb.ListRestrictionsRequest(account=account, prefix=prefix, page_size=size, page_token=token)
+        with world.store.snapshot() as view:
+            page = list_restrictions(view, asked)
+        found += [(each.restriction, each.range.first, each.range.units) for each in page.restrictions]
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+def test_what_restricts_units_of_an_account_is_listed_by_name() -> None:
+    world = open_puro_world()
+    assert listed(world) == []
+    restrict(world, "session/a", 10, 10)
+    restrict(world, "session/b", 15, 10)
+    restrict(world, "court", 100, 1)
+    lift(world, "session/a", 12, 2)
+    expected = [("court", 100, 1), ("session/a", 10, 2), ("session/a", 14, 6), ("session/b", 15, 10)]
+    assert listed(world) == listed(world, size=1) == expected
+    assert listed(world, "session/") == expected[1:]
+    assert listed(world, "none") == []
+    with world.store.snapshot() as view:
+        first = list_restrictions(view, pb.ListRestrictionsRequest(account="alice/puro")).restrictions[0]
+        with pytest.raises(NotFound):
+            list_restrictions(view, pb.ListRestrictionsRequest(account="nobody"))
+    assert (first.reason, first.state, first.serials[:4]) == ("said there", "FREE", "PURO")
+    assert first.began.height
