@@ -24,6 +24,8 @@ class Claim(NamedTuple):
     counted: bool
     """It states a quantity and no numbers: it is taken to start at 1, or at 0 where number 0 was seen."""
     space: str
+    project: str
+    """Programme and project, as the file says them."""
 
 
 class Frame(NamedTuple):
@@ -31,6 +33,8 @@ class Frame(NamedTuple):
 
     space: str
     """Of the first row."""
+    project: str
+    """Programme and project of the first row."""
     starts_at_zero: bool
     """Rows that state no numbers start at 0."""
     whole: tuple[int, int] | None
@@ -60,7 +64,7 @@ def build_frame(claims: Iterable[Claim], known: KnownBatch) -> Frame:
     whole = _hull(span for (shown, _), span in moved.items() if not shown)
     shown = _hull(span for (shown, _), span in moved.items() if shown)
     span = _hull(moved.values())
-    return Frame(first.space, zero, whole, shown, (False, False) in numbers, span or (0, 0))
+    return Frame(first.space, first.project, zero, whole, shown, (False, False) in numbers, span or (0, 0))
 
 
 def _hull(spans: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
@@ -94,8 +98,8 @@ def shift_lots(
 def claim_of(ordinal: int, row: UnitRow) -> Claim:
     """What a row claims."""
     serials = row.serials
-    counted = not row.batch.first_known
-    return Claim(ordinal, not shows_issuance(row), serials.first, serials.last, counted, serials.space)
+    counted, project = not row.batch.first_known, f"{row.batch.programme} {row.batch.project}"
+    return Claim(ordinal, not shows_issuance(row), serials.first, serials.last, counted, serials.space, project)
 
 
 def shows_issuance(row: UnitRow) -> bool:

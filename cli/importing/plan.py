@@ -151,6 +151,9 @@ class Planner:
         if claim.space != self._frame.space:
             text = f"the serial is of space {claim.space}, other rows of batch {self._key} of {self._frame.space}"
             return Verdict(Fate.REFUSED, "CONTRADICTION", text)
+        if claim.project != self._frame.project:
+            text = f"the row is of {claim.project}, other rows of batch {self._key} are of {self._frame.project}"
+            return Verdict(Fate.REFUSED, "CONTRADICTION", text)
         shift = self._frame.starts_at_zero and claim.counted
         first, last = claim.first - shift, claim.last - shift
         base = self._known.base if self._known.exists else first - first % ALIGNMENT

@@ -32,7 +32,7 @@ _WRITTEN_AT_ONCE: Final = 2_000
 _SCHEMA: Final = """
 CREATE TABLE rows (ordinal INTEGER PRIMARY KEY, file INTEGER, batch INTEGER, refused INTEGER, body BLOB);
 CREATE TABLE claims (batch INTEGER, low, ordinal INTEGER, shown INTEGER, first, last, counted INTEGER, space INTEGER,
-  PRIMARY KEY (batch, low, ordinal)) WITHOUT ROWID;
+  project INTEGER, PRIMARY KEY (batch, low, ordinal)) WITHOUT ROWID;
 CREATE TABLE batches (number INTEGER PRIMARY KEY, key TEXT UNIQUE, rows INTEGER, grain TEXT, plan BLOB,
   reason TEXT, detail TEXT);
 CREATE TABLE verdicts (ordinal INTEGER PRIMARY KEY, fate TEXT, reason TEXT, detail TEXT);
@@ -108,10 +108,11 @@ class Spool:
                 counted[number] = counted.get(number, 0) + 1
                 low = pack_number(claim.first - claim.counted)
                 span = (pack_number(claim.first), pack_number(claim.last))
-                claims.append((number, low, at, claim.shown, *span, claim.counted, self._name(claim.space)))
+                named = self._name(claim.space), self._name(claim.project)
+                claims.append((number, low, at, claim.shown, *span, claim.counted, *named))
             rows.append((at, file, number, isinstance(record, RefusedRow), pack_record(record)))
         self._write("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
-        self._write("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?)", claims)
+        self._write("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", claims)
         self._write("UPDATE batches SET rows = rows + ? WHERE number = ?", [(n, b) for b, n in counted.items()])
 
     def _number(self, key: str, grain: str) -> int:
@@ -166,10 +167,12 @@ class Spool:
     def claims(self, batch: int, shown: bool | None = None) -> Iterator[Claim]:
         """What the rows of a batch claim, in order; of those that show present states, or of those that do not."""
         wanted = () if shown is None else (shown,)
-        text = "SELECT c.ordinal, shown, first, last, counted, n.name FROM claims c JOIN names n ON n.number = c.space"
+        text = "SELECT c.ordinal, shown, first, last, counted, n.name, p.name FROM claims c"
+        text += " JOIN names n ON n.number = c.space JOIN names p ON p.number = c.project"
         text += " WHERE batch = ?" + (" AND shown = ?" if wanted else "") + " ORDER BY c.ordinal"
-        for at, is_shown, first, last, counted, space in self._each(text, (batch, *wanted)):
-            yield Claim(at, bool(is_shown), unpack_number(first), unpack_number(last), bool(counted), space)
+        for at, is_shown, first, last, *rest in self._each(text, (batch, *wanted)):
+            counted, space, project = rest
+            yield Claim(at, bool(is_shown), unpack_number(first), unpack_number(last), bool(counted), space, project)
 
     def lows(self, batch: int) -> Iterator[int]:
         """The lowest number of each row of a batch, ascending; of a row that states none, the lowest it may have."""

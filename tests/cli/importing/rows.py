@@ -35,12 +35,13 @@ def row(
     extent: Extent = Extent.AT_LEAST,
     first_known: bool = True,
     buffer_units: int = 0,
+    project: str = "1340",
 ) -> UnitSource:
     """One row of the export."""
     serials = parse(f"{batch}-{first}-{last}-VCS-VCU-1-VER-ET-14-1340-01012020-31122020-0")
     vintage = Period(date(2020, 1, 1), date(2020, 12, 31))
     about = Batch(
-        f"verra:{batch}", "VCS", "1340", vintage, "ETH", DAY, extent, vintage_exact=True, first_known=first_known
+        f"verra:{batch}", "VCS", project, vintage, "ETH", DAY, extent, vintage_exact=True, first_known=first_known
     )
     source = RowSource(number, number + 1, hashlib.sha256(repr((first, last, status)).encode()).digest())
     effective = None if status is UnitStatus.ACTIVE else DAY

@@ -100,6 +100,15 @@ def test_fates(rows: UnitSource, ledger: KnownBatch, fate: Fate, reason: str) ->
     assert (verdict.fate, verdict.reason) == (fate, reason)
 
 
+def test_a_row_of_another_project_than_its_batch_is_refused_and_says_both() -> None:
+    planned = plan_batch("verra:7", [row(10, 19), row(20, 29, project="77"), row(30, 39)], KnownBatch(), UNASSIGNED)
+    assert [verdict.fate for verdict in planned.verdicts] == [Fate.NEW, Fate.REFUSED, Fate.NEW]
+    refused = planned.verdicts[1]
+    assert refused.reason == "CONTRADICTION"
+    assert refused.detail == "the row is of VCS 77, other rows of batch verra:7 are of VCS 1340"
+    assert planned.about.project == "1340"
+
+
 def plan(world: World, *rows: UnitSource, batch: str = "verra:7") -> BatchPlan:
     return plan_batch(batch, rows, known_of(world, batch), UNASSIGNED)
 
