@@ -105,7 +105,7 @@ def create(
         authorization=authorization,
         party=party,
         approach=approach,
-        terms=build_terms(op.AuthorizationTerms(), given),
+        terms=build_terms(authorization, op.AuthorizationTerms(), given),
         date=build_when(date),
         evidence=require_evidence(document, Grade.A),
     )
@@ -153,7 +153,7 @@ def amend(
     operation = op.AmendAuthorization(
         authorization=authorization,
         version=known.version + 1,
-        terms=build_terms(known.terms[-1], given),
+        terms=build_terms(authorization, known.terms[-1], given),
         date=build_when(date),
         evidence=require_evidence(document, Grade.A),
     )

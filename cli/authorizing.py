@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from cli.exits import misused
+from cli.exits import ExitCode, Failed, misused
 from cli.quantities import format_units, parse_units
 
 if TYPE_CHECKING:
@@ -68,11 +68,16 @@ CONDITIONAL = Annotated[
 CONDITIONS = Annotated[str | None, typer.Option("--conditions", metavar="TEXT", help="Terms and conditions; public.")]
 OIMP = Annotated[str | None, typer.Option("--oimp", metavar="TEXT", help="For what exactly: CORSIA.")]
 NON_GHG = Annotated[str | None, typer.Option("--non-ghg-metric", metavar="TEXT", help="Another metric than tonnes.")]
-SECTORS = Annotated[list[str] | None, typer.Option("--sector", metavar="TEXT", help=f"As AEF lists them; {_MANY}.")]
+SECTORS = Annotated[
+    list[str] | None, typer.Option("--sector", metavar="TEXT", help=f"As the AEF lists them; at least one; {_MANY}.")
+]
 ACTIVITIES = Annotated[
     list[str] | None, typer.Option("--activity", metavar="TEXT", help=f"Activity type as AEF lists it; {_MANY}.")
 ]
-MITIGATION = Annotated[str | None, typer.Option("--mitigation-type", metavar="TEXT", help="Emission reductions …")]
+MITIGATION = Annotated[
+    str | None,
+    typer.Option("--mitigation-type", metavar="TEXT", help="Emission reductions, Removals, or as the AEF has both."),
+]
 NOTES = Annotated[str | None, typer.Option("--notes", metavar="TEXT", help="Additional explanatory information.")]
 
 
@@ -108,8 +113,9 @@ def parse_years(text: str) -> tuple[int, int]:
     return int(years[0]), int(years[1])
 
 
-def build_terms(known: op.AuthorizationTerms, given: Given) -> op.AuthorizationTerms:
-    """The known terms with everything that is named replaced."""
+def build_terms(authorization: str, known: op.AuthorizationTerms, given: Given) -> op.AuthorizationTerms:
+    """The known terms with everything that is named replaced; refused where a report has no cell for a word."""
+    from hub.aef.terms import find_unreportable
     from keeling.v1 import operations_pb2 as op
 
     terms = op.AuthorizationTerms()
@@ -142,6 +148,10 @@ def build_terms(known: op.AuthorizationTerms, given: Given) -> op.AuthorizationT
         value = getattr(given, name)
         if value is not None:
             setattr(terms, name, value)
+    odd = find_unreportable(authorization, terms)
+    if odd:
+        advice = "a report in the agreed electronic format could not say it"
+        raise Failed(ExitCode.REFUSED, "; ".join(map(str, odd)), reason="AEF_INCONSISTENT", advice=advice)
     return terms
 
 

@@ -18,6 +18,8 @@ _ACTIONS: Final = {
     "FOR_USE": Action.USE,
     "FOR_TRANSFER": Action.TRANSFER,
 }
+_PURPOSES: Final = {op.Purposeful.OIMP: "OIMP"}
+"""What a use is for where it names no scheme; of one towards an NDC nothing else can be said."""
 
 
 def build_instruction(
@@ -30,7 +32,8 @@ def build_instruction(
     """The whole instruction of a hold. `account` and `to_account` are the registry's; `lots` what was held at first."""
     said = dict(details)
     if hold.HasField("use"):
-        said |= {"use_year": str(hold.use.year), "use_scheme": hold.use.scheme, "use_entity": hold.use.entity}
+        scheme = "NDC" if hold.use.kind == op.Purposeful.NDC else hold.use.scheme or _PURPOSES.get(hold.use.kind, "")
+        said |= {"use_year": str(hold.use.year), "use_scheme": scheme, "use_entity": hold.use.entity}
     return Instruction(hold.hold.hex(), _ACTIONS[hold.purpose], account, tuple(lots), to_account, details=said)
 
 

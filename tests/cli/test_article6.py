@@ -62,6 +62,13 @@ def test_from_an_authorization_to_a_report_that_is_read_again(keeling: Keeling, 
     """Acceptance steps 31 to 33, and an export that comes back."""
     prepare(keeling)
     letter = ("--date", "2026-03-05", "--document", "letter.txt")
+    refused = keeling(
+        *("authorize", "create", "GHA-CHE-1", "--party", "GHA", "--approach", "CA0004", *letter, "--purpose", "ndc"),
+        *("--batch", "N1", "--sector", "Cookstoves", "--as", KEYS["gha"]),
+    )
+    assert refused.code == 1
+    assert "AEF_INCONSISTENT: sector: 'Cookstoves' is not in the nomenclature (one of: Agriculture; " in refused.err
+    assert "mitigation type: none is named (one of: Emission reductions; Removals; " in refused.err
     created = keeling.must(
         *("authorize", "create", "GHA-CHE-1", "--party", "GHA", "--approach", "CA0004", *letter),
         *("--purpose", "ndc", "--batch", "N1", "--for-party", "CHE", "--timeframe", "2021-2030", "--cap", "1,000"),
@@ -78,7 +85,9 @@ def test_from_an_authorization_to_a_report_that_is_read_again(keeling: Keeling, 
     assert (shown["status"], shown["covered"], shown["transferred"]) == ("EXHAUSTED", 1000, 400)
     assert "GHA-CHE-1" in keeling.must("authorize", "list").out
 
-    keeling.must("authorize", "amend", "GHA-CHE-1", "--cap", "2,000", *letter, "--as", KEYS["gha"])
+    again = ("authorize", "amend", "GHA-CHE-1", *letter, "--as", KEYS["gha"])
+    assert "activity type: 'Cookstoves' is not in the" in keeling(*again, "--activity", "Cookstoves").err
+    keeling.must(*again, "--cap", "2,000")
     assert keeling.json("authorize", "show", "GHA-CHE-1")["terms"][1]["last_year"] == 2030
     revoked = keeling.must("authorize", "revoke", "GHA-CHE-1", "--reason", "law", *letter, "--as", KEYS["gha"])
     assert "spared, first transferred: 400" in revoked.out
