@@ -240,9 +240,9 @@ class LedgerClient:
         pages = self._pages(self._stub.ListDiscrepancies, pb.ListRequest(open_only=open_only))
         return [item async for page in pages for item in page.discrepancies]
 
-    async def restriction(self, batch: str, name: str) -> pb.RestrictionHistory:
-        """When a restriction began and ended on units of a batch; raises `NotOnLedger` where it never began."""
-        request = pb.GetRestrictionRequest(batch=batch, restriction=name)
+    async def restriction_history(self, batch: str, prefix: str) -> pb.RestrictionHistory:
+        """When restrictions so called began and ended on units of a batch; `NotOnLedger` where none ever did."""
+        request = pb.GetRestrictionRequest(batch=batch, restriction=prefix, prefix=True)
         return await self._ask(self._stub.GetRestriction, request)  # type: ignore[no-any-return]
 
     async def restrictions(self, account: str, prefix: str = "") -> list[pb.RestrictionInfo]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from hub.ledger_client import LedgerRefusal, NotOnLedger
+from hub.restrictions import Laid, cut
 from keeling.serials import Grain, SerialError, SerialFault, SerialRange, find_scheme
 from keeling.serials.scheme import Scheme
 from keeling.v1 import ledger_pb2 as pb
@@ -93,9 +94,10 @@ class Names:
                 low = max(item.first - numbering.base, each.lot.range.first)
                 high = min(item.last - numbering.base, each.lot.range.first + each.lot.range.units - 1)
                 exact = op.Range(batch=each.lot.range.batch, first=low, units=high - low + 1)
-                parts.append(
-                    Part(exact, each.lot.state, each.lot.account, each.lot.hold, _find_capture(each), _find_since(each))
-                )
+                lot, since = each.lot, _find_since(each)
+                laid = _find_restrictions(each, exact)
+                back = frozenset(_read_fact(event, "reference") for event in each.custody if event.kind == "REVERSED")
+                parts.append(Part(exact, lot.state, lot.account, lot.hold, _find_capture(each), since, laid, back))
         return parts
 
     async def _find(self, serials: SerialRange) -> list[tuple[SerialRange, pb.FindLotsResponse]]:
@@ -133,6 +135,15 @@ class Part(NamedTuple):
     """The hold (hex) whose capture brought the units where they are; empty: something else did."""
     since_ms: int = 0
     """When what brought them where they are took effect, as its source says; 0: not known."""
+    restrictions: tuple[Laid, ...] = ()
+    """What restricts some of them, and where."""
+    taken_back: frozenset[str] = frozenset()
+    """The registry's references of ends that it took back, as far as their chain of custody is shown."""
+
+
+def _find_restrictions(found: pb.FoundLot, exact: op.Range) -> tuple[Laid, ...]:
+    laid = [Laid(mark.name, cut(exact, mark.range)) for mark in found.marks if mark.kind == "RESTRICTION"]
+    return tuple(each for each in laid if each.range.units)
 
 
 def _find_capture(found: pb.FoundLot) -> str:
@@ -140,8 +151,12 @@ def _find_capture(found: pb.FoundLot) -> str:
     for event in found.custody[:1]:
         if event.kind == "CAPTURED":
             return event.subject
-        return next((fact.value for fact in event.facts if fact.name == "hold"), "")
+        return _read_fact(event, "hold")
     return ""
+
+
+def _read_fact(event: pb.Event, name: str) -> str:
+    return next((fact.value for fact in event.facts if fact.name == name), "")
 
 
 def _find_since(found: pb.FoundLot) -> int:

@@ -7,24 +7,26 @@ again, in any order and by any process, changes nothing: every record is named b
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Sequence
 from itertools import combinations
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 from google.protobuf.message import Message
 
-from adapters.contract import Adapter, Change, ChangeKind, Moment
+from adapters.contract import Change, ChangeKind
 from hub.dispatch.wording import join_ranges
 from hub.inbound.elsewhere import is_asked_for
-from hub.inbound.proposals import Proposals
 from hub.inbound.refusals import Refusal, Why
-from hub.ledger_client import NotOnLedger, Receipt
+from hub.inbound.stops import Stops
+from hub.inbound.taken import TEXT_MAX, Desk, Outcome, Taken, refuse, word_evidence, word_moment
+from hub.ledger_client import NotOnLedger
 from hub.reconcile.classes import ENDED_HERE, LIVE_HERE
-from hub.units import Names, Part, Reader, Unnameable
+from hub.restrictions import cut
+from hub.units import Names, Part, Unnameable
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
+
+__all__ = ["Desk", "Intake", "Outcome", "Taken"]
 
 _STATUSES: Final = {
     ChangeKind.ISSUED: op.Observation.ACTIVE,
@@ -55,75 +57,8 @@ _STATES: Final = {
     op.Observation.PENDING: frozenset({"PENDING"}),
 }
 """States of units here that already say what the registry says."""
-_REASON_MAX: Final = 200
 _BACK_MAX: Final = 200
 """Events between an attestation and the last discrepancy it opened that are read through."""
-
-
-class Outcome(StrEnum):
-    """What became of one event."""
-
-    DISPATCHED = "dispatched"
-    """About a hold of ours: asked about, and recorded from the answer."""
-    ATTESTED = "attested"
-    CONTRADICTED = "contradicted"
-    """Recorded, and the ledger says otherwise: a discrepancy, the units are restricted."""
-    REVERSED = "reversed"
-    LIFTED = "lifted"
-    """The registry took back what it was contradicted for; the restriction is gone."""
-    KNOWN = "known"
-    """The ledger says so already."""
-    PROPOSED = "proposed"
-    """A proposal nobody has answered: shown to people."""
-    NOTED = "noted"
-    """Nothing that the ledger records."""
-    REFUSED = "refused"
-
-
-class Taken(NamedTuple):
-    """One event and what became of it."""
-
-    change: str
-    outcome: Outcome
-    refusal: Refusal | None = None
-
-
-class Ledger(Reader, Protocol):
-    """What of `hub.ledger_client.LedgerClient` is needed."""
-
-    async def submit(self, *operations: Message, number: bytes | None = None, attests: bool = False) -> Receipt: ...
-
-    async def batch(self, batch: str) -> pb.Batch: ...
-
-    async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse: ...
-
-    async def account(self, account: str) -> pb.Account: ...
-
-    async def hold(self, hold: bytes) -> pb.HoldInfo: ...
-
-    async def discrepancies(self, *, open_only: bool = True) -> list[pb.DiscrepancyInfo]: ...
-
-    async def event_at(self, height: int, ordinal: int) -> pb.Event: ...
-
-    async def registry_policy(self, registry: str) -> op.RegistryPolicy: ...
-
-
-class Hearer(Protocol):
-    """What of the dispatcher is needed."""
-
-    async def hear(self, registry: str, change: Change) -> bool: ...
-
-
-class Desk(NamedTuple):
-    """What the intake is given."""
-
-    ledger: Ledger
-    adapters: Mapping[str, Adapter]
-    dispatch: Hearer
-    keep: Callable[[bytes], bytes]
-    """Puts a document on the shelf and returns its SHA-256."""
-    proposals: Proposals | None = None
-    """Where proposals are kept for people; None: they are noted and nothing else."""
 
 
 class Intake:
@@ -133,6 +68,7 @@ class Intake:
         self.figures: dict[str, int] = {}
         self._desk = desk
         self._names = Names(desk.ledger)
+        self._stops = Stops(desk.ledger, desk.keep)
 
     async def take(self, registry: str, changes: Sequence[Change], grade: str) -> list[Taken]:
         """Take events of one message, oldest first. One that is refused leaves the others unharmed."""
@@ -165,23 +101,29 @@ class Intake:
         stated = change.details.get("units", "")
         if stated and stated != str(change.serials.units):
             detail = f"{change.id} says {stated[:40]} units, its serials are {change.serials.units}"
-            return _refuse(change, Why.QUANTITY_DISAGREES, detail)
+            return refuse(change, Why.QUANTITY_DISAGREES, detail)
         try:
             parts = await self._names.find([change.serials])
         except Unnameable as error:
-            return _refuse(change, await self._why_unknown(registry, change), str(error))
+            return refuse(change, await self._why_unknown(registry, change), str(error))
         for batch in sorted({part.range.batch for part in parts}):
             found = await self._desk.ledger.batch(batch)
             if found.registry != registry:
                 detail = f"batch {batch} is of {found.registry or 'no registry'}, not of {registry}"
-                return _refuse(change, Why.FOREIGN_SERIALS, detail)
+                return refuse(change, Why.FOREIGN_SERIALS, detail)
         if await is_asked_for(self._desk.ledger, change, parts):
             return Taken(change.id, Outcome.NOTED)
         if change.kind is ChangeKind.REVERSED:
             return await self._take_back(registry, change, parts, grade)
-        if change.kind in (ChangeKind.TRANSFERRED, ChangeKind.BLOCKED):
-            return await self._move_or_block(registry, change, parts)
-        return await self._attest(registry, change, parts, grade)
+        if change.kind is ChangeKind.TRANSFERRED:
+            return await self._stops.move(registry, change, parts, grade)
+        if change.kind is ChangeKind.BLOCKED:
+            return await self._stops.block(registry, change, parts, grade)
+        lifted = None
+        if change.kind is ChangeKind.UNBLOCKED:
+            lifted = await self._stops.unblock(registry, change, parts, grade)
+        taken = await self._attest(registry, change, parts, grade)
+        return lifted if lifted is not None and taken.outcome is Outcome.KNOWN else taken
 
     async def _why_unknown(self, registry: str, change: Change) -> Why:
         """Whether the serials are even of this registry's scheme."""
@@ -207,7 +149,7 @@ class Intake:
         said = self._word_attestations(registry, change, join_ranges(part.range for part in parts), status, grade)
         receipt = await self._desk.ledger.submit(*said, attests=True)
         if not receipt.accepted:
-            return _refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
+            return refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
         claimed = any(not part.account.startswith("unassigned@") for part in against)
         return Taken(change.id, Outcome.CONTRADICTED if claimed else Outcome.ATTESTED)
 
@@ -225,7 +167,7 @@ class Intake:
         status: op.Observation.Status.ValueType,
         grade: str,
     ) -> list[op.Attest]:
-        evidence = self._word_evidence(change, grade)
+        evidence = word_evidence(self._desk.keep, change, grade)
         return [
             op.Attest(
                 registry=registry,
@@ -233,14 +175,10 @@ class Intake:
                 range=item,
                 status=status,
                 evidence=evidence,
-                effective=_when(change.effective),
+                effective=word_moment(change.effective),
             )
             for place, item in enumerate(ranges)
         ]
-
-    def _word_evidence(self, change: Change, grade: str) -> op.Evidence:
-        digest = self._desk.keep(change.evidence or repr(change[:7]).encode())
-        return op.Evidence(digest=digest, grade=grade, reference=(change.reference or change.id)[:_REASON_MAX])
 
     async def _take_back(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
         """An end that the registry took back: reversed here, or what contradicted it lifted."""
@@ -254,12 +192,15 @@ class Intake:
             if receipt.reason == "ALREADY_REVERSED":
                 return Taken(change.id, Outcome.KNOWN)
             if not receipt.accepted:
-                return _refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
+                return refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
             return Taken(change.id, Outcome.REVERSED)
-        lifted = await self._lift(registry, change, parts, grade)
+        stopped = await self._stops.take_back(registry, change, parts, grade)
+        lifted = await self._lift(registry, change, parts, grade) or stopped
         if lifted is not None:
             return lifted
-        return _refuse(change, Why.NOTHING_TO_REVERSE, f"{change.id}: none of these units has ended here")
+        if change.reference and any(change.reference in part.taken_back for part in parts):
+            return Taken(change.id, Outcome.KNOWN)
+        return refuse(change, Why.NOTHING_TO_REVERSE, f"{change.id}: none of these units has ended here")
 
     async def _word_reversals(self, change: Change, ended: Sequence[Part], grade: str) -> list[op.Reverse]:
         """One reversal for each event that ended some of the units."""
@@ -273,15 +214,15 @@ class Intake:
             lots = await self._desk.ledger.find_lots(serials.space, first, first + part.range.units - 1)
             for lot in lots.lots:
                 cause = lot.lot.cause
-                found.setdefault((cause.height, cause.ordinal), []).append(_cut(part.range, lot.lot.range))
+                found.setdefault((cause.height, cause.ordinal), []).append(cut(part.range, lot.lot.range))
         return [
             op.Reverse(
                 height=height,
                 ordinal=ordinal,
                 ranges=join_ranges(ranges),
-                reason=f"{change.id}: taken back by the registry"[:_REASON_MAX],
-                evidence=self._word_evidence(change, grade),
-                effective=_when(change.effective),
+                reason=f"{change.id}: taken back by the registry"[:TEXT_MAX],
+                evidence=word_evidence(self._desk.keep, change, grade),
+                effective=word_moment(change.effective),
             )
             for (height, ordinal), ranges in sorted(found.items())
         ]
@@ -296,12 +237,12 @@ class Intake:
             return None
         lifted: list[Message] = []
         for item in await self._desk.ledger.discrepancies():
-            common = [_cut(part.range, item.range) for part in parts if part.range.batch == item.range.batch]
+            common = [cut(part.range, item.range) for part in parts]
             common = [each for each in common if each.units]
             if not common or not item.restricted or not await self._is_of(item, change.reference):
                 continue
             name = f"discrepancy/{item.place.height}.{item.place.ordinal}"
-            reason = f"{change.id}: the registry took it back"[:_REASON_MAX]
+            reason = f"{change.id}: the registry took it back"[:TEXT_MAX]
             lifted.append(op.Unrestrict(restriction=name, ranges=join_ranges(common), reason=reason))
         if not lifted:
             return None
@@ -309,7 +250,7 @@ class Intake:
         said = self._word_attestations(registry, change, ranges, op.Observation.ACTIVE, grade)
         receipt = await self._desk.ledger.submit(*said, *lifted, attests=True)
         if not receipt.accepted:
-            return _refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
+            return refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
         return Taken(change.id, Outcome.LIFTED)
 
     async def _is_of(self, item: pb.DiscrepancyInfo, reference: str) -> bool:
@@ -323,38 +264,13 @@ class Intake:
                 return bool(reference) and any(f.name == "reference" and f.value == reference for f in event.facts)
         return False
 
-    async def _move_or_block(self, registry: str, change: Change, parts: Sequence[Part]) -> Taken:
-        """Units that left our account there, or were blocked there, without our asking: nobody may sell them here."""
-        stopped: list[op.Range] = []
-        for part in parts:
-            if part.state not in LIVE_HERE or part.account.startswith("unassigned@"):
-                continue
-            there = (await self._desk.ledger.account(part.account)).link.registry_account
-            moved = change.kind is ChangeKind.TRANSFERRED and change.to_account != there
-            if moved or (change.kind is ChangeKind.BLOCKED and part.state == "FREE"):
-                stopped.append(part.range)
-        if not stopped:
-            return Taken(change.id, Outcome.KNOWN if change.kind is ChangeKind.BLOCKED else Outcome.NOTED)
-        name = hashlib.sha256(f"{registry}|{change.id}".encode()).hexdigest()[:32]
-        what = f"moved to {change.to_account}" if change.kind is ChangeKind.TRANSFERRED else "blocked"
-        said = op.Restrict(
-            restriction=f"inbound/{name}",
-            ranges=join_ranges(stopped),
-            reason=f"{change.id}: {what} at {registry}"[:_REASON_MAX],
-        )
-        receipt = await self._desk.ledger.submit(said, attests=True)
-        if not receipt.accepted:
-            return _refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
-        return Taken(change.id, Outcome.CONTRADICTED)
-
-
-def _refuse(change: Change, why: Why, detail: str) -> Taken:
-    return Taken(change.id, Outcome.REFUSED, Refusal(why, detail))
-
 
 def _is_history(part: Part, change: Change) -> bool:
-    """Whether the units ended after they came into being, came back or were freed as this tells: whoever reads the
-    registry's events again from the first one must not undo the end, nor call it a contradiction."""
+    """Whether the ledger knows what came after this, so that whoever reads the registry's events again from the first
+    one neither undoes it nor calls it a contradiction: units ended after they came into being, came back or were freed
+    as this tells; or the very end that this tells was taken back since."""
+    if change.kind in _ENDS and part.state in LIVE_HERE:
+        return bool(change.reference) and change.reference in part.taken_back
     if part.state not in ENDED_HERE or change.kind not in _LIVES:
         return False
     dated = change.effective is not None and not change.effective.exact
@@ -363,30 +279,24 @@ def _is_history(part: Part, change: Change) -> bool:
 
 
 def _find_named_twice(changes: Sequence[Change]) -> dict[str, str]:
-    """Events of one kind and one reference that share units, by id, each with the one it shares them with.
+    """Events of one kind, reference and time that share units, by id, each with the one it shares them with.
 
-    Of what is no event of the units themselves (two Parties' words on one transfer), any number may name them.
+    Of what is no event of the units themselves (two Parties' words on one transfer), any number may name them; and so
+    may what happened to them twice, with something else in between.
     """
     found: dict[str, str] = {}
-    groups: dict[tuple[str, str], list[Change]] = {}
-    for change in changes:
+    groups: dict[tuple[str, str, int], list[int]] = {}
+    for place, change in enumerate(changes):
         if change.serials is not None and change.reference and change.kind not in _WORDS:
-            groups.setdefault((change.kind, change.reference), []).append(change)
+            groups.setdefault((change.kind, change.reference, change.at_ms), []).append(place)
     for group in groups.values():
-        for one, other in combinations(group, 2):
-            if one.serials and other.serials and one.id != other.id and one.serials.overlaps(other.serials):
+        for first, second in combinations(group, 2):
+            one, other = changes[first], changes[second]
+            between = [each for each in changes[first + 1 : second] if each.kind not in (one.kind, *_WORDS)]
+            if one.id != other.id and _share(one, other) and not any(_share(one, each) for each in between):
                 found |= {one.id: other.id, other.id: one.id}
     return found
 
 
-def _cut(item: op.Range, other: op.Range) -> op.Range:
-    """What two ranges of one batch have in common; no units: nothing."""
-    low = max(item.first, other.first)
-    high = min(item.first + item.units, other.first + other.units)
-    return op.Range(batch=item.batch, first=low, units=max(high - low, 0))
-
-
-def _when(moment: Moment | None) -> op.When | None:
-    if moment is None:
-        return None
-    return op.When(ms=moment.ms, precision=op.When.INSTANT if moment.exact else op.When.DATE)
+def _share(one: Change, other: Change) -> bool:
+    return one.serials is not None and other.serials is not None and one.serials.overlaps(other.serials)

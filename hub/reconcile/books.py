@@ -6,20 +6,25 @@ an alarm, and no differences. Comparing is not here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 from adapters.contract import Holding, Holdings, Trouble, WrongShape
-from hub.reconcile.classes import ENDED_HERE, LIVE_HERE, LIVE_THERE
+from hub.reconcile.classes import BLOCKED_HERE, ENDED_HERE, LIVE_HERE, LIVE_THERE
 from hub.reconcile.join import Row
+from hub.restrictions import BLOCK, name_of_kind
 from hub.units import Numbering, read_numbering
 from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
 
 PAGES_MAX: Final = 1_000_000
 """More pages than this are a list that does not end."""
 SHRINK_PERMILLE: Final = 100
 """A list that lost more of its units than this, beyond what is explained by the ledger, is not believed."""
+POOL_NAMED_MAX: Final = 3
+"""Accounts that share one at the registry and are all named."""
 
 Sides = dict[str, list[Row]]
 """Rows by serial space."""
@@ -66,6 +71,8 @@ class Lister(Protocol):
     async def lots(self, *, account: str = "", batch: str = "", state: str = "") -> list[pb.Lot]: ...
 
     async def batch(self, batch: str) -> pb.Batch: ...
+
+    async def restrictions(self, account: str, prefix: str = "") -> list[pb.RestrictionInfo]: ...
 
 
 async def read_books(list_page: ListPage, names: Mapping[str, str]) -> Books | Alarm:
@@ -114,32 +121,71 @@ class Lots(NamedTuple):
 
     rows: Sides
     names: dict[str, str]
-    """Accounts here by the registry's name."""
+    """Accounts here by the registry's name: of several that share one there (a custodian's), what they are called
+    together."""
+    pools: dict[str, str]
+    """What each account here is called in `rows`: itself, or together with those it shares one there with."""
     live_units: int
     ended_units: int
 
 
 async def read_lots(ledger: Lister, registry: str) -> Lots:
-    """All lots of all accounts linked to the registry, by its numbers."""
-    names: dict[str, str] = {}
+    """All lots of all accounts linked to the registry, by its numbers; those of one account there as one sum."""
     rows: Sides = {}
     numberings: dict[str, Numbering | None] = {}
     live = ended = 0
+    linked: dict[str, list[str]] = {}
     for account in await ledger.accounts():
-        if account.link.registry != registry:
-            continue
-        names[account.link.registry_account] = account.account
-        for lot in await ledger.lots(account=account.account):
+        if account.link.registry == registry:
+            linked.setdefault(account.link.registry_account, []).append(account.account)
+    names = {there: name_pool(there, sharing) for there, sharing in linked.items()}
+    pools = {account: names[there] for there, sharing in linked.items() for account in sharing}
+    for account_name, pool in pools.items():
+        blocked = await _read_blocked(ledger, account_name)
+        for lot in await ledger.lots(account=account_name):
             numbering = await _find_numbering(ledger, numberings, lot.range.batch, registry)
             if numbering is None:
                 continue
             first = numbering.base + lot.range.first
             held = lot.hold.hex() if any(lot.hold) else ""
-            row = Row(first, first + lot.range.units - 1, lot.account, lot.state, held)
-            rows.setdefault(numbering.space, []).append(row)
+            row = Row(first, first + lot.range.units - 1, pool, lot.state, held)
+            cuts = blocked.get(lot.range.batch, ()) if lot.state == "FREE" else ()
+            rows.setdefault(numbering.space, []).extend(_cut_blocked(row, numbering.base, cuts) if cuts else [row])
             live += lot.range.units if lot.state in LIVE_HERE else 0
             ended += lot.range.units if lot.state in ENDED_HERE else 0
-    return Lots(rows, names, live, ended)
+    return Lots(rows, names, pools, live, ended)
+
+
+async def _read_blocked(ledger: Lister, account: str) -> dict[str, list[op.Range]]:
+    """What of an account is restricted because the registry blocked it, by batch, in order."""
+    found: dict[str, list[op.Range]] = {}
+    for each in await ledger.restrictions(account, name_of_kind(BLOCK)):
+        found.setdefault(each.range.batch, []).append(each.range)
+    return {batch: sorted(ranges, key=lambda each: each.first) for batch, ranges in found.items()}
+
+
+def _cut_blocked(row: Row, base: int, blocked: Sequence[op.Range]) -> list[Row]:
+    """A row of free units, cut where blocks begin and end."""
+    spans = [(base + each.first, base + each.first + each.units) for each in blocked]
+    inside = [(max(low, row.first), min(stop, row.last + 1)) for low, stop in spans]
+    inside = [(low, stop) for low, stop in inside if low < stop]
+    borders = sorted({row.first, row.last + 1} | {at for span in inside for at in span})
+    return [
+        row._replace(
+            first=at,
+            last=stop - 1,
+            state=BLOCKED_HERE if any(low <= at and stop <= end for low, end in inside) else row.state,
+        )
+        for at, stop in pairwise(borders)
+    ]
+
+
+def name_pool(there: str, sharing: Sequence[str]) -> str:
+    """What accounts here are called together that are linked to one account there."""
+    ordered = sorted(sharing)
+    if len(ordered) <= POOL_NAMED_MAX:
+        return " + ".join(ordered)
+    return f"{ordered[0]} + {len(ordered) - 1} more of {there}"
 
 
 async def _find_numbering(

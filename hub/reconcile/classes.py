@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from hub.reconcile.join import TWICE, Row, Segment, join, untangle
+from hub.restrictions import is_for_block, parse_stop
 
 
 class Kind(StrEnum):
@@ -40,11 +41,18 @@ class Kind(StrEnum):
 ENDED_HERE: Final = frozenset({"RETIRED", "USED", "CANCELLED", "ENDED"})
 ENDED_THERE: Final = frozenset({"retired", "cancelled", "used", "ended"})
 ELSEWHERE_HERE: Final = frozenset({"CONVERTED", "IMMOBILISED"})
-LIVE_HERE: Final = frozenset({"FREE", "HELD", "INSTRUCTED", "BUFFER", "PENDING", "IMMOBILISED"})
+BLOCKED_HERE: Final = "FREE, blocked"
+"""Free units that are restricted because the registry blocked them: the ledger has no state for that."""
+RESERVED_HERE: Final = "FREE, reserved"
+"""Free units that are restricted for what the registry may block: a session, a revoked letter."""
+LIVE_HERE: Final = frozenset(
+    {"FREE", BLOCKED_HERE, RESERVED_HERE, "HELD", "INSTRUCTED", "BUFFER", "PENDING", "IMMOBILISED"}
+)
 LIVE_THERE: Final = frozenset({"active", "blocked", "pending", "buffer"})
 INSTRUCTED: Final = "INSTRUCTED"
 AGREED: Final = frozenset(
     {("active", "FREE"), ("active", "HELD"), ("blocked", "HELD"), ("pending", "PENDING"), ("buffer", "BUFFER")}
+    | {("blocked", BLOCKED_HERE), ("blocked", RESERVED_HERE), ("active", RESERVED_HERE)}
     | {(there, here) for there in ENDED_THERE for here in ENDED_HERE}
     | {("converted", "CONVERTED"), ("cancelled", "CONVERTED"), ("ended", "CONVERTED")}
     | {(there, "IMMOBILISED") for there in ("active", "blocked", "cancelled", "ended", "converted")}
@@ -138,6 +146,14 @@ def classify(there: Row | None, here: Row | None, ours: frozenset[str]) -> Kind 
     if (there.state, here.state) not in AGREED:
         return Kind.STATE
     return Kind.OWNER
+
+
+def describe_free(restrictions: Iterable[str]) -> str:
+    """The state of free units as it is compared, from the names of what restricts them."""
+    for_block = [name for name in restrictions if is_for_block(name)]
+    if any(parse_stop(name) for name in for_block):
+        return BLOCKED_HERE
+    return RESERVED_HERE if for_block else "FREE"
 
 
 def _is_step(there: Row, here: Row) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from hub.reconcile.classes import Difference, Kind
+from hub.reconcile.classes import BLOCKED_HERE, Difference, Kind
 
 
 class Action(StrEnum):
@@ -50,5 +50,14 @@ def choose_action(found: Difference, grade: str) -> Action:
     """The action for a difference told by a source of this grade. What the ledger does not have it cannot restrict."""
     if found.confirms and found.kind in (Kind.IN_FLIGHT, Kind.LATE):
         return Action.HEAL
+    if is_freed_there(found):
+        return Action.ASK
     action = TABLE[found.kind].get(grade, Action.ASK)
     return Action.ASK if action is Action.RESTRICT and found.here is None else action
+
+
+def is_freed_there(found: Difference) -> bool:
+    """Whether the registry blocks no more what is restricted here for its block: the event that says so is missing."""
+    here, there = found.here, found.there
+    blocked = found.kind is Kind.STATE and here is not None and here.state == BLOCKED_HERE
+    return blocked and there is not None and there.state == "active"

@@ -23,6 +23,7 @@ from hub.reconcile.join import Row
 from hub.reconcile.report import Line, Run, compute_digest, encode_run, name_run
 from hub.reconcile.rules import Action, choose_action
 from hub.reconcile.second_look import RESTRICTED_BY, Looked, Looker, Surroundings, look_again
+from hub.restrictions import BLOCK, make_stop
 from hub.units import Names, Reader, Unnameable
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
@@ -137,7 +138,7 @@ class Reconciler:
         if self._bench.adapters[run.registry].capabilities.serials is SerialChoice.REGISTRY:
             found = explain_other_serials(found)
         backlog = {each.hold.hex(): each for each in self._bench.dispatch.backlog()}
-        around = Surroundings(run.registry, books.as_of_ms, ours, backlog, bool(books.unread))
+        around = Surroundings(run.registry, books.as_of_ms, ours, lots.pools, backlog, bool(books.unread))
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def look(each: Difference) -> tuple[list[Looked], int]:
@@ -208,8 +209,12 @@ class Reconciler:
                 status=status,
                 evidence=evidence,
             )
-        reason = f"{found.kind}: the registry says {_say(found.there)}, the ledger {_say(found.here)}"
-        return op.Restrict(restriction=f"{RESTRICTED_BY}{name}", ranges=[units], reason=reason[:200])
+        reason = f"{found.kind}: the registry says {_say(found.there)}, the ledger {_say(found.here)}"[:200]
+        if found.kind is Kind.STATE and found.there is not None and found.there.state == "blocked":
+            # As the registry's own event would: so that the event that ends the block lifts it.
+            stop = make_stop(BLOCK, run.registry, run.as_of_ms, found.there.reference, f"{RESTRICTED_BY}{name}")
+            return op.Restrict(restriction=stop.name, ranges=[units], reason=reason)
+        return op.Restrict(restriction=f"{RESTRICTED_BY}{name}", ranges=[units], reason=reason)
 
     async def _record(self, run: Run, act: bool) -> Run:
         """Keep the report and put its digest on the ledger."""

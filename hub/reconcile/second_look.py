@@ -6,13 +6,16 @@ registry's books were read is told as in flight, and units of other accounts are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 from hub.dispatch.memory import Pending
 from hub.ledger_client import LedgerRefusal, NotOnLedger
-from hub.reconcile.classes import AGREED, INSTRUCTED, LIVE_HERE, Difference, Kind, classify
+from hub.reconcile.classes import AGREED, INSTRUCTED, LIVE_HERE, Difference, Kind, classify, describe_free
 from hub.reconcile.join import TWICE, Row, join
+from hub.reconcile.rules import is_freed_there
+from hub.restrictions import parse_stop
 from keeling.units import unassigned_account
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
@@ -44,6 +47,9 @@ class Surroundings(NamedTuple):
     as_of_ms: int
     """When the registry's books were read; what the ledger changed later cannot be in them."""
     ours: frozenset[str]
+    """What linked accounts are called."""
+    pools: Mapping[str, str]
+    """What each linked account of the ledger is called, alone or with those it shares a registry account with."""
     backlog: Mapping[str, Pending]
     """Pending instructions, by hold in hex."""
     unread: bool = False
@@ -59,7 +65,7 @@ class _Part(NamedTuple):
 
 async def look_again(ledger: Looker, found: Difference, around: Surroundings) -> tuple[list[Looked], int]:
     """What is left of a difference, part by part, and how many of its units agree by now."""
-    parts = await _read_parts(ledger, found.space, found.first, found.last)
+    parts = await _read_parts(ledger, found.space, found.first, found.last, around.pools)
     there = [] if found.there is None else [found.there._replace(first=found.first, last=found.last)]
     by_first = {part.row.first: part for part in parts}
     joined = join(there, sorted(part.row for part in parts), AGREED)
@@ -104,6 +110,8 @@ def _tell(
         kind = Kind.UNREAD
     confirms = kind is Kind.IN_FLIGHT and found.confirms
     told = Difference(found.space, first, last, kind, there, here, confirms, found.why)
+    if is_freed_there(told):
+        return told._replace(why="restricted here for a block that the registry no longer shows: lift it if it is over")
     if kind in (Kind.IN_FLIGHT, Kind.OVERLAP) or part is None:
         return told
     if 0 < around.as_of_ms < part.since_ms:
@@ -142,8 +150,9 @@ async def _explain(ledger: Looker, told: Difference, around: Surroundings) -> Di
     return told._replace(since_ms=info.dispatched_ms, why=told.why or "another hub has the instruction")
 
 
-async def _read_parts(ledger: Looker, space: str, first: int, last: int) -> list[_Part]:
-    """The lots of a range, cut to it; halved where they are too many for one answer."""
+async def _read_parts(ledger: Looker, space: str, first: int, last: int, pools: Mapping[str, str]) -> list[_Part]:
+    """The lots of a range, cut to it and where restrictions begin and end; halved where they are too many for one
+    answer."""
     try:
         found = await ledger.find_lots(space, first, last)
     except NotOnLedger:
@@ -152,19 +161,28 @@ async def _read_parts(ledger: Looker, space: str, first: int, last: int) -> list
         if error.reason != "TOO_MANY_LOTS" or first == last:
             raise
         middle = (first + last) // 2
-        below = await _read_parts(ledger, space, first, middle)
-        return below + await _read_parts(ledger, space, middle + 1, last)
-    return [_cut(each, first, last) for each in found.lots]
+        below = await _read_parts(ledger, space, first, middle, pools)
+        return below + await _read_parts(ledger, space, middle + 1, last, pools)
+    return [part for each in found.lots for part in _cut(each, first, last, pools)]
 
 
-def _cut(found: pb.FoundLot, first: int, last: int) -> _Part:
+def _cut(found: pb.FoundLot, first: int, last: int, pools: Mapping[str, str]) -> Iterator[_Part]:
     lot = found.lot
+    shift = int(lot.first_number) - lot.range.first  # number = position + shift
     low, high = max(int(lot.first_number), first), min(int(lot.last_number), last)
-    position = lot.range.first + low - int(lot.first_number)
     hold = lot.hold.hex() if any(lot.hold) else ""
-    names = [mark.name for mark in found.marks if mark.kind == "RESTRICTION"]
-    restricted = any(name.startswith((RESTRICTED_BY, "discrepancy/")) for name in names)
     since = found.custody[0].time_ms if found.custody else 0
-    row = Row(low, high, lot.account, lot.state, hold)
-    ranged = op.Range(batch=lot.range.batch, first=position, units=high - low + 1)
-    return _Part(row, ranged, since, restricted and lot.state in LIVE_HERE)
+    laid = [
+        (mark.name, mark.range.first + shift, mark.range.first + mark.range.units + shift)
+        for mark in found.marks
+        if mark.kind == "RESTRICTION"
+    ]
+    borders = {low, high + 1} | {at for _, *ends in laid for at in ends if low < at <= high}
+    for at, stop in pairwise(sorted(borders)):
+        names = [name for name, start, end in laid if start <= at and stop <= end]
+        live = lot.state in LIVE_HERE
+        stopped = any(name.startswith((RESTRICTED_BY, "discrepancy/")) or parse_stop(name) for name in names)
+        state = describe_free(names) if lot.state == "FREE" else lot.state
+        row = Row(at, stop - 1, pools.get(lot.account, lot.account), state, hold)
+        ranged = op.Range(batch=lot.range.batch, first=at - shift, units=stop - at)
+        yield _Part(row, ranged, since, live and stopped)

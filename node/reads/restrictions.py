@@ -20,14 +20,16 @@ from node.store.contract import Reads
 
 
 def get_restriction(view: Reads, request: pb.GetRestrictionRequest) -> pb.RestrictionHistory:
-    """The history of one restriction on one batch: reads all that ever restricted the batch. Raises `NotFound`."""
+    """The history of restrictions on one batch: reads all that ever restricted the batch. Raises `NotFound`."""
     state = ReadState(view)
     _, batch = state.batch_named(request.batch)
     history = pb.RestrictionHistory(height=state.height)
     for height, change in scan_restrictions_placed(view, batch.name, state.height):
-        if change.restriction == request.restriction and change.change != Change.RENUMBERED:
+        name = change.restriction
+        asked = name.startswith(request.restriction) if request.prefix else name == request.restriction
+        if asked and change.change != Change.RENUMBERED:
             units = op.Range(batch=batch.name, first=change.first, units=change.units)
-            history.changes.add(height=height, began=change.change == Change.BEGUN, range=units)
+            history.changes.add(height=height, began=change.change == Change.BEGUN, range=units, restriction=name)
     if not history.changes:
         detail = f"nothing called {request.restriction!r} ever restricted units of {batch.name}"
         values = {"restriction": request.restriction, "batch": batch.name}

@@ -92,8 +92,9 @@ class MemoryLedger:
         request = pb.ListRequest(open_only=open_only, page_size=1000)
         return list(self._read(list_discrepancies, request).discrepancies)
 
-    async def restriction(self, batch: str, name: str) -> pb.RestrictionHistory:
-        return self._read(get_restriction, pb.GetRestrictionRequest(batch=batch, restriction=name))
+    async def restriction_history(self, batch: str, prefix: str) -> pb.RestrictionHistory:
+        request = pb.GetRestrictionRequest(batch=batch, restriction=prefix, prefix=True)
+        return self._read(get_restriction, request)
 
     async def restrictions(self, account: str, prefix: str = "") -> list[pb.RestrictionInfo]:
         request = pb.ListRestrictionsRequest(account=account, prefix=prefix, page_size=1000)

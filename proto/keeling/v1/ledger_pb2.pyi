@@ -1802,17 +1802,21 @@ class GetRestrictionRequest(_message.Message):
 
     BATCH_FIELD_NUMBER: _builtins.int
     RESTRICTION_FIELD_NUMBER: _builtins.int
+    PREFIX_FIELD_NUMBER: _builtins.int
     batch: _builtins.str
     restriction: _builtins.str
+    prefix: _builtins.bool
+    """all whose names begin so"""
     def __init__(
         self,
         *,
         batch: _builtins.str = ...,
         restriction: _builtins.str = ...,
+        prefix: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "restriction", b"restriction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "prefix", b"prefix", "restriction", b"restriction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1825,9 +1829,11 @@ class RestrictionChange(_message.Message):
     HEIGHT_FIELD_NUMBER: _builtins.int
     BEGAN_FIELD_NUMBER: _builtins.int
     RANGE_FIELD_NUMBER: _builtins.int
+    RESTRICTION_FIELD_NUMBER: _builtins.int
     height: _builtins.int
     began: _builtins.bool
     """else it ended"""
+    restriction: _builtins.str
     @_builtins.property
     def range(self) -> _operations_pb2.Range: ...
     def __init__(
@@ -1836,10 +1842,11 @@ class RestrictionChange(_message.Message):
         height: _builtins.int = ...,
         began: _builtins.bool = ...,
         range: _operations_pb2.Range | None = ...,
+        restriction: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["began", b"began", "height", b"height", "range", b"range"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began", b"began", "height", b"height", "range", b"range", "restriction", b"restriction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -291,8 +291,8 @@ class LedgerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRestriction(self, request, context):
-        """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
-        there, as far back as this node keeps what happened.
+        """When a restriction, or all whose names begin alike, began and ended on units of a batch, in order, also what is
+        over. NOT_FOUND: none ever began there, as far back as this node keeps what happened.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

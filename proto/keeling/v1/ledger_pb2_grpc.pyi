@@ -84,8 +84,8 @@ class LedgerStub:
     with open_only those that still stand.
     """
     GetRestriction: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetRestrictionRequest, _ledger_pb2.RestrictionHistory]
-    """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
-    there, as far back as this node keeps what happened.
+    """When a restriction, or all whose names begin alike, began and ended on units of a batch, in order, also what is
+    over. NOT_FOUND: none ever began there, as far back as this node keeps what happened.
     """
     ListRestrictions: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListRestrictionsRequest, _ledger_pb2.ListRestrictionsResponse]
     """What restricts live units of an account now, in order of batch, restriction and position: with a prefix only
@@ -154,8 +154,8 @@ class LedgerAsyncStub(LedgerStub):
     with open_only those that still stand.
     """
     GetRestriction: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetRestrictionRequest, _ledger_pb2.RestrictionHistory]  # type: ignore[assignment]
-    """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
-    there, as far back as this node keeps what happened.
+    """When a restriction, or all whose names begin alike, began and ended on units of a batch, in order, also what is
+    over. NOT_FOUND: none ever began there, as far back as this node keeps what happened.
     """
     ListRestrictions: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListRestrictionsRequest, _ledger_pb2.ListRestrictionsResponse]  # type: ignore[assignment]
     """What restricts live units of an account now, in order of batch, restriction and position: with a prefix only
@@ -335,8 +335,8 @@ class LedgerServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.GetRestrictionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.RestrictionHistory, _abc.Awaitable[_ledger_pb2.RestrictionHistory]]:
-        """When a restriction began and ended on units of a batch, in order, also one that is over. NOT_FOUND: it never began
-        there, as far back as this node keeps what happened.
+        """When a restriction, or all whose names begin alike, began and ended on units of a batch, in order, also what is
+        over. NOT_FOUND: none ever began there, as far back as this node keeps what happened.
         """
 
     @_abc_1.abstractmethod

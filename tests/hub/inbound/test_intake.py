@@ -48,7 +48,9 @@ def test_an_end_of_ours_that_the_registry_takes_back_is_reversed() -> None:
         assert tell(await hub.intake.take("puro", [back], "B")) == ["reversed"]
         assert await states(stage, 1, 40) == {"FREE"}
         assert await states(stage, 41, 100) == {"RETIRED"}
-        assert tell(await hub.intake.take("puro", [back], "B")) == ["nothing-to-reverse"]
+        assert tell(await hub.intake.take("puro", [back], "B")) == ["known"]
+        done = change("e7", ChangeKind.RETIRED, 1, 40)
+        assert tell(await hub.intake.take("puro", [done], "B")) == ["known"], "the retirement that was taken back"
         assert tell(await hub.intake.take("puro", [change("e8", ChangeKind.RETIRED, 41, 100)], "B")) == ["known"]
 
     play(story)

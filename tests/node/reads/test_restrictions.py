@@ -42,6 +42,9 @@ def test_a_restriction_is_told_with_its_parts_and_after_it_is_over() -> None:
     lift(world, "one", 10, 10)
     assert history(world, "one") == [(True, 10, 10), (False, 10, 4), (False, 10, 10)]
     assert history(world, "other") == [(True, 15, 10)]
+    with world.store.snapshot() as view:
+        alike = get_restriction(view, pb.GetRestrictionRequest(batch="corc-1", restriction="o", prefix=True)).changes
+    assert [each.restriction for each in alike] == ["one", "other", "one", "one"]
     for name, batch in (("on", "corc-1"), ("one", "nothing")):
         with pytest.raises(NotFound):
             history(world, name, batch)

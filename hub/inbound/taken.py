@@ -1,0 +1,112 @@
+"""What taking news is about: what became of an event, what the intake is given, and how it words evidence. Values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol
+
+from google.protobuf.message import Message
+
+from adapters.contract import Adapter, Change, Moment
+from hub.inbound.proposals import Proposals
+from hub.inbound.refusals import Refusal, Why
+from hub.ledger_client import Receipt
+from hub.units import Reader
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
+
+TEXT_MAX: Final = 200
+"""Characters of a reason or a reference that go on the ledger."""
+
+
+class Outcome(StrEnum):
+    """What became of one event."""
+
+    DISPATCHED = "dispatched"
+    """About a hold of ours: asked about, and recorded from the answer."""
+    ISSUED = "issued"
+    """Units that nobody here knew have come into being on the ledger."""
+    ATTESTED = "attested"
+    CONTRADICTED = "contradicted"
+    """Recorded, and the ledger says otherwise: a discrepancy, the units are restricted."""
+    REVERSED = "reversed"
+    LIFTED = "lifted"
+    """The registry took back, or ended, what units were restricted for; the restriction is gone."""
+    KNOWN = "known"
+    """The ledger says so already."""
+    PROPOSED = "proposed"
+    """A proposal nobody has answered: shown to people."""
+    NOTED = "noted"
+    """Nothing that the ledger records."""
+    WAITING = "waiting"
+    """About units that the ledger does not have, or cannot take over yet: kept, shown to people, tried again."""
+    REFUSED = "refused"
+
+
+class Taken(NamedTuple):
+    """One event and what became of it."""
+
+    change: str
+    outcome: Outcome
+    refusal: Refusal | None = None
+
+
+class Ledger(Reader, Protocol):
+    """What of `hub.ledger_client.LedgerClient` is needed."""
+
+    async def submit(self, *operations: Message, number: bytes | None = None, attests: bool = False) -> Receipt: ...
+
+    async def batch(self, batch: str) -> pb.Batch: ...
+
+    async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse: ...
+
+    async def account(self, account: str) -> pb.Account: ...
+
+    async def accounts(self) -> list[pb.Account]: ...
+
+    async def hold(self, hold: bytes) -> pb.HoldInfo: ...
+
+    async def discrepancies(self, *, open_only: bool = True) -> list[pb.DiscrepancyInfo]: ...
+
+    async def restriction_history(self, batch: str, prefix: str) -> pb.RestrictionHistory: ...
+
+    async def event_at(self, height: int, ordinal: int) -> pb.Event: ...
+
+    async def registry_policy(self, registry: str) -> op.RegistryPolicy: ...
+
+
+class Hearer(Protocol):
+    """What of the dispatcher is needed."""
+
+    async def hear(self, registry: str, change: Change) -> bool: ...
+
+
+class Desk(NamedTuple):
+    """What the intake is given."""
+
+    ledger: Ledger
+    adapters: Mapping[str, Adapter]
+    dispatch: Hearer
+    keep: Callable[[bytes], bytes]
+    """Puts a document on the shelf and returns its SHA-256."""
+    proposals: Proposals | None = None
+    """Where proposals are kept for people; None: they are noted and nothing else."""
+
+
+def refuse(change: Change, why: Why, detail: str) -> Taken:
+    """It is not taken, and why."""
+    return Taken(change.id, Outcome.REFUSED, Refusal(why, detail))
+
+
+def word_evidence(keep: Callable[[bytes], bytes], change: Change, grade: str) -> op.Evidence:
+    """The event's document, kept, by its digest."""
+    digest = keep(change.evidence or repr(change[:7]).encode())
+    return op.Evidence(digest=digest, grade=grade, reference=(change.reference or change.id)[:TEXT_MAX])
+
+
+def word_moment(moment: Moment | None) -> op.When | None:
+    """When it took effect there, as the ledger writes it."""
+    if moment is None:
+        return None
+    return op.When(ms=moment.ms, precision=op.When.INSTANT if moment.exact else op.When.DATE)
