@@ -1,4 +1,4 @@
-"""What docs/hub.md prints, typed as it stands: commands in this process, node and hub as processes of their own.
+"""What docs/hub.md and docs/article6.md print, typed as it stands: commands here, node and hubs as processes of their own.
 
 Only ports differ, because tests run beside each other. Waiting is watching the ledger's events.
 """
@@ -29,9 +29,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "hub.md"
 WAIT_S = 60.0
 
 
-def read_blocks() -> list[str]:
-    """The shell blocks of the page, in order, from "A hub of your own" on."""
-    text = PAGE.read_text("utf-8").partition("## A hub of your own")[2].partition("\n## ")[0]
+def read_blocks(page: Path = PAGE, section: str = "A hub of your own") -> list[str]:
+    """The shell blocks of a section of a page, in order."""
+    text = page.read_text("utf-8").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
 
 
@@ -51,9 +51,9 @@ def split_statements(block: str) -> list[str]:
 
 
 def find_ports() -> dict[str, str]:
-    """Free ports for those on the page: two beside each other for the sandboxes, one for the hub."""
+    """Free ports for those on the pages: two beside each other for the sandboxes, one for each hub."""
     for _ in range(100):
-        with socket.socket() as first, socket.socket() as second, socket.socket() as third:
+        with socket.socket() as first, socket.socket() as second, socket.socket() as third, socket.socket() as fourth:
             first.bind(("127.0.0.1", 0))
             low = int(first.getsockname()[1])
             try:
@@ -61,7 +61,9 @@ def find_ports() -> dict[str, str]:
             except OSError:
                 continue
             third.bind(("127.0.0.1", 0))
-            return {"7490": str(low), "7491": str(low + 1), "7480": str(third.getsockname()[1])}
+            fourth.bind(("127.0.0.1", 0))
+            hubs = {"7480": str(third.getsockname()[1]), "7481": str(fourth.getsockname()[1])}
+            return {"7490": str(low), "7491": str(low + 1), **hubs}
     raise AssertionError("no two free ports beside each other")
 
 
@@ -114,6 +116,9 @@ class HubStage:
         """What each `keeling` line of the page ended with, by the line as printed."""
         self.node: RunningNode | None = None
         self.hub: HubProcess | None = None
+        """The one that was started last."""
+        self.hubs: dict[str, HubProcess] = {}
+        """The newest of each file."""
 
     def type(self, block: str, change: Callable[[str], str] = lambda line: line) -> None:
         """Type a block of the page; every command must succeed. `change`: what this test writes otherwise."""
@@ -123,7 +128,7 @@ class HubStage:
                 self.node = RunningNode(self.keeling.root / shlex.split(line)[3])
                 self.keeling.point_to(self.node.address)
             elif line.startswith("keeling hub run"):
-                self.start_hub()
+                self.start_hub(shlex.split(line)[3])
             elif line.startswith("keeling "):
                 words = shlex.split(line)[1:]
                 words += ["--listen", "127.0.0.1:0", "--metrics", ""] if words[0] == "init" else []
@@ -133,10 +138,11 @@ class HubStage:
 
     def place(self, text: str) -> str:
         """The text with this test's ports."""
-        return re.sub(r"\b(7480|7490|7491)\b", lambda found: self.ports[found[0]], text)
+        return re.sub(r"\b(7480|7481|7490|7491)\b", lambda found: self.ports[found[0]], text)
 
-    def start_hub(self) -> HubProcess:
-        self.hub = HubProcess(self.keeling, "group.toml")
+    def start_hub(self, file: str = "group.toml") -> HubProcess:
+        self.hub = HubProcess(self.keeling, file)
+        self.hubs[file] = self.hub
         return self.hub
 
     def admin(self, registry: str, path: str, body: Any = None) -> Any:
@@ -146,11 +152,11 @@ class HubStage:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/_admin/{path}", data=data, timeout=WAIT_S) as answer:
             return json.load(answer)
 
-    def wait(self, seen: Callable[[LedgerClient], Any]) -> None:
+    def wait(self, seen: Callable[[LedgerClient], Any], file: str = "group.toml") -> None:
         """Until the awaitable that `seen` makes is true; asked again after every event of the ledger."""
 
         async def watch() -> None:
-            async with open_ledger(load_config(self.keeling.root / "group.toml"), None) as ledger:
+            async with open_ledger(load_config(self.keeling.root / file), None) as ledger:
                 height = (await ledger.status()).height
                 if await seen(ledger):
                     return
@@ -162,19 +168,20 @@ class HubStage:
         try:
             asyncio.run(asyncio.wait_for(watch(), WAIT_S))
         except TimeoutError as error:
-            raise AssertionError(self.keeling("hub", "backlog").out) from error
+            raise AssertionError(self.keeling("hub", "backlog", "--config", file).out) from error
         finally:
             del os.environ["KEELING_HOME"]
 
-    def wait_for_phase(self, hold: str, phase: str) -> None:
+    def wait_for_phase(self, hold: str, phase: str, file: str = "group.toml") -> None:
         async def seen(ledger: LedgerClient) -> bool:
             return (await ledger.hold(bytes.fromhex(hold.replace("-", "")))).phase == phase
 
-        self.wait(seen)
+        self.wait(seen, file)
 
     def close(self) -> None:
-        if self.hub is not None and self.hub.process.poll() is None:
-            self.hub.kill()
+        for hub in self.hubs.values():
+            if hub.process.poll() is None:
+                hub.kill()
         process = self.keeling.home / "sandboxes" / "running.json"
         self.keeling("hub", "sandbox", "down")
         if process.exists():
