@@ -1,4 +1,4 @@
-"""What docs/hub.md and docs/article6.md print, typed as it stands: commands here, node and hubs as processes of their own.
+"""What docs/hub.md and docs/article6.md print, typed as it stands: commands here, node and hubs as their own processes.
 
 Only ports differ, because tests run beside each other. Waiting is watching the ledger's events.
 """
