@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from adapters.capabilities import Action
 from adapters.contract import Adapter, Report, UnsendableError
 from hub.dispatch.lines import LinkMemory
 from hub.dispatch.seat import Ledger, Seat
+from hub.dispatch.sessions import find_session
 from hub.dispatch.sight import Message, Sight
 from hub.dispatch.wording import build_instruction, digest_messages, join_ranges, split_for
 from hub.ledger_client import NotOnLedger
@@ -21,6 +23,8 @@ from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 
 INSTRUCTED = "INSTRUCTED"
+SILENT_MS = 86_400_000
+"""An outcome that is so much later than expected needs a person: nothing ends an instructed hold by itself."""
 
 
 @dataclass
@@ -170,7 +174,10 @@ async def _word(known: Remembered, ranges: list[op.Range], account: pb.Account, 
     there = await seat.ledger.account(hold.to_account) if hold.to_account else None
     to_account = there.link.registry_account if there is not None else ""
     lots = await names.to_serials(ranges)
-    whole = build_instruction(hold, account.link.registry_account, to_account, lots, seat.details(hold))
+    details = dict(seat.details(hold))
+    if Action.BLOCK in adapter.capabilities.actions:
+        details |= await find_session(seat.ledger, hold)
+    whole = build_instruction(hold, account.link.registry_account, to_account, lots, details)
     instructions = split_for(adapter, whole)
     known.digest = digest_messages(adapter, instructions)
     known.messages = [Message(instruction) for instruction in instructions]
@@ -221,6 +228,9 @@ def describe_sender(known: Remembered) -> str:
     return f"attempt {hold.attempt} was dispatched at {since} by {who}: this process asks about it and does not send it"
 
 
+_SILENCE = "long overdue: ask the registry itself; two people may end it with evidence (keeling hold release)"
+
+
 def describe_pending(known: Remembered, adapter: Adapter, now_ms: int, year_ends_ms: int) -> Pending:
     """The hold's line of the backlog."""
     hold = known.hold
@@ -231,6 +241,7 @@ def describe_pending(known: Remembered, adapter: Adapter, now_ms: int, year_ends
         expected = max(adapter.expects(message.instruction, from_ms) for message in known.messages)
         told = [m.answer.due_ms for m in known.messages if isinstance(m.answer, Report) and m.answer.due_ms]
         expected = max(told, default=expected)
+    silent = sent and 0 < expected < now_ms - SILENT_MS
     return Pending(
         hold=hold.hold,
         account=hold.account,
@@ -241,7 +252,7 @@ def describe_pending(known: Remembered, adapter: Adapter, now_ms: int, year_ends
         since_ms=hold.dispatched_ms if sent else 0,
         expected_ms=expected if sent else 0,
         why="; ".join(each for each in (describe_sender(known), known.stuck or known.why) if each),
-        alert=known.stuck or known.unsendable or known.alert or known.changed,
+        alert=known.stuck or known.unsendable or known.alert or known.changed or (_SILENCE if silent else ""),
         late=sent and 0 < expected < now_ms,
         at_risk=expected >= year_ends_ms,
     )
