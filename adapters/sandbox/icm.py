@@ -15,7 +15,8 @@ from aiohttp import web
 from adapters.capabilities import Action
 from adapters.contract import ChangeKind, HoldingState
 from adapters.icm.mapping import OPERATIONS
-from adapters.icm.sessions import CONFIRMED, REPORTED, day_of, instant, read_session
+from adapters.icm.sessions import CONFIRMED, EXCHANGES, REPORTED, day_of, instant, read_session
+from adapters.sandbox.acts import Act, Values, read_serials, read_text
 from adapters.sandbox.article6 import subtract
 from adapters.sandbox.book import BookRefusal, Entry
 from adapters.sandbox.clock import SandboxClock
@@ -82,6 +83,27 @@ class IcmSandbox(Sandbox):
         for row in self.book.rows(states=(HoldingState.ACTIVE,)):
             if _year_of(row.serials) == year:
                 self.announce("BANKED", row.account, {"year": year}, row.serials)
+
+    def acts(self) -> dict[str, Act]:
+        return super().acts() | {"offer": self._offer, "close-year": self._close_year}
+
+    def _offer(self, values: Values) -> Any:
+        """What the plant offers in a session at another door than ours."""
+        said = {"exchange": read_text(values, "exchange"), "session": read_text(values, "session")}
+        if said["exchange"] not in EXCHANGES:
+            raise ValueError(f"exchange is one of {', '.join(EXCHANGES)}")
+        now, due_ms = self.clock.now_ms, instant(read_session(said["session"]), CONFIRMED)
+        reference, account, asked = self.next_reference(), read_text(values, "account"), read_serials(values)
+        key = f"OWN-{reference}"
+        order = Order(reference, key, Action.BLOCK, account, asked, now, due_ms, said["exchange"], said=said)
+        self._orders[key] = order
+        self._take(order)
+        return {"order": reference, "units": order.units, "status": order.status, "reason": order.reason}
+
+    def _close_year(self, values: Values) -> Any:
+        """A compliance year ends: what is left of its certificates is banked."""
+        self.close_year(read_text(values, "year"))
+        return {"banked_years": sorted(self.banked_years)}
 
     def announce(self, event: str, account: str, facts: dict[str, str], block: SerialRange | None = None) -> None:
         """Write something into the log that is no event of the books."""
@@ -193,16 +215,19 @@ class IcmSandbox(Sandbox):
                 if self.clock.now_ms > instant(read_session(order.said["session"]), REPORTED):
                     raise BookRefusal("TOO_LATE", f"the session of {order.said['session']} was reported")
                 self.clock.at(order.due_ms, lambda: self._confirm(order.account, order.said["session"]))
-            if order.action in (Action.TRANSFER, Action.UNBLOCK):
-                self._leave_session(order)
+            leaves = order.action in (Action.TRANSFER, Action.UNBLOCK)
+            if leaves:
+                self._check_session(order)
             self.desk.receive(order)
+            if leaves:
+                self._leave_session(order)
         except BookRefusal as refusal:
             self.desk.orders[order.reference] = order
             self.desk.refuse(order.reference, f"{refusal.code}: {refusal}")
         if order.action is Action.BLOCK and order.due_ms <= self.clock.now_ms:
             self.clock.settle()
 
-    def _leave_session(self, order: Order) -> None:
+    def _check_session(self, order: Order) -> None:
         """Sold or released certificates come out of the block for this exchange and session, and of no other."""
         name = (order.said["exchange"], order.said["session"])
         reserved = self._reserved.get(name, [])
@@ -210,7 +235,15 @@ class IcmSandbox(Sandbox):
             raise BookRefusal("NOT_BLOCKED", f"not all of it is blocked for {' '.join(name)}")
         if order.action is Action.TRANSFER:
             self.book.set_aside(order.account, order.asked, back=True)
-        self._reserved[name] = [left for item in reserved for left in subtract(item, order.asked)]
+
+    def _leave_session(self, order: Order) -> None:
+        """What is done, or may still be, is out of the block; what was refused stays in it."""
+        name = (order.said["exchange"], order.said["session"])
+        gone = order.asked if order.status is OrderStatus.PARTLY else order.done
+        self._reserved[name] = [left for item in self._reserved[name] for left in subtract(item, gone)]
+        if order.action is Action.TRANSFER:
+            left = [part for item in order.asked for part in subtract(item, gone)]
+            self.book.set_aside(order.account, left)
 
     def _confirm(self, account: str, session: str) -> None:
         """16:00: what the seller offers on all exchanges together must be there, or none of it is taken."""

@@ -126,6 +126,8 @@ class Lines:
         link.breaker, verdict = record_call(link.breaker, self._seat.rule, ended_ms, failed=failed, took_ms=took)
         if verdict is Verdict.NOTHING:
             return
+        if any(_is_others(window) and window.from_ms <= ended_ms for window in link.windows):
+            return  # stopped for another reason, which this would take the place of: the breaker rests by itself
         said = op.LinkState(account=link.account, state=op.LinkState.SUSPENDED)
         if verdict is Verdict.STOP:
             said.reason = link.breaker.describe()
@@ -140,6 +142,10 @@ class Lines:
             await self._seat.ledger.submit(said)
         except LedgerError as error:
             link.stopped = link.stopped or f"the ledger does not answer: {error}"
+
+
+def _is_others(window: pb.LinkWindow) -> bool:
+    return window.state == op.LinkState.SUSPENDED and not window.whole_registry and not _is_breakers(window)
 
 
 def _is_breakers(window: pb.LinkWindow) -> bool:

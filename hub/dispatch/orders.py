@@ -6,6 +6,7 @@ A message that may have had effect is never sent again from here: its owner says
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,11 +16,13 @@ from hub.dispatch.decide import compute_backoff
 from hub.dispatch.lines import Lines
 from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Message, Standing
+from hub.ledger_client import make_number
 
 KIND: Final = "evidence"
 """The kind of the `Anchor` that is the record of an order."""
 CALLS_MOST: Final = 4
 """In one round, for one order."""
+ID_STRIDE_MS: Final = 30 * 86_400_000
 OLDEST_MS: Final = 34 * 86_400_000
 """What is older cannot be ordered here: the ledger takes no id of it any more."""
 
@@ -80,3 +83,12 @@ def hand_in_again(order: Order, now_ms: int, jitter: int) -> None:
     failures = order.message.failures
     again = now_ms + compute_backoff(failures, jitter)
     order.message = order.message._replace(standing=Standing.READY, not_before_ms=again, failures=failures + 1)
+
+
+def derive_numbers(began_ms: int, now_ms: int, seed: bytes) -> list[bytes]:
+    """All ids that a record about something that began then may have, the one to use now first.
+
+    The same for everybody, and young enough for the ledger, which takes ids of the last 35 days.
+    """
+    tail, newest = hashlib.sha256(seed).digest(), (now_ms - began_ms) // ID_STRIDE_MS
+    return [make_number(began_ms + n * ID_STRIDE_MS, tail) for n in range(newest, min(newest, 0) - 1, -1)]

@@ -27,6 +27,12 @@ class Ledger(Protocol):
 
     async def account(self, account: str) -> pb.Account: ...
 
+    async def accounts(self) -> list[pb.Account]: ...
+
+    async def lots(self, *, account: str = "", batch: str = "", state: str = "") -> list[pb.Lot]: ...
+
+    async def restrictions(self, account: str, prefix: str = "") -> list[pb.RestrictionInfo]: ...
+
     async def batch(self, batch: str) -> pb.Batch: ...
 
     async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse: ...
@@ -55,6 +61,9 @@ class Seat(NamedTuple):
     """0 to 1000, random."""
     details: Callable[[pb.HoldInfo], Mapping[str, str]]
     """Words for the registry about a hold: always the same for the same hold."""
+    salt_keys: tuple[bytes, ...] = (b"",)
+    """Keys of the salts of what is dispatched, the one in use first; secret, and the same for all processes of the hub.
+    An empty one hides nothing: for rehearsals alone."""
     rule: BreakerRule = BreakerRule()
     timeout_ms: int = 20_000
     """The longest a call to a registry takes; what the adapters were opened with."""
