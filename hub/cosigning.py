@@ -134,7 +134,7 @@ class Attestor:
 
         async def answer(request: web.Request) -> web.Response:
             given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            if not token() or not hmac.compare_digest(given.encode(), token().encode()):
+            if not token() or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token().encode()):
                 return _refuse(401, "not-known", "no valid token")
             said = await read_body(request, _BODY_MAX)
             if not isinstance(said, bytes):

@@ -33,4 +33,5 @@ def check_caller(request: web.Request, callers: Sequence[CallerSection], needed:
 
 def _is_token_of(caller: CallerSection, token: str) -> bool:
     expected = "" if caller.token is None else read_secret(caller.token)
-    return len(expected) >= TOKEN_LEAST and hmac.compare_digest(expected.encode(), token.strip().encode())
+    given = token.strip().encode("utf-8", "surrogateescape")  # what came over the line, whatever it was
+    return len(expected) >= TOKEN_LEAST and hmac.compare_digest(expected.encode(), given)
