@@ -195,6 +195,11 @@ class Change(NamedTuple):
     """Our key, where the registry gives it back."""
     effective: Moment | None = None
     details: Mapping[str, str] = {}
+    """What the event says besides, by names of the registry's own, and these: `units`, as a number beside the serials.
+    ISSUED: `programme`, `project`, `host` (ISO 3166-1 alpha-3), `vintage` (a year, or two days with a slash), where the
+    serials do not say it; `whole`: "yes" where these units are all of one issuance, then also `levy adaptation` and
+    `levy omge`, units taken from the lowest numbers on. `state`: "pending" of units that nobody may use yet, "active"
+    of those that just became usable."""
     evidence: bytes = b""
     due_ms: int = 0
     """PROPOSED: when it ends without an answer; 0: the registry does not say."""

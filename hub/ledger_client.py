@@ -224,6 +224,16 @@ class LedgerClient:
             raise NotOnLedger(f"there is no record registry:{registry}")
         return found.registry
 
+    async def programmes(self, registry: str) -> dict[str, op.Programme]:
+        """The programmes whose units an outside registry records, by name: the newest version of each record."""
+        found: dict[str, op.SetRecord] = {}
+        async for page in self._pages(self._stub.ListRecords, pb.ListRequest()):
+            for each in page.records:
+                if each.HasField("programme") and (each.id not in found or found[each.id].version < each.version):
+                    found[each.id] = each
+        kept = {name: each.programme for name, each in found.items()}
+        return {name: rules for name, rules in kept.items() if rules.registry == registry and not rules.native}
+
     async def authorities(self, party: str) -> frozenset[str]:
         """Whose approval is the Party's word, by the newest version of its record; none: there is no such record."""
         found = await self._find_record(f"party:{party}")

@@ -100,18 +100,45 @@ class Names:
                 parts.append(Part(exact, lot.state, lot.account, lot.hold, _find_capture(each), since, laid, back))
         return parts
 
+    async def find_gaps(self, serials: SerialRange) -> list[Gap]:
+        """The numbers of a range that no lot has, in order: in a batch whose units were not all seen, or in none."""
+        gaps: list[Gap] = []
+        for item, found in await self._look(serials):
+            if found is None:
+                gaps.append(Gap("", item.first, item.last))
+                continue
+            gaps += [Gap("", int(each.first_number), int(each.last_number)) for each in found.unknown]
+            for unseen in found.unseen:
+                first = (await self._numbering(unseen.batch)).base + unseen.first
+                gaps.append(Gap(unseen.batch, first, first + unseen.units - 1))
+        joined: list[Gap] = []
+        for gap in sorted(gaps, key=lambda each: each.first):
+            if joined and (joined[-1].batch, joined[-1].last + 1) == (gap.batch, gap.first):
+                joined[-1] = joined[-1]._replace(last=gap.last)
+            else:
+                joined.append(gap)
+        return joined
+
     async def _find(self, serials: SerialRange) -> list[tuple[SerialRange, pb.FindLotsResponse]]:
-        """The lots of a range; halved where a node finds too many to give them at once."""
+        """The lots of a range, all of which must be on the ledger."""
+        looked = await self._look(serials)
+        found = [(item, answer) for item, answer in looked if answer is not None]
+        if len(found) < len(looked):
+            raise Unnameable(f"some of {serials.first}..{serials.last} of {serials.space} are not known on this ledger")
+        return found
+
+    async def _look(self, serials: SerialRange) -> list[tuple[SerialRange, pb.FindLotsResponse | None]]:
+        """The lots of a range; halved where a node finds too many to give them at once. None: no batch has any."""
         try:
             return [(serials, await self._reader.find_lots(serials.space, serials.first, serials.last))]
-        except NotOnLedger as error:
-            raise Unnameable(str(error)) from error
+        except NotOnLedger:
+            return [(serials, None)]
         except LedgerRefusal as error:
             if error.reason != "TOO_MANY_LOTS" or serials.units == 1:
                 raise
         middle = (serials.first + serials.last) // 2
         halves = serials._replace(last=middle), serials._replace(first=middle + 1)
-        return [pair for half in halves for pair in await self._find(half)]
+        return [pair for half in halves for pair in await self._look(half)]
 
     async def _numbering(self, batch: str) -> Numbering:
         async with self._reading.setdefault(batch, asyncio.Lock()):
@@ -122,6 +149,15 @@ class Names:
                 if not found.numbers_assumed:
                     self._known[batch] = known
         return known
+
+
+class Gap(NamedTuple):
+    """Registry numbers that no lot has."""
+
+    batch: str
+    """The batch in whose extent they are; empty: none."""
+    first: int
+    last: int
 
 
 class Part(NamedTuple):

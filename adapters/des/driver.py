@@ -11,6 +11,7 @@ from adapters.capabilities import Action, Capabilities, LookUp
 from adapters.contract import (
     Answer,
     Change,
+    ChangeKind,
     Changes,
     Driver,
     Found,
@@ -45,6 +46,11 @@ _PAGE: Final = 200
 _ANSWERS: Final = (Action.ACCEPT, Action.DECLINE)
 
 
+def explain_issuance(change: Change) -> Mapping[str, str]:
+    """An event of issuance is of all units of one issuance."""
+    return {"whole": "yes"} if change.kind is ChangeKind.ISSUED else {}
+
+
 class Dialect(NamedTuple):
     """What is one registry's own in the exchange."""
 
@@ -56,6 +62,8 @@ class Dialect(NamedTuple):
     """From an instruction and the registry's code to what is proposed; raises `UnsendableError`."""
     expected_ms: Mapping[Action, int]
     """How long a decision takes; only a forecast."""
+    explain: Callable[[Change], Mapping[str, str]] = explain_issuance
+    """What an event means besides, as `Change.details` names it."""
 
 
 class Opened(NamedTuple):
@@ -212,7 +220,8 @@ class ExchangeAdapter:
 
     def _read_event(self, envelope: Any) -> Change:
         message = unseal(envelope, read_public_key(self._settings.secret("their-key")))
-        return messages.read_event(message, _keep(envelope))
+        change = messages.read_event(message, _keep(envelope))
+        return change._replace(details={**change.details, **self._dialect.explain(change)})
 
     def _open(self, reply: Reply) -> dict[str, Any] | WrongShape:
         try:

@@ -14,10 +14,9 @@ from adapters.sandbox.article6 import Letter
 from adapters.sandbox.book import Entry
 from adapters.sandbox.exchange_values import Fact
 from adapters.sandbox.party_acts import PartySandbox, describe_action
-from adapters.unfccc.mapping import ADAPTATION_FUND, CODE
+from adapters.unfccc.mapping import ADAPTATION_FUND, CODE, PENDING
 from keeling.serials import SerialRange, parse, print_range
 
-PENDING: Final = "PENDING"
 HOLDING: Final = "MMR-AP-0001"
 OMGE: Final = "OMGE-CANCELLATION"
 _SHARE_PERCENT: Final = 5
@@ -30,6 +29,11 @@ class Levies(NamedTuple):
     adaptation: SerialRange
     omge: SerialRange
     rest: SerialRange
+
+
+def divide(units: int) -> tuple[int, int]:
+    """The adaptation share and overall mitigation of an issuance, both rounded up."""
+    return -(-units * _SHARE_PERCENT // 100), -(-units * _OMGE_PERCENT // 100)
 
 
 class UnfcccSandbox(PartySandbox):
@@ -56,7 +60,7 @@ class UnfcccSandbox(PartySandbox):
     def issue(self, serials: SerialRange, letter: Letter | None = None) -> Levies:
         """Issue to the pending account and take 5 % and at least 2 %, both rounded up; raises `ValueError`."""
         now, units = self.clock.now_ms, serials.units
-        share, omge = -(-units * _SHARE_PERCENT // 100), -(-units * _OMGE_PERCENT // 100)
+        share, omge = divide(units)
         if share + omge >= units:
             raise ValueError(f"{units} units leave nothing after {share} for adaptation and {omge} for OMGE")
         if letter is not None:
@@ -80,6 +84,10 @@ class UnfcccSandbox(PartySandbox):
         letter = self.marks.letter_of(entry.serials)
         facts = self.facts(entry.serials, letter)
         match entry.kind:
+            case ChangeKind.ISSUED if entry.to_account == PENDING:
+                share, omge = divide(entry.serials.units)
+                told = {"share of proceeds": str(share), "overall mitigation": str(omge)}
+                return [fact._replace(facts={**fact.facts, **told}) for fact in super().name_entry(entry)]
             case ChangeKind.TRANSFERRED if entry.account == PENDING and entry.to_account != ADAPTATION_FUND:
                 return [Fact("Forwarding", entry.serials, facts)]
             case ChangeKind.TRANSFERRED if entry.to_account == ADAPTATION_FUND:

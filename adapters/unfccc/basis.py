@@ -43,6 +43,8 @@ BASIS: Final = (
     Basis("the host adds what is first transferred by vintage year; the user subtracts in the year of use", _GUIDANCE),
     Basis("the share for adaptation is 5 % of what is issued, in units, rounded up"),
     Basis("overall mitigation takes at least 2 %, so that it is never rounded down"),
+    Basis("an issuance says how many of its units are for adaptation and for overall mitigation, lowest numbers first"),
+    Basis("an issuance is one range of serials in one event; the next one of the activity and year goes on after it"),
     Basis("messages are JSON over HTTPS with a detached JWS (Ed25519); answers and events are signed envelopes"),
     Basis("the registry keeps the sender's transactionIdentifier and does what one identifier proposes once"),
     Basis("the registry checks a proposal and completes it itself; the sender sends no completion"),

@@ -8,10 +8,10 @@ from adapters.capabilities import Action
 from adapters.contract import Adapter, Driver, Settings, System
 from adapters.des.driver import SECRETS, Dialect, ExchangeAdapter
 from adapters.unfccc.basis import BASIS, CAPABILITIES
-from adapters.unfccc.mapping import CODE, place
+from adapters.unfccc.mapping import CODE, explain, place
 
 _HOUR_MS: Final = 3_600_000
-DIALECT: Final = Dialect("unfccc", CODE, CAPABILITIES, place, {Action.TRANSFER: 24 * _HOUR_MS})
+DIALECT: Final = Dialect("unfccc", CODE, CAPABILITIES, place, {Action.TRANSFER: 24 * _HOUR_MS}, explain)
 
 
 def _open(driver: Driver, settings: Settings) -> Adapter:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 from adapters.exports import Effective, Precision
+from adapters.naming import describe_project, name_project
 from cli.importing.identity import Run
 from cli.importing.model import BatchPlan, Seen
 from cli.quantities import milliseconds
@@ -74,12 +75,8 @@ def build_registration(plan: BatchPlan, registry: str) -> op.RegisterProject:
     """
     about = plan.about
     name = name_project(registry, about.project)
-    return op.RegisterProject(project=name, programme=about.programme, name=f"{about.programme} {about.project}")
-
-
-def name_project(registry: str, project: str) -> str:
-    """Our id of a registry's project: "verra:1340"."""
-    return f"{registry}:{project}"
+    title = describe_project(about.programme, about.project)
+    return op.RegisterProject(project=name, programme=about.programme, name=title)
 
 
 def pack_submissions(parcels: Iterable[Parcel]) -> Iterator[list[Parcel]]:

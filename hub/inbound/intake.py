@@ -7,29 +7,43 @@ again, in any order and by any process, changes nothing: every record is named b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from google.protobuf.message import Message
 
-from adapters.contract import Change, ChangeKind
+from adapters.contract import Adapter, Change, ChangeKind
 from hub.dispatch.wording import join_ranges
 from hub.inbound.elsewhere import is_asked_for
+from hub.inbound.issuing import Defaults, Issuer, is_alike
+from hub.inbound.order import WORDS, find_named_twice, is_history
+from hub.inbound.proposals import Proposals
 from hub.inbound.refusals import Refusal, Why
 from hub.inbound.stops import Stops
-from hub.inbound.taken import TEXT_MAX, Desk, Outcome, Taken, refuse, word_evidence, word_moment
+from hub.inbound.taken import (
+    ISSUANCES,
+    TEXT_MAX,
+    Hearer,
+    Ledger,
+    Outcome,
+    Taken,
+    refuse,
+    wait,
+    word_evidence,
+    word_moment,
+)
+from hub.inbound.waiting import Waiting, WaitingList
 from hub.ledger_client import NotOnLedger
 from hub.reconcile.classes import ENDED_HERE, LIVE_HERE
 from hub.restrictions import cut
-from hub.units import Names, Part, Unnameable
+from hub.units import Gap, Names, Part, Unnameable
+from keeling.serials import SerialRange
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 
-__all__ = ["Desk", "Intake", "Outcome", "Taken"]
+__all__ = ["Defaults", "Desk", "Intake", "Outcome", "Taken"]
 
 _STATUSES: Final = {
-    ChangeKind.ISSUED: op.Observation.ACTIVE,
     ChangeKind.ACTIVE: op.Observation.ACTIVE,
     ChangeKind.UNBLOCKED: op.Observation.ACTIVE,
     ChangeKind.RETIRED: op.Observation.RETIRED,
@@ -40,13 +54,6 @@ _STATUSES: Final = {
     ChangeKind.CONVERTED: op.Observation.CONVERTED,
     ChangeKind.PENDING: op.Observation.PENDING,
 }
-_LIVES: Final = (ChangeKind.ISSUED, ChangeKind.ACTIVE, ChangeKind.UNBLOCKED, ChangeKind.REVERSED)
-"""News after which units are live."""
-_DAY_MS: Final = 86_400_000
-_SKEW_MS: Final = 300_000
-"""What a registry's clock may differ by from the ledger's: news of one time is no history."""
-_WORDS: Final = (ChangeKind.PROPOSED, ChangeKind.NOTICE)
-_ENDS: Final = (ChangeKind.RETIRED, ChangeKind.CANCELLED, ChangeKind.USED, ChangeKind.ENDED)
 _STATES: Final = {
     op.Observation.ACTIVE: LIVE_HERE,
     op.Observation.RETIRED: ENDED_HERE,
@@ -61,6 +68,22 @@ _BACK_MAX: Final = 200
 """Events between an attestation and the last discrepancy it opened that are read through."""
 
 
+class Desk(NamedTuple):
+    """What the intake is given."""
+
+    ledger: Ledger
+    adapters: Mapping[str, Adapter]
+    dispatch: Hearer
+    keep: Callable[[bytes], bytes]
+    """Puts a document on the shelf and returns its SHA-256."""
+    proposals: Proposals | None = None
+    """Where proposals are kept for people; None: they are noted and nothing else."""
+    waiting: WaitingList | None = None
+    """Where news is kept that cannot be taken yet; None: in memory alone."""
+    issued: Mapping[str, Defaults] = {}
+    """What is known of issuances beforehand, by registry."""
+
+
 class Intake:
     """Takes news of all registries. For one event loop. Raises `LedgerError` when the ledger does not answer."""
 
@@ -69,11 +92,13 @@ class Intake:
         self._desk = desk
         self._names = Names(desk.ledger)
         self._stops = Stops(desk.ledger, desk.keep)
+        self._issuer = Issuer(desk.ledger, desk.keep, self._names, desk.issued)
+        self._waiting: Final = desk.waiting or WaitingList(None, lambda: 0)
 
     async def take(self, registry: str, changes: Sequence[Change], grade: str) -> list[Taken]:
         """Take events of one message, oldest first. One that is refused leaves the others unharmed."""
         ordered = sorted(changes, key=lambda each: each.at_ms)
-        twice = _find_named_twice(ordered)
+        twice = find_named_twice(ordered)
         # All proposals of a message first, in one go: a rule must not see one of which a part is still missing.
         proposed = {change.id for change in ordered if change.id not in twice and self._propose(registry, change)}
         taken = []
@@ -82,10 +107,41 @@ class Intake:
                 refusal = Refusal(Why.OVERLAPPING_RANGES, f"{change.id} names units that {twice[change.id]} names too")
                 taken.append(Taken(change.id, Outcome.REFUSED, refusal))
             else:
-                taken.append(await self._take(registry, change, grade, change.id in proposed))
+                taken.append(await self._take_one(registry, change, grade, change.id in proposed))
         for each in taken:
             name = each.refusal.why.value if each.refusal is not None else each.outcome.value
             self.figures[name] = self.figures.get(name, 0) + 1
+        issued = {each.change for each in taken if each.outcome is Outcome.ISSUED}
+        spaces = {change.serials.space for change in ordered if change.id in issued and change.serials is not None}
+        for item in self._waiting.list_all(registry) if spaces else ():
+            if item.change.serials is not None and item.change.serials.space in spaces:
+                await self._try_again(item)
+        self._waiting.flush()
+        return taken
+
+    async def retry(self, registry: str) -> list[Taken]:
+        """Try again what waits and is due; returns what waits no more."""
+        tried = [await self._try_again(item) for item in self._waiting.list_due(registry)]
+        self._waiting.flush()
+        return [each for each in tried if each.outcome is not Outcome.WAITING]
+
+    async def _try_again(self, item: Waiting) -> Taken:
+        """Nothing is said to the ledger of units that it still does not have."""
+        change = item.change
+        gaps = change.serials is not None and await self._names.find_gaps(change.serials)
+        if gaps and change.kind not in ISSUANCES:
+            return Taken(change.id, Outcome.WAITING, item.refusal)
+        return await self._take_one(item.registry, change, item.grade, False)
+
+    async def _take_one(self, registry: str, change: Change, grade: str, proposed: bool) -> Taken:
+        taken = await self._take(registry, change, grade, proposed)
+        if taken.outcome is Outcome.REFUSED and taken.refusal is not None and taken.refusal.why is Why.LEDGER_REFUSED:
+            taken = taken._replace(outcome=Outcome.WAITING)
+        if taken.outcome is Outcome.WAITING and taken.refusal is not None:
+            self._desk.keep(change.evidence or repr(change[:7]).encode())
+            self._waiting.add(registry, change, grade, taken.refusal)
+        else:
+            self._waiting.remove(registry, change.id)
         return taken
 
     def _propose(self, registry: str, change: Change) -> bool:
@@ -96,7 +152,7 @@ class Intake:
             return Taken(change.id, Outcome.DISPATCHED)
         if proposed:
             return Taken(change.id, Outcome.PROPOSED)
-        if change.serials is None or change.kind in _WORDS:
+        if change.serials is None or change.kind in WORDS:
             return Taken(change.id, Outcome.NOTED)
         stated = change.details.get("units", "")
         if stated and stated != str(change.serials.units):
@@ -105,7 +161,35 @@ class Intake:
         try:
             parts = await self._names.find([change.serials])
         except Unnameable as error:
-            return refuse(change, await self._why_unknown(registry, change), str(error))
+            return await self._take_unknown(registry, change, change.serials, grade, str(error))
+        return await self._take_known(registry, change, parts, grade)
+
+    async def _take_unknown(
+        self, registry: str, change: Change, serials: SerialRange, grade: str, detail: str
+    ) -> Taken:
+        """News of units some of which the ledger does not have: they are taken over, or the news waits for them.
+
+        What it says of the others is taken at once, each part by a name of its own.
+        """
+        why = await self._why_unknown(registry, change)
+        if why is Why.FOREIGN_SERIALS:
+            return refuse(change, why, detail)
+        if why is Why.UNKNOWN_REGISTRY:
+            return wait(change, why, f"the ledger has no record registry:{registry}")
+        if change.kind in ISSUANCES:
+            return await self._issuer.take(registry, change, grade)
+        at = serials.first
+        for gap in [*await self._names.find_gaps(serials), Gap("", serials.last + 1, serials.last + 1)]:
+            if at < gap.first:
+                piece = change._replace(id=f"{change.id}@{at}", serials=serials.part(at, gap.first - 1))
+                parts = await self._names.find([piece.serials] if piece.serials else [])
+                refused = await self._take_known(registry, piece, parts, grade)
+                if refused.outcome is Outcome.REFUSED:
+                    return refused._replace(change=change.id)
+            at = gap.last + 1
+        return wait(change, why, detail)
+
+    async def _take_known(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
         for batch in sorted({part.range.batch for part in parts}):
             found = await self._desk.ledger.batch(batch)
             if found.registry != registry:
@@ -113,10 +197,13 @@ class Intake:
                 return refuse(change, Why.FOREIGN_SERIALS, detail)
         if await is_asked_for(self._desk.ledger, change, parts):
             return Taken(change.id, Outcome.NOTED)
+        if change.kind is ChangeKind.ISSUED:
+            return Taken(change.id, Outcome.KNOWN)  # that they came into being says nothing of how they are now
         if change.kind is ChangeKind.REVERSED:
             return await self._take_back(registry, change, parts, grade)
         if change.kind is ChangeKind.TRANSFERRED:
-            return await self._stops.move(registry, change, parts, grade)
+            usable = await self._take_usable(registry, change, parts, grade)
+            return usable or await self._stops.move(registry, change, parts, grade)
         if change.kind is ChangeKind.BLOCKED:
             return await self._stops.block(registry, change, parts, grade)
         lifted = None
@@ -125,15 +212,26 @@ class Intake:
         taken = await self._attest(registry, change, parts, grade)
         return lifted if lifted is not None and taken.outcome is Outcome.KNOWN else taken
 
+    async def _take_usable(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken | None:
+        """Units that were pending and left for an account where they can be used; None: they were not."""
+        pending = [part for part in parts if part.state == "PENDING" and part.account.startswith("unassigned@")]
+        if change.details.get("state") != "active" or not pending:
+            return None
+        return await self._attest(registry, change._replace(kind=ChangeKind.ACTIVE), pending, grade)
+
     async def _why_unknown(self, registry: str, change: Change) -> Why:
-        """Whether the serials are even of this registry's scheme."""
+        """Whether the serials are even of this registry's schemes."""
         try:
             policy = await self._desk.ledger.registry_policy(registry)
         except NotOnLedger:
             return Why.UNKNOWN_REGISTRY
+        programmes = await self._desk.ledger.programmes(registry)
+        schemes = [policy.scheme, *(rules.scheme for rules in programmes.values())]
         serials = change.serials
-        foreign = serials is not None and policy.scheme not in ("", "opaque", serials.scheme)
-        return Why.FOREIGN_SERIALS if foreign else Why.UNKNOWN_UNITS
+        ours = serials is None or any(
+            scheme in ("", "opaque") or is_alike(scheme, serials.scheme) for scheme in schemes
+        )
+        return Why.UNKNOWN_UNITS if ours else Why.FOREIGN_SERIALS
 
     async def _attest(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
         """The registry's word; where it contradicts the ledger, the ledger itself records that and restricts."""
@@ -141,7 +239,7 @@ class Intake:
         against = [
             part
             for part in parts
-            if (part.state not in _STATES[status] and not _is_history(part, change))
+            if (part.state not in _STATES[status] and not is_history(part, change))
             or self._is_unclaimed_news(part, status)
         ]
         if not against:
@@ -183,9 +281,9 @@ class Intake:
     async def _take_back(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
         """An end that the registry took back: reversed here, or what contradicted it lifted."""
         ended = [part for part in parts if part.state in ENDED_HERE]
-        if ended and all(_is_history(part, change) for part in ended):
+        if ended and all(is_history(part, change) for part in ended):
             return Taken(change.id, Outcome.KNOWN)
-        ended = [part for part in ended if not _is_history(part, change)]
+        ended = [part for part in ended if not is_history(part, change)]
         if ended:
             said = await self._word_reversals(change, ended, grade)
             receipt = await self._desk.ledger.submit(*said, attests=True)
@@ -263,40 +361,3 @@ class Intake:
             if event.kind == "ATTESTED":
                 return bool(reference) and any(f.name == "reference" and f.value == reference for f in event.facts)
         return False
-
-
-def _is_history(part: Part, change: Change) -> bool:
-    """Whether the ledger knows what came after this, so that whoever reads the registry's events again from the first
-    one neither undoes it nor calls it a contradiction: units ended after they came into being, came back or were freed
-    as this tells; or the very end that this tells was taken back since."""
-    if change.kind in _ENDS and part.state in LIVE_HERE:
-        return bool(change.reference) and change.reference in part.taken_back
-    if part.state not in ENDED_HERE or change.kind not in _LIVES:
-        return False
-    dated = change.effective is not None and not change.effective.exact
-    slack = _DAY_MS if dated else _SKEW_MS
-    return change.kind is ChangeKind.ISSUED or 0 < change.at_ms < part.since_ms - slack
-
-
-def _find_named_twice(changes: Sequence[Change]) -> dict[str, str]:
-    """Events of one kind, reference and time that share units, by id, each with the one it shares them with.
-
-    Of what is no event of the units themselves (two Parties' words on one transfer), any number may name them; and so
-    may what happened to them twice, with something else in between.
-    """
-    found: dict[str, str] = {}
-    groups: dict[tuple[str, str, int], list[int]] = {}
-    for place, change in enumerate(changes):
-        if change.serials is not None and change.reference and change.kind not in _WORDS:
-            groups.setdefault((change.kind, change.reference, change.at_ms), []).append(place)
-    for group in groups.values():
-        for first, second in combinations(group, 2):
-            one, other = changes[first], changes[second]
-            between = [each for each in changes[first + 1 : second] if each.kind not in (one.kind, *_WORDS)]
-            if one.id != other.id and _share(one, other) and not any(_share(one, each) for each in between):
-                found |= {one.id: other.id, other.id: one.id}
-    return found
-
-
-def _share(one: Change, other: Change) -> bool:
-    return one.serials is not None and other.serials is not None and one.serials.overlaps(other.serials)

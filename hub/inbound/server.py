@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from adapters.contract import Adapter, WrongShape
-from hub.inbound.intake import Intake, Outcome, Taken
+from hub.inbound.intake import Intake, Taken
 from hub.inbound.keys import Keys
 from hub.inbound.refusals import STATUS, Refusal, Verified, Why
 from hub.inbound.replays import Replays
@@ -133,6 +133,6 @@ async def read_body(request: web.Request, bytes_max: int) -> bytes | Refusal:
 
 def _tell(taken: Taken) -> dict[str, str]:
     told = {"id": taken.change, "outcome": taken.outcome.value}
-    if taken.outcome is Outcome.REFUSED and taken.refusal is not None:
+    if taken.refusal is not None:
         told |= {"reason": taken.refusal.why.value, "detail": taken.refusal.detail}
     return told

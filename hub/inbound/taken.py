@@ -1,15 +1,14 @@
-"""What taking news is about: what became of an event, what the intake is given, and how it words evidence. Values."""
+"""What taking news is about: what became of an event, what of a ledger is needed, how evidence is worded. Values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 from google.protobuf.message import Message
 
-from adapters.contract import Adapter, Change, Moment
-from hub.inbound.proposals import Proposals
+from adapters.contract import Change, ChangeKind, Moment
 from hub.inbound.refusals import Refusal, Why
 from hub.ledger_client import Receipt
 from hub.units import Reader
@@ -18,6 +17,9 @@ from keeling.v1 import operations_pb2 as op
 
 TEXT_MAX: Final = 200
 """Characters of a reason or a reference that go on the ledger."""
+_DAY_MS: Final = 86_400_000
+ISSUANCES: Final = (ChangeKind.ISSUED, ChangeKind.BUFFERED)
+"""News by which units may come into being; BUFFERED: straight into a buffer."""
 
 
 class Outcome(StrEnum):
@@ -55,6 +57,11 @@ class Taken(NamedTuple):
 class Ledger(Reader, Protocol):
     """What of `hub.ledger_client.LedgerClient` is needed."""
 
+    @property
+    def participant(self) -> str: ...
+
+    async def programmes(self, registry: str) -> dict[str, op.Programme]: ...
+
     async def submit(self, *operations: Message, number: bytes | None = None, attests: bool = False) -> Receipt: ...
 
     async def batch(self, batch: str) -> pb.Batch: ...
@@ -82,21 +89,14 @@ class Hearer(Protocol):
     async def hear(self, registry: str, change: Change) -> bool: ...
 
 
-class Desk(NamedTuple):
-    """What the intake is given."""
-
-    ledger: Ledger
-    adapters: Mapping[str, Adapter]
-    dispatch: Hearer
-    keep: Callable[[bytes], bytes]
-    """Puts a document on the shelf and returns its SHA-256."""
-    proposals: Proposals | None = None
-    """Where proposals are kept for people; None: they are noted and nothing else."""
-
-
 def refuse(change: Change, why: Why, detail: str) -> Taken:
     """It is not taken, and why."""
     return Taken(change.id, Outcome.REFUSED, Refusal(why, detail))
+
+
+def wait(change: Change, why: Why, detail: str) -> Taken:
+    """It cannot be taken yet, and why."""
+    return Taken(change.id, Outcome.WAITING, Refusal(why, detail))
 
 
 def word_evidence(keep: Callable[[bytes], bytes], change: Change, grade: str) -> op.Evidence:
@@ -109,4 +109,6 @@ def word_moment(moment: Moment | None) -> op.When | None:
     """When it took effect there, as the ledger writes it."""
     if moment is None:
         return None
-    return op.When(ms=moment.ms, precision=op.When.INSTANT if moment.exact else op.When.DATE)
+    if moment.exact:
+        return op.When(ms=moment.ms, precision=op.When.INSTANT)
+    return op.When(ms=moment.ms - moment.ms % _DAY_MS, precision=op.When.DATE)

@@ -28,6 +28,7 @@ from node.core.article6.levies import check_levies_taken, find_levies
 from node.core.authority import check_registry
 from node.core.context import Context
 from node.core.fields import check_evidence, check_length, check_name, check_text, check_when
+from node.core.intervals import MarkKind, paint
 from node.core.limits import ALIGNMENT, UNITS_MAX
 from node.core.lots import create
 from node.core.numbering import settle_numbers
@@ -237,6 +238,9 @@ def _issue_whole(
             position += units
     rest = Piece(number, position, batch.high - position + 1)
     moves.append(create(tx, number, batch, rest, account, UnitState.FREE, cause))
+    if not batch.native and op.evidence is not None and op.evidence.grade:
+        stated["grade"] = op.evidence.grade
+        paint(tx.state, number, MarkKind.GRADE, "", batch.low, op.units, op.evidence.grade, cause)
     tx.emit(EventKind.ISSUED, op.batch, op.effective, moves, facts=stated, ranges=[_extent(batch)])
 
 

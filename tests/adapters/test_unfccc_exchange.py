@@ -359,4 +359,4 @@ def test_a_notice_is_the_signed_event_of_the_log() -> None:
 
 
 def test_the_marks_say_what_is_assumed() -> None:
-    assert SYSTEM.marks == "facts 12, assumed 11"
+    assert SYSTEM.marks == "facts 12, assumed 13"

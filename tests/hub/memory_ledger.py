@@ -107,6 +107,12 @@ class MemoryLedger:
             raise NotOnLedger(f"there is no record registry:{registry}")
         return found[max(found)]
 
+    async def programmes(self, registry: str) -> dict[str, op.Programme]:
+        records = self._read(list_records, pb.ListRequest(page_size=1000)).records
+        newest = {each.id: each for each in sorted(records, key=lambda each: each.version)}
+        kept = {name: each.programme for name, each in newest.items() if each.HasField("programme")}
+        return {name: rules for name, rules in kept.items() if rules.registry == registry and not rules.native}
+
     async def events_of(self, account: str, after: tuple[int, int]) -> AsyncIterator[pb.Event]:
         for event in read_events(self.world.store, after, account, most=100_000).events:
             yield event

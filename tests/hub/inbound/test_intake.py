@@ -110,7 +110,7 @@ BAD = [
         [change("e", ChangeKind.RETIRED, 1, 5, serials=WHOLE._replace(space="puro:x"))],
         [Why.UNKNOWN_UNITS],
     ),
-    ("beyond what was issued", [change("e", ChangeKind.RETIRED, UNITS, UNITS + 1)], [Why.UNKNOWN_UNITS]),
+    ("beyond what was issued", [change("e", ChangeKind.RETIRED, UNITS + 1, UNITS + 2)], [Why.UNKNOWN_UNITS]),
     ("quantity", [change("e", ChangeKind.RETIRED, 1, 10, details={"units": "11"})], [Why.QUANTITY_DISAGREES]),
     (
         "overlapping ranges",

@@ -1,0 +1,56 @@
+"""What of news is over by now, and what one message tells twice. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Final
+
+from adapters.contract import Change, ChangeKind
+from hub.reconcile.classes import ENDED_HERE, LIVE_HERE
+from hub.units import Part
+
+_LIVES: Final = (ChangeKind.ACTIVE, ChangeKind.UNBLOCKED, ChangeKind.REVERSED)
+"""News after which units are live."""
+_DAY_MS: Final = 86_400_000
+_SKEW_MS: Final = 300_000
+"""What a registry's clock may differ by from the ledger's: news of one time is no history."""
+WORDS: Final = (ChangeKind.PROPOSED, ChangeKind.NOTICE)
+_ENDS: Final = (ChangeKind.RETIRED, ChangeKind.CANCELLED, ChangeKind.USED, ChangeKind.ENDED)
+
+
+def is_history(part: Part, change: Change) -> bool:
+    """Whether the ledger knows what came after this, so that whoever reads the registry's events again from the first
+    one neither undoes it nor calls it a contradiction: units ended after they came into being, came back or were freed
+    as this tells; or the very end that this tells was taken back since."""
+    if change.kind in _ENDS and part.state in LIVE_HERE:
+        return bool(change.reference) and change.reference in part.taken_back
+    if part.state not in ENDED_HERE or change.kind not in _LIVES:
+        return False
+    dated = change.effective is not None and not change.effective.exact
+    slack = _DAY_MS if dated else _SKEW_MS
+    return 0 < change.at_ms < part.since_ms - slack
+
+
+def find_named_twice(changes: Sequence[Change]) -> dict[str, str]:
+    """Events of one kind, reference and time that share units, by id, each with the one it shares them with.
+
+    Of what is no event of the units themselves (two Parties' words on one transfer), any number may name them; and so
+    may what happened to them twice, with something else in between.
+    """
+    found: dict[str, str] = {}
+    groups: dict[tuple[str, str, int], list[int]] = {}
+    for place, change in enumerate(changes):
+        if change.serials is not None and change.reference and change.kind not in WORDS:
+            groups.setdefault((change.kind, change.reference, change.at_ms), []).append(place)
+    for group in groups.values():
+        for first, second in combinations(group, 2):
+            one, other = changes[first], changes[second]
+            between = [each for each in changes[first + 1 : second] if each.kind not in (one.kind, *WORDS)]
+            if one.id != other.id and _share(one, other) and not any(_share(one, each) for each in between):
+                found |= {one.id: other.id, other.id: one.id}
+    return found
+
+
+def _share(one: Change, other: Change) -> bool:
+    return one.serials is not None and other.serials is not None and one.serials.overlaps(other.serials)

@@ -1,0 +1,174 @@
+"""News that cannot be taken yet, because the ledger lacks the units or does not let us: kept, shown, and tried again.
+
+It is kept in the hub's folder, because what was pushed or dropped is not told again by itself; where the folder is
+lost, polling tells it again. Whether it can be taken by now is decided by the intake.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from adapters.contract import Change, ChangeKind, Moment
+from hub.inbound.refusals import Refusal, Why
+from hub.inbound.taken import ISSUANCES
+from keeling.serials import Grain, SerialRange
+
+KEPT_MAX: Final = 10_000
+"""Events of one registry that are kept; what comes beyond is counted, and told again by polling after a restart."""
+AGAIN_MS: Final = 15_000
+"""What waits is tried again after so long, then after twice as long, and so on."""
+AGAIN_MAX_MS: Final = 300_000
+_FORMAT: Final = 1
+
+
+class Waiting(NamedTuple):
+    """One event that waits."""
+
+    registry: str
+    change: Change
+    grade: str
+    since_ms: int
+    """When it was first heard of here."""
+    refusal: Refusal
+
+    @property
+    def advice(self) -> str:
+        """What a person can do, so that it is taken by itself soon after."""
+        if self.refusal.why is Why.UNKNOWN_REGISTRY:
+            return f"have the electorate set a record registry:{self.registry}"
+        if self.refusal.why is Why.LEDGER_REFUSED and self.refusal.detail.startswith("NOT_PERMITTED"):
+            return f"have the record registry:{self.registry} name us, or let one of those it names bring it"
+        if self.refusal.why is Why.LEDGER_REFUSED:
+            return "correct what the ledger names, or ask the registry"
+        if self.change.kind in ISSUANCES:
+            return "say what is missing in the hub's file (registries.issued), or bring the units with keeling import"
+        return "bring the units: keeling import, or keeling issue --observed"
+
+
+class WaitingList:
+    """What waits, of all registries. For one event loop."""
+
+    def __init__(self, folder: Path | None, now_ms: Callable[[], int]) -> None:
+        """`folder`: where it is kept, a file for each registry; None: in memory alone."""
+        self.left_out: dict[str, int] = {}
+        """Events that there was no room for, by registry."""
+        self._folder, self._now_ms = folder, now_ms
+        self._known: dict[str, dict[str, Waiting]] = {}
+        self._tries: dict[tuple[str, str], tuple[int, int]] = {}
+        """How often an event was tried again, and when it is the next time."""
+        self._changed: set[str] = set()
+
+    def add(self, registry: str, change: Change, grade: str, refusal: Refusal) -> None:
+        """Keep an event; one that is there keeps its age."""
+        known = self._read(registry)
+        before = known.get(change.id)
+        if before is None and len(known) >= KEPT_MAX:
+            self.left_out[registry] = self.left_out.get(registry, 0) + 1
+            return
+        since = before.since_ms if before is not None else self._now_ms()
+        item = Waiting(registry, change, grade, since, refusal)
+        if before != item:
+            known[change.id] = item
+            self._changed.add(registry)
+
+    def remove(self, registry: str, change: str) -> None:
+        """It was taken, or is known."""
+        self._tries.pop((registry, change), None)
+        if self._read(registry).pop(change, None) is not None:
+            self._changed.add(registry)
+
+    def flush(self) -> None:
+        """Write down what changed. Raises `OSError`."""
+        for registry in sorted(self._changed):
+            self._write(registry)
+        self._changed.clear()
+
+    def list_all(self, registry: str) -> list[Waiting]:
+        """What waits of a registry, the oldest event first."""
+        return sorted(self._read(registry).values(), key=lambda each: (each.change.at_ms, each.change.id))
+
+    def list_due(self, registry: str) -> list[Waiting]:
+        """What is to be tried again now; each is due the next time later than it was before."""
+        now, due = self._now_ms(), list[Waiting]()
+        for each in self.list_all(registry):
+            tries, at_ms = self._tries.get((registry, each.change.id), (0, 0))
+            if now >= at_ms:
+                pause = min(AGAIN_MS << min(tries, 10), AGAIN_MAX_MS)
+                self._tries[registry, each.change.id] = (tries + 1, now + pause)
+                due.append(each)
+        return due
+
+    def _read(self, registry: str) -> dict[str, Waiting]:
+        if registry not in self._known:
+            self._known[registry] = {each.change.id: each for each in _load(self._path(registry), registry)}
+        return self._known[registry]
+
+    def _path(self, registry: str) -> Path | None:
+        return None if self._folder is None else self._folder / f"{registry}.json"
+
+    def _write(self, registry: str) -> None:
+        path = self._path(registry)
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = path.with_suffix(f".{os.getpid()}")
+        rows = [_encode(each) for each in self.list_all(registry)]
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump({"format": _FORMAT, "waiting": rows}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+
+def _load(path: Path | None, registry: str) -> Iterable[Waiting]:
+    """What was kept; nothing where that cannot be read: it costs reading the registry's events again."""
+    if path is None:
+        return []
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        return [_decode(registry, row) for row in found["waiting"]] if found["format"] == _FORMAT else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _encode(item: Waiting) -> Mapping[str, Any]:
+    change = item.change
+    return {
+        **change._asdict(),
+        "serials": _encode_serials(change.serials),
+        "effective": None if change.effective is None else list(change.effective),
+        "details": dict(change.details),
+        "evidence": base64.b64encode(change.evidence).decode(),
+        "grade": item.grade,
+        "since_ms": item.since_ms,
+        "why": item.refusal.why.value,
+        "detail": item.refusal.detail,
+    }
+
+
+def _decode(registry: str, row: Mapping[str, Any]) -> Waiting:
+    values = {name: row[name] for name in Change._fields}
+    values |= {
+        "kind": ChangeKind(row["kind"]),
+        "serials": _decode_serials(row["serials"]),
+        "effective": None if row["effective"] is None else Moment(*row["effective"]),
+        "evidence": base64.b64decode(row["evidence"]),
+    }
+    refusal = Refusal(Why(row["why"]), str(row["detail"]))
+    return Waiting(registry, Change(**values), str(row["grade"]), int(row["since_ms"]), refusal)
+
+
+def _encode_serials(serials: SerialRange | None) -> Sequence[Any] | None:
+    return None if serials is None else list(serials)
+
+
+def _decode_serials(row: Sequence[Any] | None) -> SerialRange | None:
+    if row is None:
+        return None
+    found = SerialRange(*row)
+    return found._replace(grain=Grain(found.grain))
