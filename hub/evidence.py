@@ -1,7 +1,7 @@
-"""The shelf of answers: what registries said, byte for byte, under its SHA-256. The ledger has the digests.
+"""The shelf of documents: what registries said and were told, byte for byte, by SHA-256. The ledger has the digests.
 
-Nothing depends on it to go on: a shelf that is lost loses documents, not truth. What is put there is free of personal
-data already; adapters see to that.
+Nothing depends on it to go on: a shelf that is lost loses documents, not truth. Answers are free of personal data
+already, adapters see to that; instructions say what the registry was told, beneficiaries too.
 """
 
 from __future__ import annotations

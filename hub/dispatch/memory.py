@@ -12,10 +12,11 @@ from typing import NamedTuple
 from adapters.capabilities import Action
 from adapters.contract import Adapter, Report, UnsendableError
 from hub.dispatch.lines import LinkMemory
+from hub.dispatch.salting import NO_DIGESTS, Digests, compute_digests
 from hub.dispatch.seat import Ledger, Seat
 from hub.dispatch.sessions import find_session
 from hub.dispatch.sight import Message, Sight
-from hub.dispatch.wording import build_instruction, digest_messages, join_ranges, split_for
+from hub.dispatch.wording import build_instruction, compose_all, join_ranges, split_for
 from hub.ledger_client import NotOnLedger
 from hub.reconcile.report import format_instant
 from hub.units import Names, Unnameable
@@ -35,7 +36,8 @@ class Remembered:
     messages: list[Message] = field(default_factory=list)
     ranges: list[op.Range] = field(default_factory=list)
     """The units the messages are about."""
-    digest: bytes = b""
+    digests: Digests = NO_DIGESTS
+    """What a dispatch of these messages may have on the ledger."""
     unsendable: str = ""
     mine: int = 0
     maybe_mine: int = 0
@@ -144,13 +146,14 @@ async def begin(hold: pb.HoldInfo, account: pb.Account, seat: Seat, names: Names
     try:
         async for ranges in _find_ranges(hold, seat.ledger):
             await _word(known, ranges, account, seat, names)
-            if known.digest == hold.instruction:
+            if known.digests.match(hold.instruction):
                 break
     except (Unnameable, UnsendableError) as error:
         known.unsendable = f"cannot be said to {hold.registry}: {error}{_hint(error, hold)}"
         return known
-    if hold.phase == INSTRUCTED and hold.instruction != known.digest:
-        known.changed = "what would be sent now is not what was dispatched: the words about the hold have changed"
+    if hold.phase == INSTRUCTED and not known.digests.match(hold.instruction):
+        why = "the hub's key, its `ledger.salt` or the words about the hold have changed"
+        known.changed = f"what would be sent now is not what was dispatched: {why}"
     return known
 
 
@@ -179,7 +182,7 @@ async def _word(known: Remembered, ranges: list[op.Range], account: pb.Account, 
         details |= await find_session(seat.ledger, hold)
     whole = build_instruction(hold, account.link.registry_account, to_account, lots, details)
     instructions = split_for(adapter, whole)
-    known.digest = digest_messages(adapter, instructions)
+    known.digests = compute_digests(compose_all(adapter, instructions), seat.salt_keys, hold.hold)
     known.messages = [Message(instruction) for instruction in instructions]
     known.ranges = ranges
 

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from adapters.contract import Moment, Refused, Report
 from hub.dispatch.memory import Remembered
+from hub.dispatch.salting import write_document
 from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Dispatch, Message, Release
-from hub.dispatch.wording import join_ranges
+from hub.dispatch.wording import compose_all, join_ranges
 from hub.ledger_client import OutcomeUnknown, Receipt, make_number
 from hub.reconcile.rules import GRADES
 from hub.units import Names, Unnameable
@@ -65,8 +66,16 @@ def _read(receipt: Receipt) -> Recorded:
 
 
 async def record_dispatch(seat: Seat, known: Remembered, step: Dispatch) -> Recorded:
-    """Record an attempt under an id nobody else has: accepted means that this process alone may send it."""
-    said = op.Dispatch(hold=known.hold.hold, attempt=step.attempt, instruction=known.digest, lookup=step.lookup)
+    """Record an attempt under an id nobody else has: accepted means that this process alone may send it.
+
+    What will be sent goes on the shelf with its salt: by its SHA-256, which is what the ledger gets.
+    """
+    hold = known.hold
+    bodies = compose_all(seat.adapters[hold.registry], (each.instruction for each in known.messages))
+    document = write_document(bodies, seat.salt_keys[0], hold.hold)
+    seat.keep(document)
+    digest = hashlib.sha256(document).digest()
+    said = op.Dispatch(hold=hold.hold, attempt=step.attempt, instruction=digest, lookup=step.lookup)
     try:
         return _read(await seat.ledger.submit(said))
     except OutcomeUnknown as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -44,12 +43,9 @@ def split_for(adapter: Adapter, whole: Instruction) -> tuple[Instruction, ...]:
     return split_instruction(whole, adapter.capabilities.lots_max)
 
 
-def digest_messages(adapter: Adapter, messages: Iterable[Instruction]) -> bytes:
-    """SHA-256 of what will be sent; raises `UnsendableError`. One message: of exactly its body."""
-    bodies = [adapter.compose(message) for message in messages]
-    if len(bodies) == 1:
-        return hashlib.sha256(bodies[0]).digest()
-    return hashlib.sha256(b"".join(hashlib.sha256(body).digest() for body in bodies)).digest()
+def compose_all(adapter: Adapter, messages: Iterable[Instruction]) -> list[bytes]:
+    """The bodies that will be sent, byte for byte; raises `UnsendableError`."""
+    return [adapter.compose(message) for message in messages]
 
 
 def join_ranges(ranges: Iterable[op.Range]) -> list[op.Range]:

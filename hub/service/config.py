@@ -63,6 +63,8 @@ class LedgerSection(Section):
     """The node's address, where it is another than the profile's."""
     approvers: tuple[Path, ...] = ()
     """Key files that approve and attest besides the profile's own key, relative to this file."""
+    salt: Path | None = None
+    """A file with a secret that salts what is dispatched, for processes that sign with different keys."""
 
 
 class LimitSection(Section):
@@ -246,7 +248,8 @@ def place_paths(config: HubConfig, root: Path) -> HubConfig:
     """The same with all paths below `root`."""
     key = None if config.ledger.key is None else root / config.ledger.key
     approvers = tuple(root / each for each in config.ledger.approvers)
-    ledger = config.ledger.model_copy(update={"key": key, "approvers": approvers})
+    salt = None if config.ledger.salt is None else root / config.ledger.salt
+    ledger = config.ledger.model_copy(update={"key": key, "approvers": approvers, "salt": salt})
     registries = tuple(
         each.model_copy(
             update={

@@ -22,6 +22,7 @@ from hub.adjustments.feed import Feed
 from hub.adjustments.recognition import Recogniser
 from hub.dispatch.answering import Answering
 from hub.dispatch.run import Dispatcher
+from hub.dispatch.salting import derive_salt_key, read_salt_keys
 from hub.dispatch.seat import Seat
 from hub.dispatch.withdrawing import Withdrawing
 from hub.dispatch.words import Words, describe_with
@@ -37,7 +38,7 @@ from hub.service.article6 import Announcements, AnnouncingIntake, make_locator
 from hub.service.attesting import open_attesting
 from hub.service.config import HubConfig, RegistrySection
 from hub.service.figures import HubFigures, judge_run
-from hub.service.secrets import open_secrets
+from hub.service.secrets import open_secrets, read_secret
 from hub.units import Names
 
 log = structlog.get_logger()
@@ -73,6 +74,17 @@ def read_rules(config: HubConfig, adapters: Mapping[str, Adapter]) -> list[Rule]
     ]
 
 
+def open_salt_keys(config: HubConfig, ledger: LedgerClient) -> tuple[bytes, ...]:
+    """The keys of salts: those of the file, then that of the signing key. Raises `CannotOpenError`."""
+    own = derive_salt_key(ledger.signatory.submitter.sign, ledger.network)
+    if config.ledger.salt is None:
+        return (own,)
+    try:
+        return (*read_salt_keys(read_secret(config.ledger.salt)), own)
+    except ValueError as error:
+        raise CannotOpenError(f"{config.ledger.salt}: {error}") from error
+
+
 class Parts:
     """Everything of one hub. `close` lets go of the lines to registries."""
 
@@ -97,6 +109,7 @@ class Parts:
             now_ms=now_ms,
             jitter=lambda: chance.randrange(1001),
             details=describe_with(read_words(config)),
+            salt_keys=open_salt_keys(config, ledger),
             timeout_ms=max(each.timeout_ms for each in config.registries),
             limits=read_limits(config),
             quiet=config.folder / "quiet",

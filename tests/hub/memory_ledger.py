@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from hub.ledger_client import LedgerRefusal, NotOnLedger, OutcomeUnknown, Receipt, make_number
+from hub.ledger_client import LedgerRefusal, NotOnLedger, OutcomeUnknown, Receipt, Signatory, make_number
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
+from network.keys import SeedSigner
 from node.core.refusal import Refusal
 from node.reads.accounts import get_account, list_accounts
 from node.reads.batches import get_batch
@@ -38,6 +39,10 @@ class Killed(BaseException):
 
 class MemoryLedger:
     """One participant's view of a world that several may share."""
+
+    network = bytes(32)
+    signatory = Signatory(SeedSigner(bytes([7] * 32)), ())
+    """Who signs what is not handed in here: salts."""
 
     def __init__(self, world: IndexedWorld, participant: str, attestors: tuple[str, ...] = ()) -> None:
         self.world, self.participant, self.attestors = world, participant, attestors

@@ -26,7 +26,7 @@ RECORDS: dict[str, tuple[str, ...]] = {
     ]
     if inspect.isclass(found) and hasattr(found, "_fields")
 }
-HASHES_MADE_FOR_NOBODY_TO_GUESS = {"Hold.beneficiary", "Retire.beneficiary"}
+HASHES_MADE_FOR_NOBODY_TO_GUESS = {"Hold.beneficiary", "Retire.beneficiary", "Dispatch.instruction"}
 
 
 def read_rows() -> Iterator[tuple[str, list[list[str]]]]:

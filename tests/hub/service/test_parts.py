@@ -10,11 +10,26 @@ from typing import Any, cast
 import pytest
 
 from adapters.systems import CannotOpenError
+from hub.ledger_client import Signatory
 from hub.service.config import parse_config, place_paths
-from hub.service.parts import Parts
+from hub.service.parts import Parts, open_salt_keys
+from network.keys import SeedSigner
 
 RULE = '[[rules]]\nname = "r"\nregistry = "puro"\naction = "accept"\naccounts = ["A"]\nunits_most = 5\n'
 FILE = 'participant = "hub"\n[[registries]]\nname = "puro"\nurl = "http://127.0.0.1:1"\n'
+
+
+class Unasked:
+    """A ledger that only knows who signs."""
+
+    network = bytes(32)
+
+    def __init__(self, seed: int = 1) -> None:
+        signer = SeedSigner(bytes([seed] * 32))
+        self.signatory = Signatory(signer, (signer,))
+
+
+LEDGER = cast(Any, Unasked())
 
 
 def test_a_quiet_time_outlives_the_process_but_not_the_folder(tmp_path: Path) -> None:
@@ -22,7 +37,7 @@ def test_a_quiet_time_outlives_the_process_but_not_the_folder(tmp_path: Path) ->
 
     async def run() -> None:
         def start() -> Parts:
-            return Parts(config, cast(Any, None), lambda: 1_000)
+            return Parts(config, LEDGER, lambda: 1_000)
 
         found = []
         for gone in (False, False, True):
@@ -40,4 +55,25 @@ def test_a_quiet_time_outlives_the_process_but_not_the_folder(tmp_path: Path) ->
 def test_a_rule_for_a_registry_without_proposals_is_refused_at_start(tmp_path: Path) -> None:
     config = place_paths(parse_config(FILE + RULE), tmp_path)
     with pytest.raises(CannotOpenError, match="rule r: puro has no proposals to accept"):
-        Parts(config, cast(Any, None))
+        Parts(config, LEDGER)
+
+
+def test_processes_share_salts_by_their_key_or_by_a_file_and_know_those_of_before(tmp_path: Path) -> None:
+    alone = place_paths(parse_config(FILE), tmp_path)
+    (key,) = open_salt_keys(alone, LEDGER)
+    assert open_salt_keys(alone, cast(Any, Unasked())) == (key,)
+    assert open_salt_keys(alone, cast(Any, Unasked(2))) != (key,)
+    shared = place_paths(parse_config(FILE + '[ledger]\nsalt = "salt"\n'), tmp_path)
+    (tmp_path / "salt").write_text(f"{'n' * 40}\n{'o' * 40}\n")
+    keys = open_salt_keys(shared, LEDGER)
+    assert (len(keys), keys[2]) == (3, key)
+    assert open_salt_keys(shared, cast(Any, Unasked(2)))[:2] == keys[:2]
+
+
+@pytest.mark.parametrize("text", [None, "", "short"])
+def test_a_salt_that_can_be_guessed_is_refused_at_start(tmp_path: Path, text: str | None) -> None:
+    config = place_paths(parse_config(FILE + '[ledger]\nsalt = "salt"\n'), tmp_path)
+    if text is not None:
+        (tmp_path / "salt").write_text(text)
+    with pytest.raises(CannotOpenError, match="salt: a secret of 32 characters or more"):
+        Parts(config, LEDGER)
