@@ -100,7 +100,7 @@ def certificate(
       keeling audit certificate retirement.html --genesis genesis
     """
     from keeling.certificate import CertificateError, check_certificate
-    from keeling.certificate_page import read_page
+    from keeling.certificate_page import read_page, say_purpose
 
     trusted, data = _read(genesis), _read(file)
     try:
@@ -122,10 +122,13 @@ def certificate(
     facts["disclosed"] = [field._asdict() for field in shown]
     lines = [f"holds, and is {standing.status} at height {standing.height} of {standing.origin}"]
     lines += [f"{standing.units:,} units {found.ended} at {found.registry} as {found.reference}, grade {found.grade}"]
+    if found.purpose is not None:
+        facts["purpose"] = found.purpose._asdict()
+        lines += [f"used for {say_purpose(found.purpose)}"]
     lines += [f"withdrawn: {standing.withdrawn_units:,} units"] if standing.withdrawn_units else []
     lines += ["sandbox: not a real registry"] if found.driver == "sandbox" else []
     lines += [f"the salted hash on the ledger is of: {name}: {value}" for name, value in shown]
-    stated = "how it was reached, serials and the registry's name"
+    stated = "how it was reached, serials, the registry's name and what the units are"
     lines += [f"{stated} are as its issuer states them; all else was found in the proof"]
     return Answer(facts, lines)
 

@@ -56,5 +56,5 @@ CAPABILITIES: Final = Capabilities(
     serials=SerialChoice.OURS,
     lots_max=BLOCKS_MAX,
     limits=(Limit(300, 60_000, stated=False),),
-    grade="A",
+    grade="B",
 )

@@ -14,11 +14,12 @@ from hub.dispatch.wording import join_ranges
 from hub.ledger_client import LedgerUnreachable
 from hub.reconcile.report import format_instant
 from hub.units import Names, Reader
-from keeling.certificate import ENDINGS, Certificate, Stretch, Withdrawal, format_when
+from keeling.certificate import ENDINGS, Certificate, Origin, Purpose, Stretch, Withdrawal, format_when
 from keeling.operations import When
 from keeling.serials import print_range
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import log_pb2
+from keeling.v1 import operations_pb2 as op
 from keeling.v1.log_pb2_grpc import LogStub
 
 EXPORT_S: Final = 60.0
@@ -95,7 +96,7 @@ async def _certify(
     lots = await _name_lots(names, event)
     moments = sorted({each.time_ms for each in (event, *reversals)})
     proofs = [await prover.cut(info.account, moment, moment + 1) for moment in moments]
-    batch = await ledger.batch(lots[0].batch)
+    batches = [await ledger.batch(name) for name in dict.fromkeys(lot.batch for lot in lots)]
     return Certificate(
         network=network.hex(),
         hold=info.hold.hex(),
@@ -108,11 +109,33 @@ async def _certify(
         beneficiary=_fact(event, "beneficiary"),
         effective=_tell_when(event),
         recorded=format_instant(event.time_ms),
-        grain=batch.grain,
+        grain=batches[0].grain,
         lots=lots,
         withdrawals=tuple([await _withdraw(names, each) for each in reversals]),
         proofs=tuple(proofs),
+        purpose=_read_purpose(event),
+        origins=tuple(_name_origin(batch) for batch in batches),
     )
+
+
+def _read_purpose(event: pb.Event) -> Purpose | None:
+    if event.kind != "USED":
+        return None
+    return Purpose(*(_fact(event, name) for name in Purpose._fields))
+
+
+def _name_origin(batch: pb.Batch) -> Origin:
+    return Origin(batch.batch, batch.programme, batch.project, batch.host, tell_vintage(batch))
+
+
+def tell_vintage(batch: pb.Batch) -> str:
+    """2023, or the days: 2020-07-01 to 2021-06-30; empty where none is known."""
+    days = [format_when(When(each.ms, op.When.DATE)) for each in (batch.vintage_start, batch.vintage_end)]
+    if not all(days):
+        return "".join(days)
+    first, last = days
+    whole = first[:4] == last[:4] and first.endswith("-01-01") and last.endswith("-12-31")
+    return first[:4] if whole else f"{first} to {last}"
 
 
 async def _withdraw(names: Names, event: pb.Event) -> Withdrawal:

@@ -48,6 +48,25 @@ class Stretch(NamedTuple):
     serials: str
 
 
+class Purpose(NamedTuple):
+    """What units were used for, as the event says it: NDC, OIMP or COMPLIANCE, and what goes with it."""
+
+    use: str
+    year: str
+    scheme: str
+    entity: str
+
+
+class Origin(NamedTuple):
+    """What the units of a batch are, as whoever made this states it from the ledger's records. No proof shows it."""
+
+    batch: str
+    programme: str
+    project: str
+    host: str
+    vintage: str
+
+
 class Withdrawal(NamedTuple):
     """An event that took back some of what had ended."""
 
@@ -85,6 +104,10 @@ class Certificate(NamedTuple):
     it does not say. No proof shows it."""
     disclosure: Excerpt | None = None
     """What a party made readable of the disclosure that `beneficiary` is the digest of."""
+    purpose: Purpose | None = None
+    """Of a use."""
+    origins: tuple[Origin, ...] = ()
+    """Of each batch in `lots`, once."""
 
     @property
     def units(self) -> int:
@@ -126,6 +149,10 @@ def format_certificate(certificate: Certificate) -> bytes:
     }
     if certificate.disclosure is not None:
         told["disclosure"] = tell_excerpt(certificate.disclosure)
+    if certificate.purpose is not None:
+        told["purpose"] = certificate.purpose._asdict()
+    if certificate.origins:
+        told["origins"] = [each._asdict() for each in certificate.origins]
     text = json.dumps(told, sort_keys=True, ensure_ascii=False, indent=1)
     return text.replace("<", "\\u003c").encode() + b"\n"
 
@@ -151,6 +178,8 @@ def parse_certificate(data: bytes) -> Certificate:
         if fields["driver"] not in DRIVERS:
             raise CertificateError(f"the driver is {str(fields['driver'])[:40]!r}, none of {', '.join(DRIVERS[:-1])}")
         excerpt = hear_excerpt(told["disclosure"]) if "disclosure" in told else None
+        fields["purpose"] = Purpose(**_check_texts(told["purpose"])) if "purpose" in told else None
+        fields["origins"] = tuple(Origin(**_check_texts(each)) for each in told.get("origins", ()))
         found = Certificate(lots=lots, withdrawals=taken_back, proofs=proofs, disclosure=excerpt, **fields)
         same = format_certificate(found) == data
     except DisclosureError as error:
@@ -162,6 +191,13 @@ def parse_certificate(data: bytes) -> Certificate:
     if not same:
         raise CertificateError("it is not in its canonical form: something was added, left out or written otherwise")
     return found
+
+
+def _check_texts(told: dict[str, Any]) -> dict[str, str]:
+    odd = [name for name, value in told.items() if not isinstance(value, str)]
+    if odd:
+        raise CertificateError(f"{odd[0][:40]!r} is no text")
+    return told
 
 
 def _parse_stretch(told: Any) -> Stretch:
@@ -218,6 +254,10 @@ def _check_ending(certificate: Certificate, shown: list[tuple[int, int, Event]])
     if kind is None:
         raise CertificateError(f"{certificate.ended!r} is no way for units to end")
     facts = {name: getattr(certificate, name) for name in ("hold", "reference", "grade", "beneficiary")}
+    if certificate.purpose is not None:
+        if kind is not EventKind.USED:
+            raise CertificateError(f"it says what units were used for that were {certificate.ended}")
+        facts |= certificate.purpose._asdict()
     wanted = sorted((lot.batch, lot.first, lot.units) for lot in certificate.lots)
     for height, time_ms, event in shown:
         same = event.kind == kind and all(event.fact(name) == value for name, value in facts.items())
@@ -231,7 +271,7 @@ def _check_ending(certificate: Certificate, shown: list[tuple[int, int, Event]])
             and _ranges(event) == wanted
         ):
             return
-    raise CertificateError("no proof shows an event with this hold, reference, grade, beneficiary and these units")
+    raise CertificateError("no proof shows an event with this hold, reference, grade, beneficiary, use and these units")
 
 
 def _check_withdrawal(certificate: Certificate, each: Withdrawal, shown: list[tuple[int, int, Event]]) -> None:

@@ -1,7 +1,7 @@
 """A certificate as one HTML page that stands alone and carries its own proof. Pure.
 
 The document is inside the page, and the page is made of nothing else: a page that shows something different from its
-document is not one of ours, and reading it says so.
+document is not one of ours, and reading it says so. A document of before gives the page of before, byte for byte.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from html import escape
 from typing import Final
 
-from keeling.certificate import Certificate, CertificateError, format_certificate, parse_certificate
+from keeling.certificate import Certificate, CertificateError, Purpose, format_certificate, parse_certificate
 
 _OPEN: Final = '<script type="application/json" id="certificate">'
 _DOCUMENT: Final = re.compile(re.escape(_OPEN) + r"\n(.*?)</script>", re.DOTALL)
@@ -38,6 +38,9 @@ _GRAINS: Final = {
     "WH": "Wh",
     "SHORT_TON": "short tons",
 }
+_STATED: Final = """<p class="quiet">The proof shows which positions of which batch ended, when, for what, by which
+reference and on which evidence. How the registry was reached, its name, its serials and what the units are is stated by
+whoever made this page.</p>"""
 _STYLE: Final = """
 :root { color-scheme: light; } * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; color: #17211c;
@@ -86,10 +89,12 @@ def format_page(certificate: Certificate) -> str:
             *_describe(certificate),
             *_describe_disclosed(certificate),
             *_table("Units", [(lot.serials, lot.batch, lot.units) for lot in certificate.lots]),
+            *_describe_origins(certificate),
             *_describe_withdrawals(certificate),
             "<h2>How to check it</h2>",
             "<p>This page carries its proof. With a genesis file of the network that you have from elsewhere, and",
             'nothing else:</p><p class="mono">keeling audit certificate FILE --genesis GENESIS</p>',
+            *([_STATED] if certificate.origins else []),
             '<p class="quiet">A copy cannot know what happened after it was made. Ask for a new one to see whether the',
             "registry has taken anything back since.</p>",
             f"{_OPEN}\n{format_certificate(certificate).decode()}</script></body></html>\n",
@@ -116,6 +121,7 @@ def _describe(certificate: Certificate) -> list[str]:
         ("Reached by", _REACHED[certificate.driver], ""),
         ("Registry's reference", certificate.reference, "mono"),
         ("Evidence grade", grade, ""),
+        *([("Used for", say_purpose(certificate.purpose), "")] if certificate.purpose is not None else []),
         ("Effective", certificate.effective or "not said", ""),
         ("On the ledger since", certificate.recorded, ""),
         ("From account", certificate.account, ""),
@@ -126,6 +132,21 @@ def _describe(certificate: Certificate) -> list[str]:
     ]
     body = [f'<dt>{escape(name)}</dt><dd class="{shade}">{escape(text)}</dd>' for name, text, shade in rows]
     return ["<dl>", *body, "</dl>"]
+
+
+def say_purpose(purpose: Purpose) -> str:
+    """What a use was for, in words: NDC 2026; CORSIA 2026 (COMPLIANCE), by ABC-1."""
+    what = f"{purpose.scheme} {purpose.year}".strip() if purpose.scheme else purpose.year
+    said = f"{what} ({purpose.use})" if purpose.scheme else f"{purpose.use} {what}".strip()
+    return f"{said}, by {purpose.entity}" if purpose.entity else said
+
+
+def _describe_origins(certificate: Certificate) -> list[str]:
+    if not certificate.origins:
+        return []
+    head = "".join(f"<th>{name}</th>" for name in ("Batch", "Programme", "Project", "Host", "Vintage"))
+    rows = ["".join(f"<td>{escape(cell)}</td>" for cell in each) for each in certificate.origins]
+    return ["<h2>What they are</h2>", "<table>", *(f"<tr>{row}</tr>" for row in (head, *rows)), "</table>"]
 
 
 def _describe_disclosed(certificate: Certificate) -> list[str]:

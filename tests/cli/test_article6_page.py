@@ -78,8 +78,10 @@ def test_two_announcements_of_a_transfer_are_two_recognitions_and_one_adjustment
     adjusted = wait_for_events(stage, 2, "ADJUSTED")
     assert [(facts_of(each)["party"], facts_of(each)["units"]) for each in adjusted] == [("GHA", "400"), ("CHE", "150")]
     stage.type(blocks[7], this_year)
-    check_reports(stage)
+    assert any(f"used for NDC {datetime.now(UTC).year}\n" in ended.out for ended in stage.said.values())
     stage.type(blocks[8], this_year)
+    check_reports(stage)
+    stage.type(blocks[9], this_year)
     check_refused(stage)
     for file in stage.hubs:
         assert stage.keeling.json("hub", "backlog", "--config", file)["backlog"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from typer.testing import CliRunner
 
 from adapters.contract import Change, ChangeKind
 from cli.audit import audit_app
-from hub.certificates.gather import gather_certificates
+from hub.certificates.gather import gather_certificates, tell_vintage
 from hub.inbound.intake import Desk, Intake
 from keeling.certificate import (
     Certificate,
     CertificateError,
+    Origin,
+    Purpose,
     Withdrawal,
     check_certificate,
     format_certificate,
@@ -26,6 +29,8 @@ from keeling.certificate import (
 )
 from keeling.certificate_page import format_page, read_page
 from keeling.serials import parse
+from keeling.v1 import ledger_pb2 as pb
+from keeling.v1 import operations_pb2 as op
 from node.export import export_cut
 from tests.fakes.recorded_world import story as recorded_story
 from tests.hub.dispatch.stage import DAY_MS, SERIAL, Stage, play
@@ -131,6 +136,8 @@ CHANGES: dict[str, Callable[[Certificate], Certificate]] = {
     "another effective day": lambda c: c._replace(effective="2020-01-01"),
     "another height": lambda c: c._replace(event="1.0"),
     "another network": lambda c: c._replace(network="00" * 32),
+    "a use it was not": lambda c: c._replace(purpose=Purpose("NDC", "2026", "", "")),
+    "a use for nothing": lambda c: c._replace(purpose=Purpose("", "", "", "")),
     "no proof": lambda c: c._replace(proofs=()),
     "half a proof": lambda c: c._replace(proofs=(c.proofs[0][:-40],)),
     "an invented withdrawal": lambda c: c._replace(withdrawals=(Withdrawal("9.9", "", "", "", c.lots),)),
@@ -170,6 +177,46 @@ def test_words_from_outside_cannot_leave_their_place_in_the_page() -> None:
         assert read_page(page.encode()) == nasty
 
     play(story)
+
+
+def test_what_units_are_and_were_used_for_is_told_and_comes_back() -> None:
+    async def story(stage: Stage) -> None:
+        (found,) = await gather(stage, await retire(stage))
+        assert found.origins == (Origin("corc-1", "corc", "char", "FI", found.origins[0].vintage),)
+        assert found.purpose is None
+        page = format_page(found)
+        assert "<td>corc-1</td><td>corc</td><td>char</td><td>FI</td>" in page
+        assert "Used for" not in page
+        used = found._replace(ended="USED", purpose=Purpose("COMPLIANCE", "2026", "CORSIA", "AIR-1"))
+        assert '<dd class="">CORSIA 2026 (COMPLIANCE), by AIR-1</dd>' in format_page(used)
+        assert '<dd class="">NDC 2026</dd>' in format_page(used._replace(purpose=Purpose("NDC", "2026", "", "")))
+        assert read_page(format_page(used).encode()) == used
+        before = found._replace(origins=())
+        assert parse_certificate(format_certificate(before)) == before, "as they were made before"
+        with pytest.raises(CertificateError, match="no text"):
+            parse_certificate(_edit(format_certificate(found), origins=[{"batch": 1}]))
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "vintage"),
+    [
+        ((2023, 1, 1), (2023, 12, 31), "2023"),
+        ((2020, 7, 1), (2021, 6, 30), "2020-07-01 to 2021-06-30"),
+        ((2020, 1, 1), (2021, 12, 31), "2020-01-01 to 2021-12-31"),
+        (None, None, ""),
+    ],
+)
+def test_a_vintage_is_a_year_or_its_days(
+    first: tuple[int, int, int] | None, last: tuple[int, int, int] | None, vintage: str
+) -> None:
+    batch = pb.Batch()
+    for day, field in ((first, batch.vintage_start), (last, batch.vintage_end)):
+        if day is not None:
+            field.ms = int(datetime(*day, tzinfo=UTC).timestamp() * 1000)
+            field.precision = op.When.DATE
+    assert tell_vintage(batch) == vintage
 
 
 def _edit(document: bytes, **changed: Any) -> bytes:
