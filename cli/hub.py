@@ -1,7 +1,7 @@
 """`keeling hub`: the outside registries: which there are, links to them, running a hub and asking one.
 
-Sandboxes are in `hub_sandbox`, the story and the chaos in `hub_rehearsal`, proposals in `hub_proposals`, how a hub is
-asked in `hub_calls`; what a hub does, in `hub.service`.
+Sandboxes are in `hub_sandbox`, the story and the chaos in `hub_rehearsal`, proposals in `hub_proposals`, blocks for
+sessions in `hub_blocks`, how a hub is asked in `hub_calls`; what a hub does, in `hub.service`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from cli.attachment import KEY, SHOW, read_for_page, write_disclosed
 from cli.choices import EVIDENCE, GRADE, REFERENCE, Grade
 from cli.command import works, writes
 from cli.exits import ExitCode, Failed, misused
-from cli.hub_calls import HUB_FILE, call_hub, call_pages
+from cli.hub_blocks import app as blocks_app
+from cli.hub_calls import HUB_FILE, call_hub, call_pages, tell_time
 from cli.hub_proposals import app as proposals_app
 from cli.hub_rehearsal import app as rehearsal_app
 from cli.hub_sandbox import app as sandbox_app
@@ -35,6 +36,7 @@ app = typer.Typer(help="Carry between the ledger and outside registries.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(rehearsal_app)
 app.add_typer(proposals_app)
+app.add_typer(blocks_app)
 
 UNREAD_SHOWN: Final = 10
 LINES_SHOWN: Final = 20
@@ -196,6 +198,7 @@ def backlog(config: HUB_FILE = Path("group.toml")) -> Answer:
     Example:
       keeling hub backlog --config group.toml
     """
+    page = json.loads(call_hub(config, "GET", "/v1/backlog?page_size=1", "viewer"))
     lines = list(call_pages(config, "/v1/backlog", "backlog"))
     rows = [
         (
@@ -203,8 +206,8 @@ def backlog(config: HUB_FILE = Path("group.toml")) -> Answer:
             line["registry"],
             format_units(line["units"]),
             line["phase"],
-            format_time(line["since_ms"]) if line["since_ms"] else "",
-            format_time(line["expected_ms"]) if line["expected_ms"] else "",
+            tell_time(line["since_ms"]),
+            tell_time(line["expected_ms"]),
             line["alert"] or line["why"],
             " ".join(word for word in ("late", "at_risk") if line[word]).replace(
                 "at_risk", "unconfirmed at 31 December?"
@@ -213,7 +216,9 @@ def backlog(config: HUB_FILE = Path("group.toml")) -> Answer:
         for line in lines
     ]
     columns = ("hold", "registry", ">units", "", "since", "expected", "why", "")
-    return Answer({"backlog": lines}, [Grid(columns, rows, "nothing is under way")])
+    news = [(each["registry"], each["account"], tell_time(each["at_ms"]), each["text"]) for each in page["news"]]
+    told = [Grid(("registry", "account", "told", ""), news)] if news else []
+    return Answer({"backlog": lines, "news": page["news"]}, [Grid(columns, rows, "nothing is under way"), *told])
 
 
 @works(app, "certificate")

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cli.exits import ExitCode, Failed, misused
+from cli.quantities import format_time
 
 ASK_S: Final = 600.0
 HUB_FILE = Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's file.")]
@@ -31,8 +32,11 @@ def call_pages(file: Path, path: str, name: str) -> Iterator[Any]:
             return
 
 
-def call_hub(file: Path, method: str, path: str, role: str, accept: str = "application/json", body: Any = None) -> str:
-    """Ask the hub of a file, with the token of its first caller that may; `body` is sent as JSON. Raises `Failed`."""
+def call_hub(
+    file: Path, method: str, path: str, role: str, accept: str = "application/json", body: Any = None, key: str = ""
+) -> str:
+    """Ask the hub of a file, with the token of its first caller that may; `body` is sent as JSON, `key` as its
+    Idempotency-Key. Raises `Failed`."""
     import urllib.error
     import urllib.request
 
@@ -46,6 +50,7 @@ def call_hub(file: Path, method: str, path: str, role: str, accept: str = "appli
     headers = {"Authorization": f"Bearer {read_secret(callers[0].token)}", "Accept": accept}
     data = None if body is None else json.dumps(body).encode()
     headers |= {} if body is None else {"Content-Type": "application/json"}
+    headers |= {"Idempotency-Key": key} if key else {}
     request = urllib.request.Request(f"http://{config.listen}{path}", data, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=ASK_S) as answer:
@@ -68,3 +73,8 @@ def _explain(body: bytes, status: int) -> Failed:
     except (ValueError, KeyError, TypeError):
         text, name = f"the hub answered {status}", ""
     return Failed(codes.get(status, ExitCode.REFUSED), text, reason=name)
+
+
+def tell_time(at_ms: int) -> str:
+    """A time as people read it; nothing for none."""
+    return format_time(at_ms) if at_ms else ""

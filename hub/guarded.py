@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from adapters.balances import Balance, Balancing
 from adapters.capabilities import Capabilities
 from adapters.contract import (
     Adapter,
@@ -90,6 +91,15 @@ class GuardedAdapter:
             return await self.adapter.snapshot(page)
         except Exception as error:  # noqa: BLE001 - see above
             return WrongShape(self._explain("snapshot", error))
+
+    async def balance(self, account: str) -> Balance | Trouble | None:
+        """None: this registry tells no sums."""
+        if not isinstance(self.adapter, Balancing):
+            return None
+        try:
+            return await self.adapter.balance(account)
+        except Exception as error:  # noqa: BLE001 - see above
+            return WrongShape(self._explain("balance", error))
 
     def read_notice(self, body: bytes) -> tuple[Change, ...] | WrongShape:
         try:

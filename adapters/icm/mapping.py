@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from adapters.balances import Balance
 from adapters.capabilities import Action
 from adapters.contract import (
     SAFE_KEY,
@@ -70,18 +71,6 @@ class Ordered(NamedTuple):
     reason: str
     decided_ms: int
     due_ms: int
-
-
-class Balance(NamedTuple):
-    """What an account has, in certificates, and how it stands. `debarred_until`: a day, or empty."""
-
-    free: int
-    blocked: int
-    banked: int
-    surrendered: int
-    extinguished: int
-    breaches: int
-    debarred_until: str
 
 
 def compose(instruction: Instruction) -> bytes:

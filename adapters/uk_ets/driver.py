@@ -83,6 +83,9 @@ class UkEtsAdapter:
     async def instruct(self, instruction: Instruction) -> Answer:
         body, proposes = self.compose(instruction), instruction.action in mapping.TYPES
         approves = instruction.action in (Action.ACCEPT, Action.DECLINE)
+        early = await self._is_too_early(instruction) if instruction.action is Action.WITHDRAW else None
+        if early is not None:
+            return early
         headers = self._authorisation("approver" if approves else "initiator") | ({} if proposes else _FORM)
         reply = await self._line.write(mapping.path_of(instruction), body, headers=headers)
         if not isinstance(reply, Reply):
@@ -171,14 +174,23 @@ class UkEtsAdapter:
 
     # -- calls
 
+    async def _is_too_early(self, instruction: Instruction) -> Refused | Trouble | None:
+        """What waits for the second representative can be rejected, or be withdrawn later: it is not sent yet.
+
+        Looked at before, because afterwards nobody could tell a withdrawal that came too early from one too late.
+        """
+        found = await self._get(instruction.answers)
+        if not isinstance(found, Shown):
+            return found
+        early = found.transaction.status == "AWAITING_APPROVAL"
+        return Refused(f"{instruction.answers} {WAITS}", False, found.evidence) if early else None
+
     async def _check_no(self, instruction: Instruction, said: Refused | Unavailable) -> Answer:
-        """A withdrawal may also come too early: what waits for the second representative can be rejected, or later be
-        withdrawn."""
+        """A withdrawal is refused also where it was withdrawn before: what was asked for is so then."""
         if instruction.action is not Action.WITHDRAW or not isinstance(said, Refused) or not said.final:
             return said
-        found = await self._get(instruction.answers)
-        waits = isinstance(found, Shown) and found.transaction.status == "AWAITING_APPROVAL"
-        return Refused(f"{said.reason}; {WAITS}", False, said.evidence) if waits else said
+        found = await self._ask_answered(instruction)
+        return found if isinstance(found, Report) else said
 
     async def _see_answered(self, instruction: Instruction) -> Answer:
         """The answer to an approval or withdrawal says nothing; the transaction does."""

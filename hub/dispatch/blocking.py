@@ -11,7 +11,7 @@ from collections import deque
 from typing import Final, NamedTuple, Protocol
 
 from adapters.contract import Change, Refused, Report
-from hub.dispatch.conduct import Conduct
+from hub.dispatch.conduct import Conduct, News
 from hub.dispatch.lines import Lines
 from hub.dispatch.ordering import WAITS, CannotOrder, Known, Register, Wanted, subtract_all
 from hub.dispatch.orders import CALLS_MOST, call_registry
@@ -70,6 +70,12 @@ class Blocking:
     def list_orders(self) -> list[Line]:
         """What waits or is blocked, in the order in which it was ordered."""
         return [_show(self._known[number]) for number in sorted(self._known)]
+
+    def list_news(self) -> list[News]:
+        """What people should know of links: which are stopped now, and what registries said of accounts lately."""
+        stops = [News(each.registry, each.account, 0, each.stopped) for each in self._lines.links() if each.stopped]
+        said = [each for each in self.conduct.list_news() if not any(each.text in stop.text for stop in stops)]
+        return stops + said
 
     async def order(self, wanted: Wanted) -> Line:
         """Give an order, final on the ledger when this returns; the same again is the same. Raises `CannotOrder`."""

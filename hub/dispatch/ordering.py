@@ -217,7 +217,10 @@ class Register:
         """Accounts of ours at registries that block for sessions."""
         able = {n for n, each in self._seat.adapters.items() if Action.BLOCK in each.capabilities.actions}
         accounts = await self._seat.ledger.accounts() if able else []
-        return [each for each in accounts if each.link.registry in able and each.link.hub == self._seat.participant]
+        ours = [each for each in accounts if each.link.registry in able and each.link.hub == self._seat.participant]
+        for account in ours:
+            self._lines.see(account)
+        return ours
 
     async def take_up(self, account: pb.Account, there: Reserved) -> Known | None:
         """An order that the ledger shows: all of it may have been sent. None: what it was cannot be read any more."""

@@ -8,6 +8,7 @@ the hold as ever, and its no releases it.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,7 @@ class Withdrawing:
         self._open: dict[_Name, _Withdrawal] = {}
         self._ended: dict[_Name, str] = {}
         self._looked: dict[_Name, int] = {}
+        self._working: dict[_Name, asyncio.Lock] = {}
 
     def describe(self, hold: bytes) -> str:
         """What is to be said of a hold in the backlog; empty: nobody takes it back."""
@@ -114,22 +116,23 @@ class Withdrawing:
         if recorded and info.phase == "RELEASED":
             return "withdrawn"
         self._check(info, account)
-        if name not in self._open and name not in self._ended:
-            try:
-                if recorded:
-                    await self._take_up(info, account)
-                else:
-                    await self._begin(info, account, by, because)
-            except CannotWithdraw:
-                if recorded and (await self._seat.ledger.hold(hold)).phase == "RELEASED":
-                    return "withdrawn"
-                raise
-        if name in self._open:
+        async with self._lock(name):
+            if name not in self._open and name not in self._ended:
+                try:
+                    if recorded:
+                        await self._take_up(info, account)
+                    else:
+                        await self._begin(info, account, by, because)
+                except CannotWithdraw:
+                    if recorded and (await self._seat.ledger.hold(hold)).phase == "RELEASED":
+                        return "withdrawn"
+                    raise
             await self._carry(name)
         said = self._ended.get(name, "")
         if said and said != "withdrawn":
             raise CannotWithdraw(f"{info.registry} does not take it back: {said}", too_late=True)
-        return said or self._open[name].why
+        withdrawal = self._open.get(name)
+        return said or (withdrawal.why if withdrawal is not None else "withdrawn")
 
     async def step(self) -> None:
         """Find what was taken back elsewhere, and carry everything as far as it goes. Raises `LedgerError`."""
@@ -142,15 +145,19 @@ class Withdrawing:
         self._ended = {name: each for name, each in self._ended.items() if name in live}
         self._looked = {name: each for name, each in self._looked.items() if name in live}
         now = self._seat.now_ms()
+        self._working = {name: each for name, each in self._working.items() if name in live or each.locked()}
         for name, hold in live.items():
-            known = name in self._open or name in self._ended
-            if not known and now - self._looked.get(name, -_LOOK_MS) >= _LOOK_MS:
-                account = await self._seat.ledger.account(hold.account)
-                self._looked[name] = now
-                if account.link.hub == self._seat.participant and await self._is_recorded(hold):
-                    await self._resume(hold, account)
-        for name in list(self._open):
-            await self._carry(name)
+            async with self._lock(name):
+                known = name in self._open or name in self._ended
+                if not known and now - self._looked.get(name, -_LOOK_MS) >= _LOOK_MS:
+                    account = await self._seat.ledger.account(hold.account)
+                    self._looked[name] = now
+                    if account.link.hub == self._seat.participant and await self._is_recorded(hold):
+                        await self._resume(hold, account)
+                await self._carry(name)
+
+    def _lock(self, name: _Name) -> asyncio.Lock:
+        return self._working.setdefault(name, asyncio.Lock())
 
     async def _resume(self, hold: pb.HoldInfo, account: pb.Account) -> None:
         try:
@@ -260,7 +267,9 @@ class Withdrawing:
 
     async def _carry(self, name: _Name) -> None:
         """Send, or ask what became of it, until it waits or is over."""
-        withdrawal = self._open[name]
+        withdrawal = self._open.get(name)
+        if withdrawal is None:
+            return
         for order in withdrawal.orders:
             for _ in range(CALLS_MOST):
                 if order.is_over or not order.is_due(self._lines, self._seat.now_ms()):

@@ -10,12 +10,15 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hub.dispatch import blocking
 from hub.dispatch.answering import Line
 from hub.dispatch.memory import Pending
+from hub.dispatch.ordering import Wanted
+from hub.dispatch.sessions import Kind, OrderName
 from hub.reconcile.report import Run, format_instant, name_run, tell_run, write_csv
 from hub.service.problems import Problem
 from keeling.certificate import Certificate
-from keeling.serials import print_range
+from keeling.serials import SerialError, SerialRange, parse, print_range
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 
@@ -74,6 +77,24 @@ class WithdrawalBody(_Strict):
     because: str = Field(min_length=1, max_length=BECAUSE_MAX)
 
 
+class BlockBody(_Strict):
+    """`POST /v1/blocks`: units of a linked account for a session of an exchange; `because` is kept as evidence."""
+
+    action: Literal["block", "unblock"]
+    account: str = Field(min_length=1, max_length=256)
+    exchange: str = Field(pattern=r"^[\w.-]{1,40}$")
+    session: str = Field(pattern=r"^[\w.-]{1,40}$")
+    units: int | None = Field(default=None, ge=1, le=UNITS_MAX)
+    serials: list[str] = Field(default=[], max_length=100)
+    because: str = Field(default="", max_length=BECAUSE_MAX)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> BlockBody:
+        if (self.units is None) == (not self.serials):
+            raise ValueError("either units or serials say what is blocked")
+        return self
+
+
 B = TypeVar("B", bound=BaseModel)
 
 
@@ -94,6 +115,21 @@ def read_decision(raw: bytes) -> DecisionBody:
 def read_withdrawal(raw: bytes) -> WithdrawalBody:
     """Why something is taken back; raises `Problem`."""
     return _read_body(raw, WithdrawalBody)
+
+
+def read_block(raw: bytes, number: bytes, by: str) -> Wanted:
+    """The order that a body asks for; raises `Problem`."""
+    body = _read_body(raw, BlockBody)
+    name = OrderName(Kind(body.action), body.exchange, body.session, number)
+    return Wanted(name, body.account, body.units or 0, read_serials(body.serials), by, body.because)
+
+
+def read_serials(texts: Sequence[str]) -> tuple[SerialRange, ...]:
+    """Serials as a registry prints them; raises `Problem`."""
+    try:
+        return tuple(parse(text) for text in texts)
+    except SerialError as error:
+        raise Problem(400, "bad-body", f"serials: {error}") from error
 
 
 def read_hold(raw: bytes, number: bytes) -> op.Hold:
@@ -153,6 +189,25 @@ def tell_proposal(line: Line) -> dict[str, Any]:
     told = {name: getattr(found, name) for name in names}
     told |= {"units": str(found.units), "serials": [print_range(lot) for lot in found.lots]}
     return {**told, "decided": line.decided, "why": line.why, "alert": line.alert, "at_risk": line.at_risk}
+
+
+def tell_block(line: blocking.Line) -> dict[str, Any]:
+    """An order for a session, and how it stands."""
+    name = line.name
+    told: dict[str, Any] = {
+        "order": name.number.hex(),
+        "action": name.kind.value,
+        "exchange": name.exchange,
+        "session": name.session,
+    }
+    told |= {
+        "account": line.account,
+        "registry": line.registry,
+        "units": str(line.units),
+        "serials": list(line.serials),
+    }
+    told |= {"standing": line.standing, "why": line.why, "alert": line.alert}
+    return {**told, "since_ms": line.since_ms, "expected_ms": line.expected_ms}
 
 
 class Told(NamedTuple):

@@ -11,10 +11,13 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
+from adapters.balances import Balance, Balancing
 from adapters.capabilities import Action
 from hub.certificates.gather import LogProver, gather_certificates
-from hub.dispatch import answering
+from hub.dispatch import answering, blocking
+from hub.dispatch.conduct import News
 from hub.dispatch.memory import Pending
+from hub.dispatch.ordering import CannotOrder, Wanted
 from hub.dispatch.withdrawing import CannotWithdraw
 from hub.ledger_client import LedgerError
 from hub.reconcile.report import Line, Run, name_run
@@ -108,6 +111,46 @@ class Calls:
         """The line, and that its instruction is being taken back, or why it could not be."""
         said = self._parts.withdrawing.describe(line.hold)
         return line._replace(why="; ".join(each for each in (said, line.why) if each))
+
+    def news(self) -> list[News]:
+        """What people should know of links: which are stopped, and how registries say that accounts behaved."""
+        return self._parts.blocking.list_news()
+
+    def blocks(self, asked: Asked) -> tuple[list[blocking.Line], str]:
+        """What is blocked for sessions or waits to be, and what came to an end since this hub started."""
+        orders = self._parts.blocking
+        return cut_page("blocks", [*orders.ended, *orders.list_orders()], _key_block, asked)
+
+    async def order_block(self, wanted: Wanted) -> blocking.Line:
+        """Final on the ledger when this returns, and with the registry if it answers; the same id again is the same."""
+        number = wanted.name.number
+        if len(number) != 16 or uuid.UUID(bytes=number).version != 7:
+            raise Problem(
+                400, "no-idempotency-key", "the id of an order is a fresh UUIDv7, the same for the same order"
+            )
+        try:
+            return await self._parts.blocking.order(wanted)
+        except CannotOrder as error:
+            if error.used:
+                raise Problem(422, "key-used", str(error)) from error
+            if error.reason:
+                raise Problem(409, "refused", str(error), reason=error.reason) from error
+            raise Problem(409, "cannot-order", str(error)) from error
+
+    async def balance(self, registry: str, account: str) -> Balance:
+        """What a registry says of one of its accounts in sums, now."""
+        self._check_registry(registry)
+        _, adapter = self._parts.systems[registry]
+        teller = adapter if isinstance(adapter, Balancing) else None
+        found = None
+        if teller is not None:
+            found = await self._parts.dispatcher.lines.ask(registry, lambda: teller.balance(account))
+        if found is None:
+            raise Problem(404, "no-balance", f"{registry} tells no sums of its accounts; see its reconciliation")
+        if not isinstance(found, Balance):
+            detail = f"{registry} does not answer now: {type(found).__name__}: {found.detail}"
+            raise Problem(503, "registry-unreachable", detail)
+        return found
 
     def proposals(self, asked: Asked) -> tuple[list[answering.Line], str]:
         """Open ones, the soonest to end first."""
@@ -228,6 +271,10 @@ def _check_id(hold: bytes) -> bytes:
 
 def _key_pending(line: Pending) -> str:
     return line.hold.hex()
+
+
+def _key_block(line: blocking.Line) -> str:
+    return f"{line.name.number.hex()} {line.name.kind} {line.standing}"
 
 
 def _key_proposal(line: answering.Line) -> str:

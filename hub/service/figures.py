@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from hub.dispatch.answering import Answering
+from hub.dispatch.blocking import Blocking
 from hub.dispatch.lines import LinkMemory
 from hub.dispatch.run import Dispatcher
 from hub.reconcile.classes import Kind
@@ -27,10 +28,11 @@ class HubFigures(Collector):
         runs: Mapping[str, Run],
         announced: Mapping[str, Announcements],
         answering: Answering,
+        blocking: Blocking,
     ) -> None:
         self._dispatcher, self._now_ms, self._inbound = dispatcher, now_ms, inbound
         self._runs, self._announced = runs, announced
-        self._answering = answering
+        self._answering, self._blocking = answering, blocking
         self._ended: dict[tuple[str, str], int] = {}
 
     def count_run(self, run: Run) -> None:
@@ -61,6 +63,32 @@ class HubFigures(Collector):
         yield from self._reconciliations()
         yield from self._announcements()
         yield from self._proposals()
+        yield from self._blocks()
+
+    def _blocks(self) -> Iterator[Metric]:
+        units = GaugeMetricFamily(
+            "keeling_hub_session_units", "Units blocked for sessions, or on their way.", labels=["registry", "standing"]
+        )
+        sums: dict[tuple[str, str], int] = {}
+        for line in self._blocking.list_orders():
+            key = line.registry, line.standing.replace(" ", "_")
+            sums[key] = sums.get(key, 0) + line.units
+        for (registry, standing), number in sorted(sums.items()):
+            units.add_metric([registry, standing], number)
+        refused = CounterMetricFamily(
+            "keeling_hub_session_refused", "Orders that registries refused.", labels=["registry"]
+        )
+        over = [line.registry for line in self._blocking.ended if line.standing == "refused"]
+        for registry in sorted(set(over)):
+            refused.add_metric([registry], over.count(registry))
+        breaches = CounterMetricFamily("keeling_hub_breaches", "Breaches that were told.", labels=["registry"])
+        for registry, times in sorted(self._blocking.conduct.breaches.items()):
+            breaches.add_metric([registry], times)
+        stopped = GaugeMetricFamily("keeling_hub_stopped_links", "Links that are stopped now.", labels=["registry"])
+        links = self._links()
+        for registry in sorted({link.registry for link in links}):
+            stopped.add_metric([registry], sum(bool(x.stopped) for x in links if x.registry == registry))
+        yield from (units, refused, breaches, stopped)
 
     def _proposals(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("keeling_hub_proposals", "Waiting for a person's answer.", labels=["registry"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
-from hub.dispatch import answering
+from hub.dispatch import answering, blocking
+from hub.dispatch.ordering import Wanted
 from hub.reconcile.join import Row
 from hub.reconcile.report import Line, Run, compute_digest, name_run, sum_up
+from hub.service import bodies
 from hub.service.bodies import BECAUSE_MAX, Told, tell_proposal
 from hub.service.calls import Decision
 from hub.service.problems import Problem
@@ -38,6 +41,22 @@ def read_because(text: str, *, needed: bool = True) -> str:
     if len(text) > BECAUSE_MAX or (needed and not text):
         raise Problem(400, "bad-request", f"because has {'1 to' if needed else 'at most'} {BECAUSE_MAX} characters")
     return text
+
+
+def tell_block(line: blocking.Line) -> hub.SessionBlock:
+    """An order for a session, and how it stands."""
+    told = bodies.tell_block(line)
+    return hub.SessionBlock(**{**told, "order": line.name.number, "units": line.units})
+
+
+def read_block(request: hub.OrderBlockRequest, by: str) -> Wanted:
+    """The order that a caller gives; raises `Problem`."""
+    kinds = {hub.OrderBlockRequest.BLOCK: "block", hub.OrderBlockRequest.UNBLOCK: "unblock"}
+    if request.action not in kinds:
+        raise Problem(400, "bad-request", "action is BLOCK or UNBLOCK")
+    body = {name: getattr(request, name) for name in ("account", "exchange", "session", "because")}
+    body |= {"action": kinds[request.action], "units": request.units or None, "serials": list(request.serials)}
+    return bodies.read_block(json.dumps(body).encode(), request.order, by)
 
 
 def tell_run(run: Run) -> hub.Reconciliation:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hub.service.bodies import DecisionBody, HoldBody, WithdrawalBody
+from pydantic import BaseModel
+
+from hub.service.bodies import BlockBody, DecisionBody, HoldBody, WithdrawalBody
 from hub.service.routes import ROUTES, Route
 
 
@@ -16,7 +18,8 @@ def build_document() -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = _describe(route)
     hold = HoldBody.model_json_schema(ref_template="#/components/schemas/{model}")
     parts = hold.pop("$defs", {})
-    plain = {"Decision": DecisionBody.model_json_schema(), "Withdrawal": WithdrawalBody.model_json_schema()}
+    bodies: dict[str, type[BaseModel]] = {"Decision": DecisionBody, "Withdrawal": WithdrawalBody, "Block": BlockBody}
+    plain = {name: body.model_json_schema() for name, body in bodies.items()}
     problem = {
         "type": "object",
         "required": ["type", "title", "status", "detail"],
@@ -54,7 +57,7 @@ def _describe(route: Route) -> dict[str, Any]:
         found["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     if route.keyed:
         key = {"name": "Idempotency-Key", "in": "header", "required": True, "schema": {"type": "string"}}
-        parameters.append({**key, "description": "a UUIDv7: the id of the hold and of its transaction"})
+        parameters.append({**key, "description": "a UUIDv7: the id of the hold or order, and of its transaction"})
     if parameters:
         found["parameters"] = parameters
     return found

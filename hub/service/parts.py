@@ -21,6 +21,7 @@ from adapters.systems import SYSTEMS, CannotOpenError, open_system
 from hub.adjustments.feed import Feed
 from hub.adjustments.recognition import Recogniser
 from hub.dispatch.answering import Answering
+from hub.dispatch.blocking import Blocking
 from hub.dispatch.run import Dispatcher
 from hub.dispatch.salting import derive_salt_key, read_salt_keys
 from hub.dispatch.seat import Seat
@@ -120,6 +121,7 @@ class Parts:
         self.proposals: Final = Proposals()
         self.answering: Final = Answering(seat, self.dispatcher.lines, self.proposals, read_rules(config, adapters))
         self.withdrawing: Final = Withdrawing(seat, self.dispatcher.lines, self.dispatcher)
+        self.blocking: Final = Blocking(seat, self.dispatcher.lines, self.dispatcher)
         self.decided: Final = asyncio.Event()
         """Set when somebody gave an order: it is carried now."""
         locate = make_locator(Names(ledger))
@@ -131,12 +133,12 @@ class Parts:
             for each in config.registries
             if each.recognise
         }
-        desk = Desk(ledger, adapters, self.dispatcher, shelf.put, self.proposals)
+        desk = Desk(ledger, adapters, self.blocking, shelf.put, self.proposals)
         self.intake: Final = AnnouncingIntake(desk, self.announced)
         self.runs: Final[dict[str, Run]] = {}
         """The newest reconciliation of each registry by this process."""
         self.figures: Final = HubFigures(
-            self.dispatcher, now_ms, self.intake.figures, self.runs, self.announced, self.answering
+            self.dispatcher, now_ms, self.intake.figures, self.runs, self.announced, self.answering, self.blocking
         )
         bench = Bench(ledger, adapters, self.dispatcher, shelf.put, now_ms, self.dispatcher.lines.ask)
         self._reconciler = Reconciler(bench)
@@ -148,7 +150,8 @@ class Parts:
 
     def list_steps(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """What carries orders that are no holds, a round each."""
-        return [("answers", self.answering.step), ("withdrawals", self.withdrawing.step)]
+        steps = (self.answering.step, self.withdrawing.step, self.blocking.step)
+        return list(zip(("answers", "withdrawals", "blocks"), steps, strict=True))
 
     def open_feed(self) -> Feed | None:
         """The feed of our Article 6 events; None: none is configured."""

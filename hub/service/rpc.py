@@ -131,9 +131,30 @@ class HubService(rpc.HubServicer):
         async def work() -> hub.ListBacklogResponse:
             found, token = self._calls.backlog(_page(request))
             told = [hub.PendingInstruction(**each._asdict()) for each in found]
-            return hub.ListBacklogResponse(backlog=told, next_page_token=token)
+            news = [hub.RegistryNews(**each._asdict()) for each in self._calls.news()]
+            return hub.ListBacklogResponse(backlog=told, news=news, next_page_token=token)
 
         return await self._answer("ListBacklog", context, work)
+
+    async def ListBlocks(self, request: hub.HubListRequest, context: Context) -> hub.ListBlocksResponse:
+        async def work() -> hub.ListBlocksResponse:
+            found, token = self._calls.blocks(_page(request))
+            return hub.ListBlocksResponse(blocks=[*map(messages.tell_block, found)], next_page_token=token)
+
+        return await self._answer("ListBlocks", context, work)
+
+    async def OrderBlock(self, request: hub.OrderBlockRequest, context: Context) -> hub.SessionBlock:
+        async def work() -> hub.SessionBlock:
+            by = self._callers.check(context, "OrderBlock").name
+            return messages.tell_block(await self._calls.order_block(messages.read_block(request, by)))
+
+        return await self._answer("OrderBlock", context, work)
+
+    async def GetRegistryBalance(self, request: hub.GetRegistryBalanceRequest, context: Context) -> hub.RegistryBalance:
+        async def work() -> hub.RegistryBalance:
+            return hub.RegistryBalance(**(await self._calls.balance(request.registry, request.account))._asdict())
+
+        return await self._answer("GetRegistryBalance", context, work)
 
     async def ListProposals(self, request: hub.HubListRequest, context: Context) -> hub.ListRegistryProposalsResponse:
         async def work() -> hub.ListRegistryProposalsResponse:

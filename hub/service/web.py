@@ -18,10 +18,12 @@ from hub.inbound.server import Inbound, read_body
 from hub.ledger_client import LedgerError
 from hub.reconcile.report import name_run, tell_line
 from hub.service.bodies import (
+    read_block,
     read_decision,
     read_hold,
     read_key,
     read_withdrawal,
+    tell_block,
     tell_certificate,
     tell_hold,
     tell_message,
@@ -103,7 +105,21 @@ class Interface:
 
     async def _backlog(self, request: web.Request) -> web.Response:
         found, token = self._calls.backlog(_read_page(request))
-        return web.json_response({"backlog": tell_pending(found), "next_page_token": token})
+        news = [each._asdict() for each in self._calls.news()]
+        return web.json_response({"backlog": tell_pending(found), "news": news, "next_page_token": token})
+
+    async def _blocks(self, request: web.Request) -> web.Response:
+        found, token = self._calls.blocks(_read_page(request))
+        return web.json_response({"blocks": [tell_block(each) for each in found], "next_page_token": token})
+
+    async def _order_block(self, request: web.Request) -> web.Response:
+        number = read_key(request.headers.get("Idempotency-Key", ""))
+        wanted = read_block(await _read_all(request), number, request[CALLER])
+        return web.json_response(tell_block(await self._calls.order_block(wanted)))
+
+    async def _balance(self, request: web.Request) -> web.Response:
+        found = await self._calls.balance(_read_registry(request), request.match_info["account"])
+        return web.json_response(found._asdict())
 
     async def _links(self, request: web.Request) -> web.Response:
         found, token = await self._calls.links(_read_page(request))

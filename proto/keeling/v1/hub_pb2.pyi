@@ -256,22 +256,273 @@ class ListBacklogResponse(_message.Message):
 
     BACKLOG_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NEWS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     @_builtins.property
     def backlog(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingInstruction]: ...
+    @_builtins.property
+    def news(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegistryNews]:
+        """the same with every page"""
+
     def __init__(
         self,
         *,
         backlog: _abc.Iterable[Global___PendingInstruction] | None = ...,
         next_page_token: _builtins.str = ...,
+        news: _abc.Iterable[Global___RegistryNews] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "news", b"news", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListBacklogResponse: _TypeAlias = ListBacklogResponse  # noqa: Y015
+
+@_typing.final
+class RegistryNews(_message.Message):
+    """A link that is stopped, or what a registry said of how an account behaved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    registry: _builtins.str
+    account: _builtins.str
+    """here"""
+    at_ms: _builtins.int
+    """when it was said; 0: it is so now"""
+    text: _builtins.str
+    def __init__(
+        self,
+        *,
+        registry: _builtins.str = ...,
+        account: _builtins.str = ...,
+        at_ms: _builtins.int = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "at_ms", b"at_ms", "registry", b"registry", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegistryNews: _TypeAlias = RegistryNews  # noqa: Y015
+
+@_typing.final
+class SessionBlock(_message.Message):
+    """An order for a session of an exchange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    SERIALS_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    ALERT_FIELD_NUMBER: _builtins.int
+    SINCE_MS_FIELD_NUMBER: _builtins.int
+    EXPECTED_MS_FIELD_NUMBER: _builtins.int
+    order: _builtins.bytes
+    action: _builtins.str
+    """"block" or "unblock" """
+    exchange: _builtins.str
+    session: _builtins.str
+    """its day"""
+    account: _builtins.str
+    """here"""
+    registry: _builtins.str
+    units: _builtins.int
+    standing: _builtins.str
+    """"being blocked", "blocked", "being let out"; over: "refused", "free again" """
+    why: _builtins.str
+    """what it waits for, or the registry's no"""
+    alert: _builtins.str
+    """a person must look, and why"""
+    since_ms: _builtins.int
+    expected_ms: _builtins.int
+    """when the registry says it will decide; 0: it does not say"""
+    @_builtins.property
+    def serials(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """as the registry prints them"""
+
+    def __init__(
+        self,
+        *,
+        order: _builtins.bytes = ...,
+        action: _builtins.str = ...,
+        exchange: _builtins.str = ...,
+        session: _builtins.str = ...,
+        account: _builtins.str = ...,
+        registry: _builtins.str = ...,
+        units: _builtins.int = ...,
+        serials: _abc.Iterable[_builtins.str] | None = ...,
+        standing: _builtins.str = ...,
+        why: _builtins.str = ...,
+        alert: _builtins.str = ...,
+        since_ms: _builtins.int = ...,
+        expected_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "action", b"action", "alert", b"alert", "exchange", b"exchange", "expected_ms", b"expected_ms", "order", b"order", "registry", b"registry", "serials", b"serials", "session", b"session", "since_ms", b"since_ms", "standing", b"standing", "units", b"units", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionBlock: _TypeAlias = SessionBlock  # noqa: Y015
+
+@_typing.final
+class ListBlocksResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOCKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionBlock]: ...
+    def __init__(
+        self,
+        *,
+        blocks: _abc.Iterable[Global___SessionBlock] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBlocksResponse: _TypeAlias = ListBlocksResponse  # noqa: Y015
+
+@_typing.final
+class OrderBlockRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Action:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[OrderBlockRequest._Action.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ACTION_UNSPECIFIED: OrderBlockRequest._Action.ValueType  # 0
+        """refused"""
+        BLOCK: OrderBlockRequest._Action.ValueType  # 1
+        UNBLOCK: OrderBlockRequest._Action.ValueType  # 2
+
+    class Action(_Action, metaclass=_ActionEnumTypeWrapper): ...
+    ACTION_UNSPECIFIED: OrderBlockRequest.Action.ValueType  # 0
+    """refused"""
+    BLOCK: OrderBlockRequest.Action.ValueType  # 1
+    UNBLOCK: OrderBlockRequest.Action.ValueType  # 2
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    SERIALS_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    order: _builtins.bytes
+    """a UUIDv7"""
+    action: Global___OrderBlockRequest.Action.ValueType
+    account: _builtins.str
+    exchange: _builtins.str
+    session: _builtins.str
+    units: _builtins.int
+    """the first so many; 0: exactly `serials`"""
+    because: _builtins.str
+    """why, for those who ask later; at most 2,000 characters"""
+    @_builtins.property
+    def serials(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        order: _builtins.bytes = ...,
+        action: Global___OrderBlockRequest.Action.ValueType = ...,
+        account: _builtins.str = ...,
+        exchange: _builtins.str = ...,
+        session: _builtins.str = ...,
+        units: _builtins.int = ...,
+        serials: _abc.Iterable[_builtins.str] | None = ...,
+        because: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "action", b"action", "because", b"because", "exchange", b"exchange", "order", b"order", "serials", b"serials", "session", b"session", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderBlockRequest: _TypeAlias = OrderBlockRequest  # noqa: Y015
+
+@_typing.final
+class GetRegistryBalanceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    registry: _builtins.str
+    account: _builtins.str
+    """by the registry's name of it"""
+    def __init__(
+        self,
+        *,
+        registry: _builtins.str = ...,
+        account: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "registry", b"registry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegistryBalanceRequest: _TypeAlias = GetRegistryBalanceRequest  # noqa: Y015
+
+@_typing.final
+class RegistryBalance(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FREE_FIELD_NUMBER: _builtins.int
+    BLOCKED_FIELD_NUMBER: _builtins.int
+    BANKED_FIELD_NUMBER: _builtins.int
+    SURRENDERED_FIELD_NUMBER: _builtins.int
+    EXTINGUISHED_FIELD_NUMBER: _builtins.int
+    BREACHES_FIELD_NUMBER: _builtins.int
+    DEBARRED_UNTIL_FIELD_NUMBER: _builtins.int
+    free: _builtins.int
+    blocked: _builtins.int
+    banked: _builtins.int
+    surrendered: _builtins.int
+    extinguished: _builtins.int
+    breaches: _builtins.int
+    """of the quarter"""
+    debarred_until: _builtins.str
+    """the first day on which it may order again; empty: it may"""
+    def __init__(
+        self,
+        *,
+        free: _builtins.int = ...,
+        blocked: _builtins.int = ...,
+        banked: _builtins.int = ...,
+        surrendered: _builtins.int = ...,
+        extinguished: _builtins.int = ...,
+        breaches: _builtins.int = ...,
+        debarred_until: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banked", b"banked", "blocked", b"blocked", "breaches", b"breaches", "debarred_until", b"debarred_until", "extinguished", b"extinguished", "free", b"free", "surrendered", b"surrendered"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegistryBalance: _TypeAlias = RegistryBalance  # noqa: Y015
 
 @_typing.final
 class RegistryProposal(_message.Message):

@@ -55,6 +55,21 @@ class HubStub:
                 request_serializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_hub__pb2.ListBacklogResponse.FromString,
                 _registered_method=True)
+        self.ListBlocks = channel.unary_unary(
+                '/keeling.v1.Hub/ListBlocks',
+                request_serializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_hub__pb2.ListBlocksResponse.FromString,
+                _registered_method=True)
+        self.OrderBlock = channel.unary_unary(
+                '/keeling.v1.Hub/OrderBlock',
+                request_serializer=keeling_dot_v1_dot_hub__pb2.OrderBlockRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_hub__pb2.SessionBlock.FromString,
+                _registered_method=True)
+        self.GetRegistryBalance = channel.unary_unary(
+                '/keeling.v1.Hub/GetRegistryBalance',
+                request_serializer=keeling_dot_v1_dot_hub__pb2.GetRegistryBalanceRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_hub__pb2.RegistryBalance.FromString,
+                _registered_method=True)
         self.ListProposals = channel.unary_unary(
                 '/keeling.v1.Hub/ListProposals',
                 request_serializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
@@ -137,6 +152,36 @@ class HubServicer:
         """Everything that is not over, in the order in which it was placed, with age, expectation and the reason why it waits.
         As of the hub's last round over its holds, which is seconds ago at most while the ledger answers. Role: viewer.
         Changes nothing; retry freely.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBlocks(self, request, context):
+        """What is blocked at registries for sessions of exchanges or waits to be, and what was refused or let out since this hub
+        started, in the order in which it was ordered. Role: viewer. Changes nothing; retry freely.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OrderBlock(self, request, context):
+        """Block units at their registry for a session, or let them out again. Role: operator. Answers when the order is final on
+        the ledger, where nobody else has the units from then on, and with what the registry says if it answers at once; else
+        it goes on by itself. The id of the order is a fresh UUIDv7 chosen by the caller, and the idempotency key all the way to
+        the registry: the same call may be repeated, at this hub or another.
+        ALREADY_EXISTS KEY_USED: this id came with another order, or it is over; do not retry.
+        FAILED_PRECONDITION, a reason of the ledger: the units are not free, or the link is stopped; a new try needs a new id.
+        FAILED_PRECONDITION CANNOT_ORDER: this registry blocks nothing, or has no words for it; do not retry.
+        INVALID_ARGUMENT BAD_REQUEST, BAD_BODY or NO_IDEMPOTENCY_KEY. DEADLINE_EXCEEDED OUTCOME_UNKNOWN: repeat the same call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRegistryBalance(self, request, context):
+        """What a registry says of an account in sums, asked now. Role: viewer. NOT_FOUND UNKNOWN_REGISTRY or NO_BALANCE: it is not
+        connected here, or tells no sums. UNAVAILABLE REGISTRY_UNREACHABLE: it does not answer; retry with back-off.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -265,6 +310,21 @@ def add_HubServicer_to_server(servicer, server):
                     servicer.ListBacklog,
                     request_deserializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_hub__pb2.ListBacklogResponse.SerializeToString,
+            ),
+            'ListBlocks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBlocks,
+                    request_deserializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_hub__pb2.ListBlocksResponse.SerializeToString,
+            ),
+            'OrderBlock': grpc.unary_unary_rpc_method_handler(
+                    servicer.OrderBlock,
+                    request_deserializer=keeling_dot_v1_dot_hub__pb2.OrderBlockRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_hub__pb2.SessionBlock.SerializeToString,
+            ),
+            'GetRegistryBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRegistryBalance,
+                    request_deserializer=keeling_dot_v1_dot_hub__pb2.GetRegistryBalanceRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_hub__pb2.RegistryBalance.SerializeToString,
             ),
             'ListProposals': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProposals,
@@ -425,6 +485,87 @@ class Hub:
             '/keeling.v1.Hub/ListBacklog',
             keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
             keeling_dot_v1_dot_hub__pb2.ListBacklogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBlocks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Hub/ListBlocks',
+            keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
+            keeling_dot_v1_dot_hub__pb2.ListBlocksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OrderBlock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Hub/OrderBlock',
+            keeling_dot_v1_dot_hub__pb2.OrderBlockRequest.SerializeToString,
+            keeling_dot_v1_dot_hub__pb2.SessionBlock.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRegistryBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Hub/GetRegistryBalance',
+            keeling_dot_v1_dot_hub__pb2.GetRegistryBalanceRequest.SerializeToString,
+            keeling_dot_v1_dot_hub__pb2.RegistryBalance.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,6 +66,24 @@ class HubStub:
     As of the hub's last round over its holds, which is seconds ago at most while the ledger answers. Role: viewer.
     Changes nothing; retry freely.
     """
+    ListBlocks: _grpc.UnaryUnaryMultiCallable[_hub_pb2.HubListRequest, _hub_pb2.ListBlocksResponse]
+    """What is blocked at registries for sessions of exchanges or waits to be, and what was refused or let out since this hub
+    started, in the order in which it was ordered. Role: viewer. Changes nothing; retry freely.
+    """
+    OrderBlock: _grpc.UnaryUnaryMultiCallable[_hub_pb2.OrderBlockRequest, _hub_pb2.SessionBlock]
+    """Block units at their registry for a session, or let them out again. Role: operator. Answers when the order is final on
+    the ledger, where nobody else has the units from then on, and with what the registry says if it answers at once; else
+    it goes on by itself. The id of the order is a fresh UUIDv7 chosen by the caller, and the idempotency key all the way to
+    the registry: the same call may be repeated, at this hub or another.
+    ALREADY_EXISTS KEY_USED: this id came with another order, or it is over; do not retry.
+    FAILED_PRECONDITION, a reason of the ledger: the units are not free, or the link is stopped; a new try needs a new id.
+    FAILED_PRECONDITION CANNOT_ORDER: this registry blocks nothing, or has no words for it; do not retry.
+    INVALID_ARGUMENT BAD_REQUEST, BAD_BODY or NO_IDEMPOTENCY_KEY. DEADLINE_EXCEEDED OUTCOME_UNKNOWN: repeat the same call.
+    """
+    GetRegistryBalance: _grpc.UnaryUnaryMultiCallable[_hub_pb2.GetRegistryBalanceRequest, _hub_pb2.RegistryBalance]
+    """What a registry says of an account in sums, asked now. Role: viewer. NOT_FOUND UNKNOWN_REGISTRY or NO_BALANCE: it is not
+    connected here, or tells no sums. UNAVAILABLE REGISTRY_UNREACHABLE: it does not answer; retry with back-off.
+    """
     ListProposals: _grpc.UnaryUnaryMultiCallable[_hub_pb2.HubListRequest, _hub_pb2.ListRegistryProposalsResponse]
     """What registries ask us to accept or decline: what other accounts propose to ours, and what our own people began there
     and a second one must approve. The soonest to end first; those that ran out are gone. Role: viewer. Changes nothing;
@@ -145,6 +163,24 @@ class HubAsyncStub(HubStub):
     """Everything that is not over, in the order in which it was placed, with age, expectation and the reason why it waits.
     As of the hub's last round over its holds, which is seconds ago at most while the ledger answers. Role: viewer.
     Changes nothing; retry freely.
+    """
+    ListBlocks: _aio.UnaryUnaryMultiCallable[_hub_pb2.HubListRequest, _hub_pb2.ListBlocksResponse]  # type: ignore[assignment]
+    """What is blocked at registries for sessions of exchanges or waits to be, and what was refused or let out since this hub
+    started, in the order in which it was ordered. Role: viewer. Changes nothing; retry freely.
+    """
+    OrderBlock: _aio.UnaryUnaryMultiCallable[_hub_pb2.OrderBlockRequest, _hub_pb2.SessionBlock]  # type: ignore[assignment]
+    """Block units at their registry for a session, or let them out again. Role: operator. Answers when the order is final on
+    the ledger, where nobody else has the units from then on, and with what the registry says if it answers at once; else
+    it goes on by itself. The id of the order is a fresh UUIDv7 chosen by the caller, and the idempotency key all the way to
+    the registry: the same call may be repeated, at this hub or another.
+    ALREADY_EXISTS KEY_USED: this id came with another order, or it is over; do not retry.
+    FAILED_PRECONDITION, a reason of the ledger: the units are not free, or the link is stopped; a new try needs a new id.
+    FAILED_PRECONDITION CANNOT_ORDER: this registry blocks nothing, or has no words for it; do not retry.
+    INVALID_ARGUMENT BAD_REQUEST, BAD_BODY or NO_IDEMPOTENCY_KEY. DEADLINE_EXCEEDED OUTCOME_UNKNOWN: repeat the same call.
+    """
+    GetRegistryBalance: _aio.UnaryUnaryMultiCallable[_hub_pb2.GetRegistryBalanceRequest, _hub_pb2.RegistryBalance]  # type: ignore[assignment]
+    """What a registry says of an account in sums, asked now. Role: viewer. NOT_FOUND UNKNOWN_REGISTRY or NO_BALANCE: it is not
+    connected here, or tells no sums. UNAVAILABLE REGISTRY_UNREACHABLE: it does not answer; retry with back-off.
     """
     ListProposals: _aio.UnaryUnaryMultiCallable[_hub_pb2.HubListRequest, _hub_pb2.ListRegistryProposalsResponse]  # type: ignore[assignment]
     """What registries ask us to accept or decline: what other accounts propose to ours, and what our own people began there
@@ -246,6 +282,42 @@ class HubServicer(metaclass=_abc_1.ABCMeta):
         """Everything that is not over, in the order in which it was placed, with age, expectation and the reason why it waits.
         As of the hub's last round over its holds, which is seconds ago at most while the ledger answers. Role: viewer.
         Changes nothing; retry freely.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBlocks(
+        self,
+        request: _hub_pb2.HubListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hub_pb2.ListBlocksResponse, _abc.Awaitable[_hub_pb2.ListBlocksResponse]]:
+        """What is blocked at registries for sessions of exchanges or waits to be, and what was refused or let out since this hub
+        started, in the order in which it was ordered. Role: viewer. Changes nothing; retry freely.
+        """
+
+    @_abc_1.abstractmethod
+    def OrderBlock(
+        self,
+        request: _hub_pb2.OrderBlockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hub_pb2.SessionBlock, _abc.Awaitable[_hub_pb2.SessionBlock]]:
+        """Block units at their registry for a session, or let them out again. Role: operator. Answers when the order is final on
+        the ledger, where nobody else has the units from then on, and with what the registry says if it answers at once; else
+        it goes on by itself. The id of the order is a fresh UUIDv7 chosen by the caller, and the idempotency key all the way to
+        the registry: the same call may be repeated, at this hub or another.
+        ALREADY_EXISTS KEY_USED: this id came with another order, or it is over; do not retry.
+        FAILED_PRECONDITION, a reason of the ledger: the units are not free, or the link is stopped; a new try needs a new id.
+        FAILED_PRECONDITION CANNOT_ORDER: this registry blocks nothing, or has no words for it; do not retry.
+        INVALID_ARGUMENT BAD_REQUEST, BAD_BODY or NO_IDEMPOTENCY_KEY. DEADLINE_EXCEEDED OUTCOME_UNKNOWN: repeat the same call.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRegistryBalance(
+        self,
+        request: _hub_pb2.GetRegistryBalanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hub_pb2.RegistryBalance, _abc.Awaitable[_hub_pb2.RegistryBalance]]:
+        """What a registry says of an account in sums, asked now. Role: viewer. NOT_FOUND UNKNOWN_REGISTRY or NO_BALANCE: it is not
+        connected here, or tells no sums. UNAVAILABLE REGISTRY_UNREACHABLE: it does not answer; retry with back-off.
         """
 
     @_abc_1.abstractmethod

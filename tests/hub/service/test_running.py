@@ -150,7 +150,7 @@ async def check_reading(stage: Stage, hub: Running, session: aiohttp.ClientSessi
     assert [each["driver"] for each in told["registries"]] == ["sandbox", "sandbox"]
     assert all("assumed" in each["marks"] for each in told["registries"])
     status, told = await operator("GET", "/v1/backlog")
-    assert (status, told) == (200, {"backlog": [], "next_page_token": ""})
+    assert (status, told) == (200, {"backlog": [], "news": [], "next_page_token": ""})
     _, told = await operator("GET", "/v1/links")
     assert {each["account"] for each in told["links"]} == {"acme/puro", "acme/verra"}
     with capture_logs() as lines:
