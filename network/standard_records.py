@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from keeling.aef_words import LISTS, SEPARATOR, SOURCE
 from keeling.v1 import operations_pb2 as op
 
 _SETTLING_MS: Final = 24 * 3_600_000
@@ -77,9 +78,12 @@ _ARTICLE_6_4: Final = "Decision 3/CMA.3, annex, paragraphs 58 and 59: 5 % share 
 
 
 def build_standard_records(own: str) -> list[op.SetRecord]:
-    """The records of a network that `own` founds: it issues natively, and may import and attest for each registry."""
+    """The records of a network that `own` founds: it issues natively, and may import and attest for each registry; the
+    words of authorizations are those of the agreed electronic format.
+    """
     records = [_registry(each, own) for each in REGISTRIES]
     records += [_programme(each) for each in PROGRAMMES]
+    records += [_words(name, words) for name, words in LISTS.items()]
     return [*records, _national(own), _article_6_4(own)]
 
 
@@ -140,6 +144,10 @@ def _article_6_4(own: str) -> op.SetRecord:
     )
     since = _since("2021-11-13")
     return op.SetRecord(id="A64", version=1, source=_ARTICLE_6_4, effective_from=since, programme=body)
+
+
+def _words(name: str, words: Sequence[str]) -> op.SetRecord:
+    return op.SetRecord(id=name, version=1, source=SOURCE, rule=op.Rule(value=SEPARATOR.join(words)))
 
 
 def _since(day: str) -> op.When:

@@ -1,28 +1,23 @@
 """Controlled values of the agreed electronic format, verbatim: list of common nomenclatures of 17 February 2026.
 
 The spelling is the source's, slips included ("C02 usage" with a digit, "Authorisation" in one list and "Authorization"
-in another): these are the strings the central platform matches, so nothing is normalised.
+in another): these are the strings the central platform matches, so nothing is normalised. What an authorization itself
+says is in `keeling.aef_words`: ledgers have those lists as records.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from keeling import aef_words
+
 NOT_APPLICABLE: Final = "NA"
 """The cell does not apply. An empty cell was not filled; the two are never the same."""
 
 METRICS: Final = ("GHG", "non-GHG")
-SECTORS: Final = (
-    "Agriculture",
-    "Building and construction",
-    "Cross-sectoral mechanisms",
-    "Energy generation",
-    "Forestry and land use",
-    "Industrial processes",
-    "Transportation",
-    "Urban development",
-    "Waste management",
-)
+SECTORS: Final = aef_words.SECTORS
+ACTIVITY_TYPES: Final = aef_words.ACTIVITY_TYPES
+MITIGATION_TYPES: Final = aef_words.MITIGATION_TYPES
 PURPOSES: Final = ("NDC", "OIMP", "IMP", "OP", "NDC and OIMP", "NDC and IMP", "NDC and OP")
 FIRST_TRANSFERS: Final = ("Authorisation", "Issuance", "Use or Cancellation")
 """Definitions of first transfer for OIMP (list 22b)."""
@@ -79,34 +74,4 @@ SUBTYPES_OF: Final = {
 
 UNDERLYING_REGISTRIES: Final = (
     *("VCS", "GS", "CAR", "ACR", "ART", "GCC", "Cercarbono", "Isometric", "ISFL", "FCPF", "T-VER", "JCM"),
-)
-MITIGATION_TYPES: Final = ("Emission reductions", "Removals", "Emission reductions and removals")
-ACTIVITY_TYPES: Final = (
-    "Afforestation",
-    "Agriculture",
-    "Biogas",
-    "Biomass Energy",
-    "Cement",
-    "C02 usage",
-    "Coal bed/mine methane",
-    "Energy distribution",
-    "Energy Efficiency households",
-    "Energy Efficiency Industry",
-    "Energy Efficiency own generation",
-    "Energy Efficiency service",
-    "Energy Efficiency supply side",
-    "Fossil fuel switch",
-    "Fugitive",
-    "Geothermal",
-    "Hydro",
-    "Landfill gas",
-    "Methane avoidance",
-    "N2O",
-    "PFCs and SF6",
-    "Reforestation",
-    "Solar",
-    "Tidal",
-    "Transport",
-    "Waste",
-    "Wind",
 )

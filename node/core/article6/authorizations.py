@@ -27,6 +27,7 @@ from node.core.article6.governed import check_active, check_authority, check_par
 from node.core.article6.records import Authorization
 from node.core.article6.stretches import read_stretches
 from node.core.article6.terms import First, Purpose, check_authorization_id, check_terms
+from node.core.article6.words import check_words
 from node.core.context import Context
 from node.core.fields import check_evidence, check_text, check_when
 from node.core.intervals import MarkKind, count_restrictions, name_ranges, paint
@@ -76,6 +77,7 @@ def apply_authorize(tx: Context, op: Authorize) -> None:
         detail = f"{op.party} is no Party of {op.approach}"
         raise Refused(Reason.PARTY_NOT_AUTHORIZED, detail, party=op.party, approach=op.approach)
     check_active(tx, op.approach)
+    check_words(tx, terms)
     cause = cause_of(tx, tx.next_ref, date)
     authorization = Authorization(op.party, op.approach, 1, False, 0, 0, date)
     _put_version(tx, op.authorization, authorization, terms)
@@ -100,6 +102,7 @@ def apply_amend(tx: Context, op: AmendAuthorization) -> None:
         detail = f"authorization {op.authorization} has version {known.version}; the next is {known.version + 1}"
         raise Refused(Reason.AUTHORIZATION_VERSION_NOT_NEXT, detail, authorization=op.authorization)
     check_active(tx, known.approach)
+    check_words(tx, terms)
     if terms.cap and terms.cap < known.covered:
         detail = f"{known.covered} units are under {op.authorization}; the cap cannot be {terms.cap}"
         raise Refused(Reason.CAP_TOO_LOW, detail, covered=known.covered, cap=terms.cap)
