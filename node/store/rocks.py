@@ -41,6 +41,9 @@ from node.store.rocks_reads import FamilyReader, FrozenFamily, RocksView
 
 _DATABASE: Final = "records"
 _FILES_PER_DATABASE: Final = 512
+_MUCH_DELETED: Final = (4_096, 2_048, 0.25)
+"""A table file is merged away soon where so many of so many neighbours (or this part of all) are deletions: every scan
+there passes over each of them."""
 _DEFAULT_FAMILY: Final = "default"
 _PARTIAL: Final = ".partial"
 
@@ -333,6 +336,7 @@ def _family_options(family: Family, options: RocksOptions, cache: rocksdict.Cach
     tuned.create_if_missing(True)
     tuned.set_block_based_table_factory(blocks)
     tuned.set_write_buffer_size(options.write_buffer_bytes // 2)
+    tuned.add_compact_on_deletion_collector_factory(*_MUCH_DELETED)
     hashes = family is Family.LEAVES  # digests do not compress
     compression = rocksdict.DBCompressionType
     tuned.set_compression_type(compression.none() if hashes else compression.lz4())

@@ -4,13 +4,16 @@ The binding's own snapshots and item iterators are not used for scanning: its sn
 iterator made from one shows later writes), and its item iterators end quietly where a block cannot be read. A RocksDB
 iterator, however, keeps the state of its family as of its making for as long as it lives; that is what a frozen family
 reads, point reads beside it from a snapshot taken at the same moment. Writing and opening are in `rocks`.
+
+What was deleted is passed over one by one until RocksDB has merged it away: a scan that finds nothing in its own range
+goes on through whatever was deleted behind it. Such ranges are remembered, and read by iterators that end with them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Final, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, Self
 
 import rocksdict
 
@@ -21,17 +24,38 @@ _FIRST_CHUNK_PAIRS: Final = 4
 """Most scans look for one neighbour; those that go on read four times as much each time."""
 _CHUNK_BYTES: Final = 1 << 20
 _ABSENT: Final = "key not found"
+_SKIPPED_MOST: Final = 1_000
+"""Deleted keys that a scan passes over before its range is remembered: about 0.3 ms."""
+_SKIPPED: Final = "Result incomplete"
+_RANGES_KEPT: Final = 8
 
 Pair = tuple[bytes, bytes]
+Range = tuple[bytes, bytes]
+"""First key and the one after the last."""
+Found = tuple[list[Pair], bool]
+"""Pairs, and whether the range ends after them."""
+
+
+class Iterators(NamedTuple):
+    """Of one content: each is made when it is frozen, because what is made later shows later writes."""
+
+    quick: rocksdict.RdictIter
+    """Gives up where too much was deleted."""
+    patient: rocksdict.RdictIter
+    bounded: Mapping[Range, rocksdict.RdictIter]
+    """For ranges that are hard to read: ends where they do."""
 
 
 class FamilyReader:
     """The content of one family as it is now."""
 
-    __slots__ = ("_column", "_frozen", "_version")
+    __slots__ = ("_column", "_frozen", "_quick", "_ranges", "_version")
 
     def __init__(self, column: rocksdict.Rdict) -> None:
         self._column = column
+        self._quick = rocksdict.ReadOptions()
+        self._quick.set_max_skippable_internal_keys(_SKIPPED_MOST)
+        self._ranges: dict[Range, rocksdict.ReadOptions] = {}  # the one used longest ago first
         self._version = 0  # how many commits there were; written by `expire` alone
         self._frozen: tuple[int, FrozenFamily] | None = None
 
@@ -53,7 +77,21 @@ class FamilyReader:
 
     def freeze(self) -> FrozenFamily:
         """The content as of now. The caller keeps commits away while it freezes several families together."""
-        return FrozenFamily(self._column.iter(), self._column.snapshot())
+        column = self._column
+        bounded = {each: column.iter(options) for each, options in list(self._ranges.items())}
+        iterators = Iterators(column.iter(self._quick), column.iter(), bounded)
+        return FrozenFamily(iterators, column.snapshot(), self._remember)
+
+    def _remember(self, wanted: Range) -> None:
+        """The range was hard to read, or read by its own iterator: it has one from the next content on."""
+        options = self._ranges.pop(wanted, None)
+        if options is None:
+            options = rocksdict.ReadOptions()
+            options.set_iterate_lower_bound(wanted[0])
+            options.set_iterate_upper_bound(wanted[1])
+        self._ranges[wanted] = options
+        for oldest in list(self._ranges)[:-_RANGES_KEPT]:
+            self._ranges.pop(oldest, None)
 
     @property
     def version(self) -> int:
@@ -76,13 +114,14 @@ class FamilyReader:
 
 
 class FrozenFamily:
-    """The content of one family as of its making. For any thread: the iterator is used by one at a time."""
+    """The content of one family as of its making. For any thread: the iterators are used by one at a time."""
 
-    __slots__ = ("_iterator", "_lock", "_snapshot")
+    __slots__ = ("_iterators", "_lock", "_remember", "_snapshot")
 
-    def __init__(self, iterator: rocksdict.RdictIter, snapshot: rocksdict.Snapshot) -> None:
-        self._iterator = iterator
+    def __init__(self, iterators: Iterators, snapshot: rocksdict.Snapshot, remember: Callable[[Range], None]) -> None:
+        self._iterators = iterators
         self._snapshot = snapshot
+        self._remember = remember
         self._lock = threading.Lock()
 
     def get(self, key: bytes) -> bytes | None:
@@ -97,11 +136,12 @@ class FrozenFamily:
     def scan(self, start: bytes, stop: bytes | None, reverse: bool, limit: int | None) -> Iterator[Pair]:
         """As `contract.Reads.scan`: in chunks, so that several scans share the iterator and memory stays bounded."""
         ended, most = False, _FIRST_CHUNK_PAIRS
+        bounded = self._find_bounded(start, stop, reverse)
         while not ended and limit != 0:
             size = most if limit is None else min(limit, _CHUNK_PAIRS)
             most = min(4 * most, _CHUNK_PAIRS)
             with self._lock:
-                pairs, ended = self._read_chunk(start, stop, reverse, size)
+                pairs, ended = self._read_chunk(bounded, start, stop, reverse, size)
             yield from pairs
             if limit is not None:
                 limit -= len(pairs)
@@ -110,41 +150,64 @@ class FrozenFamily:
             elif pairs:
                 start = pairs[-1][0] + b"\x00"
 
-    def _read_chunk(self, start: bytes, stop: bytes | None, reverse: bool, size: int) -> tuple[list[Pair], bool]:
-        """Up to `size` pairs, or fewer if they are large, and whether the range ends after them."""
-        iterator = self._iterator
-        self._seek(start, stop, reverse)
-        pairs: list[Pair] = []
-        chunk_bytes = 0
-        while iterator.valid():
-            key = iterator.key()
-            if (key < start) if reverse else (stop is not None and key >= stop):
-                return pairs, True
-            if len(pairs) == size or chunk_bytes >= _CHUNK_BYTES:
-                return pairs, False
-            value = iterator.value()
-            pairs.append((key, value))
-            chunk_bytes += len(value)
-            if reverse:
-                iterator.prev()
-            else:
-                iterator.next()
-        try:
-            iterator.status()
-        except Exception as error:
-            raise StoreDamaged(f"a scan from {start.hex()} cannot go on: {error}") from error
-        return pairs, True
+    def _find_bounded(self, start: bytes, stop: bytes | None, reverse: bool) -> rocksdict.RdictIter | None:
+        if reverse or stop is None:
+            return None
+        found = self._iterators.bounded.get((start, stop))
+        if found is not None:
+            self._remember((start, stop))
+        return found
 
-    def _seek(self, start: bytes, stop: bytes | None, reverse: bool) -> None:
-        iterator = self._iterator
-        if not reverse:
-            iterator.seek(start)
-        elif stop is None:
-            iterator.seek_to_last()
+    def _read_chunk(
+        self, bounded: rocksdict.RdictIter | None, start: bytes, stop: bytes | None, reverse: bool, size: int
+    ) -> Found:
+        """Up to `size` pairs, or fewer if they are large, and whether the range ends after them."""
+        found = _read(bounded or self._iterators.quick, start, stop, reverse, size)
+        if found is None:
+            if stop is not None and start < stop and not reverse:
+                self._remember((start, stop))
+            found = _read(self._iterators.patient, start, stop, reverse, size)
+        if found is None:
+            raise StoreDamaged(f"a scan from {start.hex()} gave up")
+        return found
+
+
+def _read(iterator: rocksdict.RdictIter, start: bytes, stop: bytes | None, reverse: bool, size: int) -> Found | None:
+    """None: too much was deleted there for this iterator."""
+    _seek(iterator, start, stop, reverse)
+    pairs: list[Pair] = []
+    chunk_bytes = 0
+    while iterator.valid():
+        key = iterator.key()
+        if (key < start) if reverse else (stop is not None and key >= stop):
+            return pairs, True
+        if len(pairs) == size or chunk_bytes >= _CHUNK_BYTES:
+            return pairs, False
+        value = iterator.value()
+        pairs.append((key, value))
+        chunk_bytes += len(value)
+        if reverse:
+            iterator.prev()
         else:
-            iterator.seek_for_prev(stop)
-            if iterator.valid() and iterator.key() == stop:
-                iterator.prev()
+            iterator.next()
+    try:
+        iterator.status()
+    except Exception as error:
+        if str(error).startswith(_SKIPPED):
+            return None
+        raise StoreDamaged(f"a scan from {start.hex()} cannot go on: {error}") from error
+    return pairs, True
+
+
+def _seek(iterator: rocksdict.RdictIter, start: bytes, stop: bytes | None, reverse: bool) -> None:
+    if not reverse:
+        iterator.seek(start)
+    elif stop is None:
+        iterator.seek_to_last()
+    else:
+        iterator.seek_for_prev(stop)
+        if iterator.valid() and iterator.key() == stop:
+            iterator.prev()
 
 
 class RocksView:

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from keeling.encoding import U64
+from node.store import rocks_reads
 from node.store.contract import (
     KEPT_FAMILIES,
     RESTORED_KEY,
@@ -40,14 +41,24 @@ from tests.fakes.faulty_store import FaultyStore
 
 Make = Callable[[Path], Store]
 
+
+def make_crowded(directory: Path) -> Store:
+    """A store to which every range is hard to read in which, or behind which, something was deleted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rocks_reads, "_SKIPPED_MOST", 1)
+        return RocksStore.create(directory)
+
+
 MAKERS: dict[str, Make] = {
     "memory": lambda _: MemoryStore(),
     "rocks": RocksStore.create,
+    "crowded": make_crowded,
     "faulty": lambda _: FaultyStore(MemoryStore()),
 }
 OPEN_BACKUP: dict[str, Make] = {
     "memory": MemoryStore.open_backup,
     "rocks": RocksStore.open,
+    "crowded": RocksStore.open,
     "faulty": lambda directory: FaultyStore(MemoryStore.open_backup(directory)),
 }
 

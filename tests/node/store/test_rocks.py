@@ -15,6 +15,7 @@ import pytest
 import rocksdict
 
 from keeling.encoding import U64
+from node.store import rocks_reads
 from node.store.contract import (
     SCHEMA_KEY,
     SCHEMA_VERSION,
@@ -257,6 +258,35 @@ def test_a_missing_file_is_damage_not_an_empty_store(store: RocksStore, director
     (directory / "records" / "CURRENT").unlink()
     with pytest.raises(StoreDamaged):
         RocksStore.open(directory)
+
+
+def test_a_range_with_much_deleted_behind_it_is_read_to_its_own_end(store: RocksStore) -> None:
+    def scan(start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
+        return list(store.scan(Family.STATE, start, stop, limit=1))
+
+    gone = [b"h%05d" % number for number in range(rocks_reads._SKIPPED_MOST + 1)]
+    for value in (b"1", None):
+        batch = Batch()
+        batch.update(Family.STATE, ((key, value) for key in gone))
+        batch.put(Family.STATE, b"i", b"2")
+        store.commit(batch)
+    reader = store._readers[Family.STATE]
+    assert scan(b"e", b"f") == []
+    assert list(reader._ranges) == [(b"e", b"f")], "it was hard to read"
+    assert scan(b"e", b"f") == []
+    for number in range(3):
+        batch = Batch()
+        batch.put(Family.STATE, b"e%d" % number, b"3")
+        store.commit(batch)
+        assert scan(b"e", b"f") == [(b"e0", b"3")]
+        assert len(list(store.scan(Family.STATE, b"e", b"f"))) == number + 1
+    for number in range(2 * rocks_reads._RANGES_KEPT):
+        assert scan(b"d%d" % number, b"d%d" % (number + 1)) == []
+        assert scan(b"h", b"h%05d" % number) == []
+        assert scan(b"e", b"f") == [(b"e0", b"3")]
+    kept = list(reader._ranges)
+    assert len(kept) == rocks_reads._RANGES_KEPT
+    assert kept[-1] == (b"e", b"f"), "what is read again and again stays"
 
 
 def test_a_backup_under_load_is_whole(store: RocksStore, tmp_path: Path) -> None:
