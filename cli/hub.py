@@ -1,7 +1,8 @@
 """`keeling hub`: the outside registries: which there are, links to them, running a hub and asking one.
 
-Sandboxes are in `hub_sandbox`, the story and the chaos in `hub_rehearsal`, proposals in `hub_proposals`, blocks for
-sessions in `hub_blocks`, how a hub is asked in `hub_calls`; what a hub does, in `hub.service`.
+Sandboxes are in `hub_sandbox`, the story and the chaos in `hub_rehearsal`, proposals in `hub_proposals`, news that
+wait in `hub_waiting`, blocks for sessions in `hub_blocks`, how a hub is asked in `hub_calls`; what a hub does, in
+`hub.service`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from cli.choices import EVIDENCE, GRADE, REFERENCE, Grade
 from cli.command import works, writes
 from cli.exits import ExitCode, Failed, misused
 from cli.hub_blocks import app as blocks_app
-from cli.hub_calls import HUB_FILE, call_hub, call_pages, tell_time
+from cli.hub_calls import HUB_FILE, call_hub, call_pages, shorten_why, tell_time
 from cli.hub_proposals import app as proposals_app
 from cli.hub_rehearsal import app as rehearsal_app
 from cli.hub_sandbox import app as sandbox_app
+from cli.hub_waiting import app as waiting_app
 from cli.identifiers import format_id
 from cli.output import Answer, Grid
 from cli.quantities import format_time, format_units, parse_moment
@@ -36,6 +38,7 @@ app = typer.Typer(help="Carry between the ledger and outside registries.", no_ar
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(rehearsal_app)
 app.add_typer(proposals_app)
+app.add_typer(waiting_app)
 app.add_typer(blocks_app)
 
 UNREAD_SHOWN: Final = 10
@@ -194,6 +197,8 @@ def run(
 def backlog(config: HUB_FILE = Path("group.toml")) -> Answer:
     """Show what a running hub has not finished: age, when it is expected, why it waits, and what needs a person.
 
+    Of a long reason the table has the beginning, --json the whole.
+
     \b
     Example:
       keeling hub backlog --config group.toml
@@ -208,7 +213,7 @@ def backlog(config: HUB_FILE = Path("group.toml")) -> Answer:
             line["phase"],
             tell_time(line["since_ms"]),
             tell_time(line["expected_ms"]),
-            line["alert"] or line["why"],
+            shorten_why(line["alert"] or line["why"]),
             " ".join(word for word in ("late", "at_risk") if line[word]).replace(
                 "at_risk", "unconfirmed at 31 December?"
             ),

@@ -16,6 +16,8 @@ from cli.exits import ExitCode, Failed, misused
 from cli.quantities import format_time
 
 ASK_S: Final = 600.0
+WHY_SHOWN: Final = 84
+"""Characters of a reason that a table shows: with more of it no terminal has room for the rest of a row."""
 HUB_FILE = Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's file.")]
 
 
@@ -73,6 +75,13 @@ def _explain(body: bytes, status: int) -> Failed:
     except (ValueError, KeyError, TypeError):
         text, name = f"the hub answered {status}", ""
     return Failed(codes.get(status, ExitCode.REFUSED), text, reason=name)
+
+
+def shorten_why(text: str) -> str:
+    """A reason for a table: the beginning of a long one, whole words; --json has all of it."""
+    if len(text) <= WHY_SHOWN:
+        return text
+    return text[: WHY_SHOWN - 1].rpartition(" ")[0].rstrip(" ,;:") + "…"
 
 
 def tell_time(at_ms: int) -> str:

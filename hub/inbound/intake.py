@@ -93,6 +93,8 @@ class Intake:
         self._names = Names(desk.ledger)
         self._stops = Stops(desk.ledger, desk.keep)
         self._issuer = Issuer(desk.ledger, desk.keep, self._names, desk.issued)
+        self._gaps: dict[tuple[str, str], list[Gap]] = {}
+        """What the ledger lacked of the units of waiting news when they were tried last."""
         self._waiting: Final = desk.waiting or WaitingList(None, lambda: 0)
 
     async def take(self, registry: str, changes: Sequence[Change], grade: str) -> list[Taken]:
@@ -126,11 +128,12 @@ class Intake:
         return [each for each in tried if each.outcome is not Outcome.WAITING]
 
     async def _try_again(self, item: Waiting) -> Taken:
-        """Nothing is said to the ledger of units that it still does not have."""
-        change = item.change
-        gaps = change.serials is not None and await self._names.find_gaps(change.serials)
-        if gaps and change.kind not in ISSUANCES:
+        """Nothing is said to the ledger while it has of the units what it had before."""
+        change, key = item.change, (item.registry, item.change.id)
+        gaps = [] if change.serials is None else await self._names.find_gaps(change.serials)
+        if gaps and change.kind not in ISSUANCES and self._gaps.get(key) == gaps:
             return Taken(change.id, Outcome.WAITING, item.refusal)
+        self._gaps[key] = gaps
         return await self._take_one(item.registry, change, item.grade, False)
 
     async def _take_one(self, registry: str, change: Change, grade: str, proposed: bool) -> Taken:
@@ -142,6 +145,7 @@ class Intake:
             self._waiting.add(registry, change, grade, taken.refusal)
         else:
             self._waiting.remove(registry, change.id)
+            self._gaps.pop((registry, change.id), None)
         return taken
 
     def _propose(self, registry: str, change: Change) -> bool:
@@ -181,7 +185,8 @@ class Intake:
         at = serials.first
         for gap in [*await self._names.find_gaps(serials), Gap("", serials.last + 1, serials.last + 1)]:
             if at < gap.first:
-                piece = change._replace(id=f"{change.id}@{at}", serials=serials.part(at, gap.first - 1))
+                name = f"{change.id}@{at}-{gap.first - 1}"  # another part is another name: more may be known by now
+                piece = change._replace(id=name, serials=serials.part(at, gap.first - 1))
                 parts = await self._names.find([piece.serials] if piece.serials else [])
                 refused = await self._take_known(registry, piece, parts, grade)
                 if refused.outcome is Outcome.REFUSED:

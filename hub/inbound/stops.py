@@ -46,7 +46,7 @@ class Stops:
     async def block(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
         """Units that the registry blocked without our asking, whoever has them here."""
         stop = make_stop(BLOCK, registry, change.at_ms, change.reference, change.id)
-        free = [part for part in parts if part.state == "FREE"]
+        free = [part for part in parts if part.state == "FREE" and not _is_over(part, change)]
         return await self._lay(stop, f"blocked at {registry}", change, free, grade)
 
     async def unblock(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken | None:
@@ -72,7 +72,7 @@ class Stops:
         away: list[Part] = []
         back: list[Part] = []
         for part in parts:
-            if part.state in LIVE_HERE and not part.account.startswith(_UNASSIGNED):
+            if part.state in LIVE_HERE and not part.account.startswith(_UNASSIGNED) and not _is_over(part, change):
                 there = (await self._ledger.account(part.account)).link.registry_account
                 (back if change.to_account == there else away).append(part)
         lifted = await self._lift(
@@ -139,6 +139,11 @@ class Stops:
         if not receipt.accepted:
             return refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
         return Taken(change.id, outcome)
+
+
+def _is_over(part: Part, change: Change) -> bool:
+    """Whether the registry itself has confirmed since, on an instruction of ours, that the units are where they are."""
+    return bool(part.captured_by) and 0 < change.at_ms < part.since_ms
 
 
 def _find_latest(change: Change) -> int:

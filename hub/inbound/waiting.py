@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from adapters.contract import Change, ChangeKind, Moment
 from hub.inbound.refusals import Refusal, Why
 from hub.inbound.taken import ISSUANCES
-from keeling.serials import Grain, SerialRange
+from keeling.serials import Grain, SerialRange, print_range
 
 KEPT_MAX: Final = 10_000
 """Events of one registry that are kept; what comes beyond is counted, and told again by polling after a restart."""
@@ -88,6 +88,11 @@ class WaitingList:
             self._write(registry)
         self._changed.clear()
 
+    def registries(self) -> set[str]:
+        """Those of which something waits or did."""
+        kept = {path.stem for path in self._folder.glob("*.json")} if self._folder is not None else set()
+        return kept | set(self._known)
+
     def list_all(self, registry: str) -> list[Waiting]:
         """What waits of a registry, the oldest event first."""
         return sorted(self._read(registry).values(), key=lambda each: (each.change.at_ms, each.change.id))
@@ -123,6 +128,26 @@ class WaitingList:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+
+
+def tell_waiting(item: Waiting) -> dict[str, Any]:
+    """For callers: numbers that others may not be able to read are text."""
+    change, serials = item.change, item.change.serials
+    return {
+        "registry": item.registry,
+        "id": change.id,
+        "kind": change.kind.value,
+        "units": str(serials.units) if serials is not None else "0",
+        "serials": print_range(serials) if serials is not None else "",
+        "account": change.account,
+        "to_account": change.to_account,
+        "reference": change.reference,
+        "at_ms": change.at_ms,
+        "since_ms": item.since_ms,
+        "why": item.refusal.why.value,
+        "detail": item.refusal.detail,
+        "advice": item.advice,
+    }
 
 
 def _load(path: Path | None, registry: str) -> Iterable[Waiting]:

@@ -19,6 +19,7 @@ from hub.dispatch.conduct import News
 from hub.dispatch.memory import Pending
 from hub.dispatch.ordering import CannotOrder, Wanted
 from hub.dispatch.withdrawing import CannotWithdraw
+from hub.inbound.waiting import Waiting
 from hub.ledger_client import LedgerError
 from hub.reconcile.report import Line, Run, name_run
 from hub.service.bodies import Told, describe_hold
@@ -152,6 +153,12 @@ class Calls:
             raise Problem(503, "registry-unreachable", detail)
         return found
 
+    def waiting(self, asked: Asked) -> tuple[list[Waiting], str]:
+        """News that cannot be taken yet, the oldest event of each registry first."""
+        kept = self._parts.waiting
+        found = [line for registry in sorted(kept.registries()) for line in kept.list_all(registry)]
+        return cut_page("waiting", found, _key_waiting, asked)
+
     def proposals(self, asked: Asked) -> tuple[list[answering.Line], str]:
         """Open ones, the soonest to end first."""
         return cut_page("proposals", self._parts.answering.list_open(), _key_proposal, asked)
@@ -271,6 +278,10 @@ def _check_id(hold: bytes) -> bytes:
 
 def _key_pending(line: Pending) -> str:
     return line.hold.hex()
+
+
+def _key_waiting(line: Waiting) -> str:
+    return f"{line.registry}\0{max(line.change.at_ms, 0):020}\0{line.change.id}"
 
 
 def _key_block(line: blocking.Line) -> str:

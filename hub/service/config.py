@@ -74,6 +74,19 @@ class LimitSection(Section):
     per_ms: Annotated[int, Field(ge=100, le=86_400_000)]
 
 
+class IssuedSection(Section):
+    """What is known beforehand of units that a registry issues, where its events and serials do not say it."""
+
+    programme: str = ""
+    """Under which programme of the ledger; empty: the only one whose serials they are."""
+    project: str = ""
+    """The registry's number of the project, if it is the same for all."""
+    host: Annotated[str, Field(pattern=r"^([A-Z]{3})?$")] = ""
+    """The host Party, three letters."""
+    vintage: Annotated[str, Field(pattern=r"^(\d{4}(-\d\d-\d\d/\d{4}-\d\d-\d\d)?)?$")] = ""
+    """A year, or first and last day with a slash."""
+
+
 class RegistrySection(Section):
     """One registry the hub speaks with."""
 
@@ -106,6 +119,8 @@ class RegistrySection(Section):
     """The same about holds of one buyer, by participant id: they go before `words`."""
     recognise: bool = False
     """Whether transfers that Parties announce there (Article 6) are recognised on the ledger in our name."""
+    issued: IssuedSection = IssuedSection()
+    """What its issuances do not say of themselves."""
     reconcile_ms: Annotated[int, Field(ge=0, le=31 * 86_400_000)] = 21_600_000
     """How often its books are compared with the ledger by themselves; 0: only when somebody asks."""
 

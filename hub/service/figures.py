@@ -12,6 +12,7 @@ from hub.dispatch.answering import Answering
 from hub.dispatch.blocking import Blocking
 from hub.dispatch.lines import LinkMemory
 from hub.dispatch.run import Dispatcher
+from hub.inbound.waiting import WaitingList
 from hub.reconcile.classes import Kind
 from hub.reconcile.report import Run, sum_up
 from hub.service.article6 import Announcements
@@ -29,11 +30,13 @@ class HubFigures(Collector):
         announced: Mapping[str, Announcements],
         answering: Answering,
         blocking: Blocking,
+        waiting: WaitingList,
     ) -> None:
         self._dispatcher, self._now_ms, self._inbound = dispatcher, now_ms, inbound
         self._runs, self._announced = runs, announced
         self._answering, self._blocking = answering, blocking
         self._ended: dict[tuple[str, str], int] = {}
+        self._waiting = waiting
 
     def count_run(self, run: Run) -> None:
         """A reconciliation ended."""
@@ -64,6 +67,19 @@ class HubFigures(Collector):
         yield from self._announcements()
         yield from self._proposals()
         yield from self._blocks()
+        yield from self._news()
+
+    def _news(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("keeling_hub_waiting_news", "News that wait for units.", labels=["registry"])
+        oldest = GaugeMetricFamily("keeling_hub_oldest_news_seconds", "Age of the oldest.", labels=["registry"])
+        left = CounterMetricFamily("keeling_hub_news_left_out", "News there was no room for.", labels=["registry"])
+        for registry in sorted(self._waiting.registries()):
+            lines = self._waiting.list_all(registry)
+            waiting.add_metric([registry], len(lines))
+            since = min((line.since_ms for line in lines), default=self._now_ms())
+            oldest.add_metric([registry], (self._now_ms() - since) / 1000)
+            left.add_metric([registry], self._waiting.left_out.get(registry, 0))
+        yield from (waiting, oldest, left)
 
     def _blocks(self) -> Iterator[Metric]:
         units = GaugeMetricFamily(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hub.dispatch import answering, blocking
 from hub.dispatch.ordering import Wanted
+from hub.inbound.waiting import Waiting, tell_waiting
 from hub.reconcile.join import Row
 from hub.reconcile.report import Line, Run, compute_digest, name_run, sum_up
 from hub.service import bodies
@@ -20,6 +21,12 @@ from keeling.v1 import hub_pb2 as hub
 def tell_hold(found: Told) -> hub.ToldHold:
     """A hold, with what a buyer is told of it."""
     return hub.ToldHold(hold=found.hold, told=found.told)
+
+
+def tell_waiting_news(item: Waiting) -> hub.WaitingNews:
+    """News that cannot be taken yet."""
+    units = item.change.serials.units if item.change.serials is not None else 0
+    return hub.WaitingNews(**{**tell_waiting(item), "units": min(units, 2**64 - 1)})
 
 
 def tell_registry_proposal(line: answering.Line) -> hub.RegistryProposal:

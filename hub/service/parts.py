@@ -29,9 +29,10 @@ from hub.dispatch.withdrawing import Withdrawing
 from hub.dispatch.words import Words, describe_with
 from hub.evidence import EvidenceShelf
 from hub.guarded import GuardedAdapter
-from hub.inbound.intake import Desk
+from hub.inbound.intake import Defaults, Desk
 from hub.inbound.keys import InboundKey, parse_key
 from hub.inbound.proposals import Proposals, Rule
+from hub.inbound.waiting import WaitingList
 from hub.ledger_client import LedgerClient
 from hub.reconcile.report import Run, name_run, sum_up
 from hub.reconcile.run import Bench, Reconciler
@@ -86,6 +87,11 @@ def open_salt_keys(config: HubConfig, ledger: LedgerClient) -> tuple[bytes, ...]
         raise CannotOpenError(f"{config.ledger.salt}: {error}") from error
 
 
+def read_issued(config: HubConfig) -> dict[str, Defaults]:
+    """What is known of each registry's issuances beforehand."""
+    return {each.name: Defaults(**each.issued.model_dump()) for each in config.registries}
+
+
 class Parts:
     """Everything of one hub. `close` lets go of the lines to registries."""
 
@@ -133,16 +139,22 @@ class Parts:
             for each in config.registries
             if each.recognise
         }
-        desk = Desk(ledger, adapters, self.blocking, shelf.put, self.proposals)
-        self.intake: Final = AnnouncingIntake(desk, self.announced)
+        self.waiting: Final = WaitingList(config.folder / "waiting", now_ms)
+        self.intake: Final = self._open_intake(adapters, shelf)
         self.runs: Final[dict[str, Run]] = {}
         """The newest reconciliation of each registry by this process."""
+        asked = self.answering, self.blocking, self.waiting
         self.figures: Final = HubFigures(
-            self.dispatcher, now_ms, self.intake.figures, self.runs, self.announced, self.answering, self.blocking
+            self.dispatcher, now_ms, self.intake.figures, self.runs, self.announced, *asked
         )
         bench = Bench(ledger, adapters, self.dispatcher, shelf.put, now_ms, self.dispatcher.lines.ask)
         self._reconciler = Reconciler(bench)
         self._comparing: dict[str, asyncio.Lock] = {}
+
+    def _open_intake(self, adapters: Mapping[str, Adapter], shelf: EvidenceShelf) -> AnnouncingIntake:
+        issued = read_issued(self.config)
+        desk = Desk(self.ledger, adapters, self.blocking, shelf.put, self.proposals, self.waiting, issued)
+        return AnnouncingIntake(desk, self.announced)
 
     def _open(self, section: RegistrySection) -> Adapter:
         settings = Settings(section.url, self._secrets[section.name], section.accounts, section.timeout_ms)

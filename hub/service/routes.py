@@ -96,6 +96,15 @@ ROUTES: Final = (
     ),
     Route(
         "GET",
+        "/v1/waiting",
+        "waiting",
+        "viewer",
+        "News of registries that cannot be taken yet, why, and what a person can do",
+        "ListWaiting",
+        query=PAGED,
+    ),
+    Route(
+        "GET",
         "/v1/proposals",
         "proposals",
         "viewer",

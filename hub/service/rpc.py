@@ -156,6 +156,14 @@ class HubService(rpc.HubServicer):
 
         return await self._answer("GetRegistryBalance", context, work)
 
+    async def ListWaiting(self, request: hub.HubListRequest, context: Context) -> hub.ListWaitingResponse:
+        async def work() -> hub.ListWaitingResponse:
+            found, token = self._calls.waiting(_page(request))
+            told = [messages.tell_waiting_news(each) for each in found]
+            return hub.ListWaitingResponse(waiting=told, next_page_token=token)
+
+        return await self._answer("ListWaiting", context, work)
+
     async def ListProposals(self, request: hub.HubListRequest, context: Context) -> hub.ListRegistryProposalsResponse:
         async def work() -> hub.ListRegistryProposalsResponse:
             found, token = self._calls.proposals(_page(request))

@@ -19,6 +19,7 @@ from adapters.capabilities import Action
 from adapters.contract import Adapter, Changes, Trouble
 from hub.dispatch.follow import follow
 from hub.inbound.drop_folder import DropFolder
+from hub.inbound.intake import Outcome
 from hub.inbound.polling import Poller
 from hub.inbound.server import Inbound
 from hub.kept_file import KeptFile
@@ -37,7 +38,7 @@ from network.transport import TlsFiles, open_aio_channel
 log = structlog.get_logger()
 DROP_EVERY_S: Final = 5.0
 WAITING_EVERY_S: Final = 15.0
-"""Announcements that came before their transfer are tried again this often."""
+"""Announcements that came before their transfer, and news of units that are not here yet, are looked at this often."""
 ORDER_EVERY_S: Final = 5.0
 """Orders that are no holds are carried this often, and at once when somebody gives one."""
 FIRST_RECONCILED_MS: Final = 300_000
@@ -108,6 +109,7 @@ class Running:
             self.grpc_address = await self._rpc.start(config.grpc_listen)
         self._begin("dispatch", lambda: parts.dispatcher.run(self._stop))
         self._begin("orders", self._carry_orders)
+        self._begin("waiting", self._retry_news)
         self._begin("follow", lambda: follow(parts.ledger, parts.dispatcher.wake, self._stop))
         for section in config.registries:
             adapter = adapters[section.name]
@@ -175,7 +177,9 @@ class Running:
                     log.warning("no news", registry=registry, trouble=type(polled.trouble).__name__)
                 for taken in polled.taken:
                     if taken.refusal is not None:
-                        log.warning("news not taken", registry=registry, id=taken.change, why=taken.refusal.why.value)
+                        about = {"registry": registry, "id": taken.change, "why": taken.refusal.why.value}
+                        waits = taken.outcome is Outcome.WAITING
+                        log.warning("news wait" if waits else "news not taken", **about, detail=taken.refusal.detail)
             await self._rest(every_s, woken)
 
         return poll
@@ -202,6 +206,16 @@ class Running:
 
         await asyncio.gather(*(carry(what, step) for what, step in self._parts.list_steps()))
         await self._rest(ORDER_EVERY_S, given)
+
+    async def _retry_news(self) -> None:
+        """Try again what waits for units that the ledger did not have; one round."""
+        for registry in sorted(self._parts.waiting.registries()):
+            try:
+                for taken in await self._parts.intake.retry(registry):
+                    log.info("news taken", registry=registry, id=taken.change, outcome=taken.outcome.value)
+            except LedgerError as error:
+                log.warning("news wait for the ledger", registry=registry, error=str(error))
+        await self._rest(WAITING_EVERY_S)
 
     def _make_proposal_reader(self, registry: str, adapter: Adapter) -> Callable[[], Awaitable[None]]:
         """Everything that was ever proposed, once: what the poller read before the start, it does not read again."""

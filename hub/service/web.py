@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from hub.inbound.server import Inbound, read_body
+from hub.inbound.waiting import tell_waiting
 from hub.ledger_client import LedgerError
 from hub.reconcile.report import name_run, tell_line
 from hub.service.bodies import (
@@ -124,6 +125,10 @@ class Interface:
     async def _links(self, request: web.Request) -> web.Response:
         found, token = await self._calls.links(_read_page(request))
         return web.json_response({"links": [tell_message(each) for each in found], "next_page_token": token})
+
+    async def _waiting(self, request: web.Request) -> web.Response:
+        found, token = self._calls.waiting(_read_page(request))
+        return web.json_response({"waiting": [tell_waiting(each) for each in found], "next_page_token": token})
 
     async def _proposals(self, request: web.Request) -> web.Response:
         found, token = self._calls.proposals(_read_page(request))

@@ -525,6 +525,94 @@ class RegistryBalance(_message.Message):
 Global___RegistryBalance: _TypeAlias = RegistryBalance  # noqa: Y015
 
 @_typing.final
+class WaitingNews(_message.Message):
+    """An event of a registry that cannot be taken yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    SERIALS_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    TO_ACCOUNT_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    SINCE_MS_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    ADVICE_FIELD_NUMBER: _builtins.int
+    registry: _builtins.str
+    id: _builtins.str
+    """the registry's own"""
+    kind: _builtins.str
+    """"issued", "retired", "transferred", ..."""
+    units: _builtins.int
+    serials: _builtins.str
+    """as the registry prints them"""
+    account: _builtins.str
+    """by the registry's name"""
+    to_account: _builtins.str
+    reference: _builtins.str
+    at_ms: _builtins.int
+    """when the registry recorded it"""
+    since_ms: _builtins.int
+    """when this hub first heard of it"""
+    why: _builtins.str
+    """a stable name: unknown-units, unknown-registry or ledger-refused"""
+    detail: _builtins.str
+    advice: _builtins.str
+    """what a person can do"""
+    def __init__(
+        self,
+        *,
+        registry: _builtins.str = ...,
+        id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        units: _builtins.int = ...,
+        serials: _builtins.str = ...,
+        account: _builtins.str = ...,
+        to_account: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        at_ms: _builtins.int = ...,
+        since_ms: _builtins.int = ...,
+        why: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        advice: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "advice", b"advice", "at_ms", b"at_ms", "detail", b"detail", "id", b"id", "kind", b"kind", "reference", b"reference", "registry", b"registry", "serials", b"serials", "since_ms", b"since_ms", "to_account", b"to_account", "units", b"units", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitingNews: _TypeAlias = WaitingNews  # noqa: Y015
+
+@_typing.final
+class ListWaitingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITING_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def waiting(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingNews]: ...
+    def __init__(
+        self,
+        *,
+        waiting: _abc.Iterable[Global___WaitingNews] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWaitingResponse: _TypeAlias = ListWaitingResponse  # noqa: Y015
+
+@_typing.final
 class RegistryProposal(_message.Message):
     """A transaction at a registry that waits for our yes or no."""
 

@@ -70,6 +70,11 @@ class HubStub:
                 request_serializer=keeling_dot_v1_dot_hub__pb2.GetRegistryBalanceRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_hub__pb2.RegistryBalance.FromString,
                 _registered_method=True)
+        self.ListWaiting = channel.unary_unary(
+                '/keeling.v1.Hub/ListWaiting',
+                request_serializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_hub__pb2.ListWaitingResponse.FromString,
+                _registered_method=True)
         self.ListProposals = channel.unary_unary(
                 '/keeling.v1.Hub/ListProposals',
                 request_serializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
@@ -182,6 +187,15 @@ class HubServicer:
     def GetRegistryBalance(self, request, context):
         """What a registry says of an account in sums, asked now. Role: viewer. NOT_FOUND UNKNOWN_REGISTRY or NO_BALANCE: it is not
         connected here, or tells no sums. UNAVAILABLE REGISTRY_UNREACHABLE: it does not answer; retry with back-off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWaiting(self, request, context):
+        """News of registries that cannot be taken yet, because the ledger lacks the units or does not let us: why, and what a
+        person can do. They are tried again by themselves. The oldest event of each registry first. Role: viewer. Changes
+        nothing; retry freely.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -325,6 +339,11 @@ def add_HubServicer_to_server(servicer, server):
                     servicer.GetRegistryBalance,
                     request_deserializer=keeling_dot_v1_dot_hub__pb2.GetRegistryBalanceRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_hub__pb2.RegistryBalance.SerializeToString,
+            ),
+            'ListWaiting': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWaiting,
+                    request_deserializer=keeling_dot_v1_dot_hub__pb2.HubListRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_hub__pb2.ListWaitingResponse.SerializeToString,
             ),
             'ListProposals': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProposals,
@@ -566,6 +585,33 @@ class Hub:
             '/keeling.v1.Hub/GetRegistryBalance',
             keeling_dot_v1_dot_hub__pb2.GetRegistryBalanceRequest.SerializeToString,
             keeling_dot_v1_dot_hub__pb2.RegistryBalance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWaiting(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Hub/ListWaiting',
+            keeling_dot_v1_dot_hub__pb2.HubListRequest.SerializeToString,
+            keeling_dot_v1_dot_hub__pb2.ListWaitingResponse.FromString,
             options,
             channel_credentials,
             insecure,

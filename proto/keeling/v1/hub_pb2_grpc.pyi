@@ -84,6 +84,11 @@ class HubStub:
     """What a registry says of an account in sums, asked now. Role: viewer. NOT_FOUND UNKNOWN_REGISTRY or NO_BALANCE: it is not
     connected here, or tells no sums. UNAVAILABLE REGISTRY_UNREACHABLE: it does not answer; retry with back-off.
     """
+    ListWaiting: _grpc.UnaryUnaryMultiCallable[_hub_pb2.HubListRequest, _hub_pb2.ListWaitingResponse]
+    """News of registries that cannot be taken yet, because the ledger lacks the units or does not let us: why, and what a
+    person can do. They are tried again by themselves. The oldest event of each registry first. Role: viewer. Changes
+    nothing; retry freely.
+    """
     ListProposals: _grpc.UnaryUnaryMultiCallable[_hub_pb2.HubListRequest, _hub_pb2.ListRegistryProposalsResponse]
     """What registries ask us to accept or decline: what other accounts propose to ours, and what our own people began there
     and a second one must approve. The soonest to end first; those that ran out are gone. Role: viewer. Changes nothing;
@@ -181,6 +186,11 @@ class HubAsyncStub(HubStub):
     GetRegistryBalance: _aio.UnaryUnaryMultiCallable[_hub_pb2.GetRegistryBalanceRequest, _hub_pb2.RegistryBalance]  # type: ignore[assignment]
     """What a registry says of an account in sums, asked now. Role: viewer. NOT_FOUND UNKNOWN_REGISTRY or NO_BALANCE: it is not
     connected here, or tells no sums. UNAVAILABLE REGISTRY_UNREACHABLE: it does not answer; retry with back-off.
+    """
+    ListWaiting: _aio.UnaryUnaryMultiCallable[_hub_pb2.HubListRequest, _hub_pb2.ListWaitingResponse]  # type: ignore[assignment]
+    """News of registries that cannot be taken yet, because the ledger lacks the units or does not let us: why, and what a
+    person can do. They are tried again by themselves. The oldest event of each registry first. Role: viewer. Changes
+    nothing; retry freely.
     """
     ListProposals: _aio.UnaryUnaryMultiCallable[_hub_pb2.HubListRequest, _hub_pb2.ListRegistryProposalsResponse]  # type: ignore[assignment]
     """What registries ask us to accept or decline: what other accounts propose to ours, and what our own people began there
@@ -318,6 +328,17 @@ class HubServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_hub_pb2.RegistryBalance, _abc.Awaitable[_hub_pb2.RegistryBalance]]:
         """What a registry says of an account in sums, asked now. Role: viewer. NOT_FOUND UNKNOWN_REGISTRY or NO_BALANCE: it is not
         connected here, or tells no sums. UNAVAILABLE REGISTRY_UNREACHABLE: it does not answer; retry with back-off.
+        """
+
+    @_abc_1.abstractmethod
+    def ListWaiting(
+        self,
+        request: _hub_pb2.HubListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hub_pb2.ListWaitingResponse, _abc.Awaitable[_hub_pb2.ListWaitingResponse]]:
+        """News of registries that cannot be taken yet, because the ledger lacks the units or does not let us: why, and what a
+        person can do. They are tried again by themselves. The oldest event of each registry first. Role: viewer. Changes
+        nothing; retry freely.
         """
 
     @_abc_1.abstractmethod

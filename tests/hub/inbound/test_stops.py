@@ -17,9 +17,10 @@ from hub.inbound.intake import Desk, Intake
 from hub.ledger_client import OutcomeUnknown, digest_of
 from hub.restrictions import BLOCK, MOVED, UNKNOWN, Laid, find_alone, find_ended, make_stop, parse_stop, subtract
 from keeling.v1 import operations_pb2 as op
-from tests.hub.dispatch.stage import SETTLING_MS, Stage, open_puro_world, play
+from tests.hub.dispatch.stage import DAY_MS, SETTLING_MS, Stage, open_puro_world, play
 from tests.hub.inbound.scene import WHOLE, change, open_hub, restricted, tell
 from tests.hub.memory_ledger import MemoryLedger, lose_answer
+from tests.node.reads.trading_world import hold_id
 
 BLOCKED, UNBLOCKED, GONE = ChangeKind.BLOCKED, ChangeKind.UNBLOCKED, ChangeKind.TRANSFERRED
 OURS, THEIRS = ACCOUNTS[0], "SOMEBODY"
@@ -196,6 +197,48 @@ def test_units_nobody_has_claimed_are_stopped_too_and_can_be_claimed_afterwards(
         assert refusal.reason.name == "UNITS_RESTRICTED"
         await intake.take("puro", [change("e2", UNBLOCKED, 10_001, 10_010, at_ms=2)], "B")
         stage.world.must("alice", claim, approvals=("alice", "hub"))
+
+    play(story)
+
+
+def sell(stage: Stage, first: int, units: int, effective_ms: int) -> None:
+    """Units go to an account of bob's there, on our instruction; the registry confirms when it did it."""
+    stage.world.must("bob", op.OpenAccount(account="bob/puro", owner="bob"))
+    link = op.Link(
+        account="bob/puro", registry="puro", registry_account=ACCOUNTS[1], hub="hub", control=op.Link.CUSTODY
+    )
+    stage.world.must("bob", link, approvals=("bob", "hub"))
+    hold = op.Hold(
+        hold=hold_id("sale"),
+        account="alice/puro",
+        selection=op.Selection(ranges=[op.Range(batch="corc-1", first=first, units=units)]),
+        purpose=op.Hold.FOR_TRANSFER,
+        expires_ms=stage.world.now_ms + DAY_MS,
+        buyer="bob",
+        to_account="bob/puro",
+    )
+    stage.world.must("alice", hold, approvals=("alice", "bob"))
+    stage.world.must("hub", op.Dispatch(hold=hold_id("sale"), attempt=1, instruction=bytes(32)))
+    capture = op.Capture(hold=hold_id("sale"), evidence=op.Evidence(digest=bytes(32), grade="B", reference="T-9"))
+    capture.effective.ms, capture.effective.precision = effective_ms, op.When.INSTANT
+    stage.world.must("hub", capture)
+
+
+def test_what_happened_before_the_registry_confirmed_a_transfer_of_ours_stops_nothing_when_it_is_read_again() -> None:
+    async def story(stage: Stage) -> None:
+        begun = stage.world.now_ms
+        history = [
+            back("came", 1, 100, begun, reference="r1"),
+            change("stopped", BLOCKED, 1, 100, at_ms=begun + 1, reference="r2"),
+            change("freed", UNBLOCKED, 1, 100, at_ms=begun + 2, reference="r2"),
+        ]
+        sell(stage, 1, 50, begun + 3)
+        said = len(stage.ledger.said)
+        sold = [each._replace(serials=WHOLE._replace(first=1, last=50)) for each in history]
+        assert tell(await open_hub(stage).intake.take("puro", sold, "B")) == ["noted", "known", "known"]
+        assert len(stage.ledger.said) == said
+        late = away("gone", 1, 50, begun + 4)
+        assert tell(await open_hub(stage).intake.take("puro", [late], "B")) == ["contradicted"]
 
     play(story)
 

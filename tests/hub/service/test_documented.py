@@ -14,6 +14,7 @@ from hub.service.config import (
     AttestingSection,
     CallerSection,
     HubConfig,
+    IssuedSection,
     LedgerSection,
     PeerSection,
     RegistrySection,
@@ -28,6 +29,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "": HubConfig,
     "ledger.": LedgerSection,
     "registries.": RegistrySection,
+    "registries.issued.": IssuedSection,
     "callers.": CallerSection,
     "article6.": Article6Section,
     "attesting.": AttestingSection,
@@ -38,7 +40,7 @@ KEYS = sorted(
     f"{section}{name}"
     for section, model in SECTIONS.items()
     for name in model.model_fields
-    if f"{name}." not in SECTIONS
+    if f"{section}{name}." not in SECTIONS
 )
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ")]
 
