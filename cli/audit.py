@@ -128,7 +128,7 @@ def certificate(
     lines += [f"withdrawn: {standing.withdrawn_units:,} units"] if standing.withdrawn_units else []
     lines += ["sandbox: not a real registry"] if found.driver == "sandbox" else []
     lines += [f"the salted hash on the ledger is of: {name}: {value}" for name, value in shown]
-    stated = "how it was reached, serials, the registry's name and what the units are"
+    stated = "how it was reached, serials, the registry's name and the units' origin"
     lines += [f"{stated} are as its issuer states them; all else was found in the proof"]
     return Answer(facts, lines)
 

@@ -137,6 +137,8 @@ def _tell_foreign(
 async def _explain(ledger: Looker, told: Difference, around: Surroundings) -> Difference:
     """Age and reason of what is in flight: from the backlog, or from the hold where another hub has it."""
     hold = told.here.reference if told.here is not None else ""
+    if told.kind is Kind.OWNER and await _is_where_it_was_to_go(ledger, told, around):
+        told = told._replace(kind=Kind.IN_FLIGHT, why="it is where it was to go, and that is not recorded yet")
     if told.kind is not Kind.IN_FLIGHT or not hold:
         return told
     pending = around.backlog.get(hold)
@@ -148,6 +150,18 @@ async def _explain(ledger: Looker, told: Difference, around: Surroundings) -> Di
     except NotOnLedger:
         return told
     return told._replace(since_ms=info.dispatched_ms, why=told.why or "another hub has the instruction")
+
+
+async def _is_where_it_was_to_go(ledger: Looker, told: Difference, around: Surroundings) -> bool:
+    """Whether the registry shows units in the account to which their hold moves them, whichever hub instructed it."""
+    here, there = told.here, told.there
+    if here is None or there is None or here.state != INSTRUCTED or not here.reference:
+        return False
+    try:
+        info = await ledger.hold(bytes.fromhex(here.reference))
+    except NotOnLedger:
+        return False
+    return info.purpose == "FOR_TRANSFER" and there.account == around.pools.get(info.to_account, info.to_account)
 
 
 async def _read_parts(ledger: Looker, space: str, first: int, last: int, pools: Mapping[str, str]) -> list[_Part]:

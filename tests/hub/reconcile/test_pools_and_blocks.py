@@ -12,9 +12,10 @@ from hub.reconcile.books import POOL_NAMED_MAX, name_pool
 from hub.reconcile.classes import BLOCKED_HERE, Kind
 from hub.reconcile.rules import Action
 from keeling.v1 import operations_pb2 as op
-from tests.hub.dispatch.stage import EVIDENCE, UNITS, Stage, play
+from tests.hub.dispatch.stage import DAY_MS, EVIDENCE, UNITS, Stage, play
 from tests.hub.inbound.scene import change, open_hub, restricted
 from tests.hub.reconcile.test_reconcile import Listing, open_reconciler, shown, tell
+from tests.node.reads.trading_world import hold_id
 
 BLOCKED = HoldingState.BLOCKED
 
@@ -59,6 +60,52 @@ def test_a_hold_of_one_account_of_a_pool_explains_what_happened_there() -> None:
         assert (await stage.hold(hold)).phase == "INSTRUCTED"
 
     play(story, approval_ms=86_400_000)
+
+
+@pytest.mark.parametrize(
+    ("there", "classes"),
+    [(ACCOUNTS[1], [("in flight", 100, "wait")]), (ACCOUNTS[0], [("in flight", 100, "wait")])],
+    ids=["arrived", "still there"],
+)
+def test_units_are_in_flight_where_another_hubs_instruction_moves_them(there: str, classes: list[Any]) -> None:
+    async def story(stage: Stage) -> None:
+        link(stage, "alice/other", ACCOUNTS[1])
+        hold = move(stage, 1, 100)
+        rows = [shown(1, 100, account=there), shown(101, UNITS)]
+        run = await open_reconciler(stage, Listing(*rows)).reconcile("puro")
+        assert tell(run) == [("agreed", UNITS - 100, ""), *classes]
+        assert await restricted(stage) == []
+        assert (await stage.hold(hold)).phase == "INSTRUCTED"
+
+    play(story)
+
+
+def test_units_that_went_elsewhere_than_they_were_sent_are_restricted() -> None:
+    async def story(stage: Stage) -> None:
+        link(stage, "alice/other", ACCOUNTS[1])
+        link(stage, "alice/third", "a third account there")
+        move(stage, 1, 100)
+        rows = [shown(1, 100, account="a third account there"), shown(101, UNITS)]
+        run = await open_reconciler(stage, Listing(*rows)).reconcile("puro")
+        assert tell(run) == [("agreed", UNITS - 100, ""), ("owner", 100, "restrict")]
+        assert await restricted(stage) == [(1, 100)]
+
+    play(story)
+
+
+def move(stage: Stage, first: int, units: int) -> bytes:
+    """A hold that moves units to alice's other account, instructed by a process that is not asked here."""
+    hold = op.Hold(
+        hold=hold_id("move"),
+        account="alice/puro",
+        selection=op.Selection(ranges=[op.Range(batch="corc-1", first=first, units=units)]),
+        purpose=op.Hold.FOR_TRANSFER,
+        to_account="alice/other",
+        expires_ms=stage.world.now_ms + DAY_MS,
+    )
+    stage.world.must("alice", hold)
+    stage.world.must("hub", op.Dispatch(hold=hold.hold, attempt=1, instruction=bytes(32)))
+    return hold.hold
 
 
 def test_a_pool_is_called_by_its_accounts_and_a_large_one_by_its_account_there() -> None:
