@@ -109,8 +109,13 @@ class Reconciler:
         run = await self._compare(run, lots, books)
         run = run.carry_ages(before)
         if act:
-            lines = [await self._act(run, line) for line in run.lines]
-            run = run._replace(lines=tuple(lines))
+            gate = asyncio.Semaphore(AT_ONCE)
+
+            async def act_on(line: Line) -> Line:
+                async with gate:
+                    return await self._act(run, line)
+
+            run = run._replace(lines=tuple(await asyncio.gather(*map(act_on, run.lines))))
         return await self._record(run, act)
 
     async def _list(self, registry: str, page: str) -> Page:
