@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple, Protocol
 
-from adapters.contract import Change, Refused, Report
+from adapters.contract import Change, ChangeKind, Holdings, HoldingState, Refused, Report
 from hub.dispatch.conduct import Conduct, News
 from hub.dispatch.lines import Lines
 from hub.dispatch.ordering import WAITS, CannotOrder, Known, Register, Wanted, subtract_all
@@ -19,12 +19,14 @@ from hub.dispatch.seat import Seat
 from hub.dispatch.sessions import Kind, OrderName, Reserved, count_units, list_reserved
 from hub.dispatch.sight import Standing
 from hub.dispatch.wording import join_ranges
-from keeling.serials import print_range
+from keeling.serials import SerialRange, print_range
 from keeling.v1 import operations_pb2 as op
 
 ENDED_KEPT: Final = 1_000
 LOOK_MS: Final = 15_000
 """Another hub may have given an order: the ledger is looked at again this often."""
+PAGES_MAX: Final = 10_000
+"""Of a registry's books."""
 _STUCK_MS: Final = 60_000
 """What the ledger refused is tried again after this."""
 _DONE: Final = {Kind.BLOCK: "blocked", Kind.UNBLOCK: "free again"}
@@ -120,10 +122,46 @@ class Blocking:
         for known in about:
             known.order.message = known.order.message.ask_now()
             await self._carry(known)
-        if about or judged:
+        if about or judged or await self._let_go(registry, change):
             return True
         key = change.key if len(change.key) == 32 and set(change.key) <= set("0123456789abcdef") else ""
         return bool(key) and await self._register.find_record(bytes.fromhex(key), "")
+
+    # -- what the registry lets out unasked
+
+    async def _let_go(self, registry: str, change: Change) -> bool:
+        """Units that the registry says it let out of a block of ours by itself: free again, if its books say so now.
+
+        The news alone may be old, and of a block before this one.
+        """
+        serials = change.serials
+        if change.kind is not ChangeKind.UNBLOCKED or serials is None:
+            return False
+        freed = False
+        for known in [each for each in self._known.values() if each.done and each.order.registry == registry]:
+            async with known.lock:
+                common = [each for each in (_cut(lot, serials) for lot in known.lots) if each is not None]
+                there = known.order.message.instruction.account
+                active = await self._find_active(registry, there, common) if common else []
+                ranges = await self._register.names.to_ranges(active)
+                freed = bool(ranges and await self._register.let_go(known, join_ranges(ranges), change)) or freed
+        if freed:
+            await self._look()
+        return freed
+
+    async def _find_active(self, registry: str, account: str, serials: list[SerialRange]) -> list[SerialRange]:
+        """Which of these are free in the registry's books now; none where it does not show them."""
+        adapter, found, page = self._seat.adapters[registry], list[SerialRange](), ""
+        for _ in range(PAGES_MAX):
+            books = await self._lines.ask(registry, lambda page=page: adapter.snapshot(page))  # type: ignore[misc]
+            if not isinstance(books, Holdings):
+                return []
+            rows = [row.serials for row in books.rows if (row.account, row.state) == (account, HoldingState.ACTIVE)]
+            found += [part for row in rows for each in serials if (part := _cut(each, row)) is not None]
+            page = books.next_page
+            if not page:
+                return found
+        return []
 
     # -- after a restart, or of another hub
 
@@ -199,7 +237,11 @@ class Blocking:
         """Take over what the registry did, and free what it did not."""
         answer = known.order.message.answer
         if isinstance(answer, Refused):
-            await self._end(known, [], answer)
+            out: list[SerialRange] = []
+            if known.name.kind is Kind.UNBLOCK:  # it may be out already, and be refused for that
+                there = known.order.message.instruction.account
+                out = await self._find_active(known.order.registry, there, list(known.lots))
+            await self._end(known, join_ranges(await self._register.names.to_ranges(out)), answer)
         elif isinstance(answer, Report):
             done = [] if answer.undone else join_ranges(await self._register.names.to_ranges(answer.done))
             if subtract_all(done, known.ranges):
@@ -229,6 +271,12 @@ class Blocking:
     def _delay(self, known: Known, text: str) -> None:
         known.order.alert = text
         known.order.message = known.order.message._replace(not_before_ms=self._seat.now_ms() + _STUCK_MS)
+
+
+def _cut(one: SerialRange, other: SerialRange) -> SerialRange | None:
+    if not one.overlaps(other):
+        return None
+    return one._replace(first=max(one.first, other.first), last=min(one.last, other.last))
 
 
 def _show(known: Known) -> Line:

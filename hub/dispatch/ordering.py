@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from google.protobuf.message import Message as Operation
 
 from adapters.capabilities import Action
-from adapters.contract import Instruction, Refused, Report, UnsendableError
+from adapters.contract import Change, Instruction, Refused, Report, UnsendableError
 from adapters.web import format_json
 from hub.dispatch.lines import Lines
 from hub.dispatch.orders import KIND, Order, derive_numbers
@@ -281,6 +281,16 @@ class Register:
         if receipt.accepted or await self.find_record(name.number, what):
             return ""
         return f"the ledger refuses: {receipt.reason}: {receipt.detail}"
+
+    async def let_go(self, known: Known, ranges: list[op.Range], change: Change) -> bool:
+        """Lift what the registry let out by itself; False: it was lifted before."""
+        registry = known.order.registry
+        digest = self._seat.keep(change.evidence or repr(change[:7]).encode())
+        grade = self._seat.adapters[registry].capabilities.grade
+        evidence = op.Evidence(digest=digest, grade=grade, reference=(change.reference or change.id)[:_REASON_MAX])
+        reason = f"{change.id}: {registry} let them out by itself"[:_REASON_MAX]
+        said = op.Unrestrict(restriction=known.name.text, ranges=ranges, reason=reason, evidence=evidence)
+        return (await self._seat.ledger.submit(said, attests=True)).accepted
 
 
 def subtract_all(ranges: Sequence[op.Range], others: Sequence[op.Range]) -> list[op.Range]:

@@ -9,7 +9,7 @@ import pytest
 from adapters.contract import HoldingState
 from adapters.sandbox.desk import OrderStatus
 from adapters.sandbox.faults import Fault, FaultKind
-from adapters.sandbox.icm import BUYER
+from adapters.sandbox.icm import BUYER, PLANT
 from hub.dispatch.ordering import CannotOrder
 from hub.dispatch.sessions import Kind, find_prefix
 from hub.ledger_client import OutcomeUnknown, make_number
@@ -158,6 +158,42 @@ def test_what_the_registry_blocks_in_part_is_free_for_the_rest() -> None:
         await trader.settle(2)
         assert (market.blocked_there(), await market.restricted_here()) == (300, 300)
         assert [(each.standing, each.units) for each in trader.blocking.ended] == [("refused", 300)]
+
+    play(story)
+
+
+def test_what_the_registry_lets_out_by_itself_is_free_again() -> None:
+    async def story(market: Market, trader: Trader) -> None:
+        await block_600(market, trader)
+        await trader.unblock(serials=SALE)
+        again = await trader.block(serials=SALE, session=SESSIONS[1])
+        market.move_to(confirmed_ms(SESSIONS[1]))
+        await trader.settle(2)
+        assert await market.restricted_here() == 600
+        trader.cursor = ""
+        await trader.poll()
+        assert await market.restricted_here() == 600, "old news of a block before this one lifts nothing"
+        market.registry.acts()["unblock"]({"account": PLANT, "serials": "IN-CCC-OE-CEM0042-2025-26-101-300"})
+        for hub in (trader, Trader(market)):
+            await hub.settle(2)
+            assert (market.blocked_there(), await market.restricted_here()) == (400, 400)
+            shown = {line.name.session: line.units for line in hub.blocking.list_orders()}
+            assert shown == {SESSIONS[0]: 300, again.name.session: 100}
+
+    play(story)
+
+
+def test_a_registry_whose_books_cannot_be_read_lets_nothing_out() -> None:
+    async def story(market: Market, trader: Trader) -> None:
+        await block_600(market, trader)
+        market.registry.acts()["unblock"]({"account": PLANT, "serials": SALE})
+        market.registry.faults.add(Fault(FaultKind.HTML, "^GET /icm/v1/holdings", times=-1))
+        await trader.poll()
+        assert await market.restricted_here() == 600
+        market.registry.faults.clear()
+        line = await trader.unblock(300)
+        assert (line.standing, line.units, line.why[:10]) == ("refused", 100, "NOT_ACTIVE")
+        assert (market.blocked_there(), await market.restricted_here()) == (400, 400)
 
     play(story)
 
