@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, Any]
 Act = Callable[[Values], Any]
-"""Does it and returns what to tell. Raises `ValueError`, also for what the books do not allow."""
+"""Does it and returns what to tell, or what to wait for. Raises `ValueError`, also for what the books do not allow."""
 Settings = Mapping[str, Callable[[str], Any]]
 """What an admin may set, by name, and how each is read from text."""
 

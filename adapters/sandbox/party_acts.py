@@ -13,6 +13,7 @@ from adapters.sandbox.article6 import Letter, Marks, intersect, read_host, subtr
 from adapters.sandbox.book import Entry
 from adapters.sandbox.exchange import HUB_CODE, HUB_SEED, ExchangeSandbox
 from adapters.sandbox.exchange_values import Fact
+from adapters.sandbox.listening import Listener
 from keeling.serials import SerialRange, print_range
 
 _OUTSIDE: Final = ("OIMP", "IMP", "OP")
@@ -25,12 +26,15 @@ class PartySandbox(ExchangeSandbox):
     def __init__(self, *arguments: object, **named: object) -> None:
         super().__init__(*arguments, **named)  # type: ignore[arg-type]
         self.marks: Final = Marks()
+        self._listener: Listener | None = None
 
     def acts(self) -> dict[str, Act]:
         named: dict[str, Act] = {
             "authorize": self._act_authorize,
             "revoke": self._act_revoke,
             "recognise": self._act_recognise,
+            "subscribe": lambda values: self._listen().subscribe(values),
+            "read": lambda values: self._listen().read(values, self.marks.booked),
         }
         return super().acts() | named
 
@@ -45,6 +49,11 @@ class PartySandbox(ExchangeSandbox):
     def more_of_book(self) -> dict[str, Any]:
         """The adjustments that followed from first transfers and uses."""
         return {"adjusted": [booked._asdict() for booked in self.marks.booked]}
+
+    def _listen(self) -> Listener:
+        if self._listener is None:
+            self._listener = Listener(self.code, self.key)
+        return self._listener
 
     def _act_authorize(self, values: Values) -> Any:
         """`first`: for other purposes than an NDC, which act is the first transfer."""

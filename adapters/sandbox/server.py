@@ -7,6 +7,7 @@ A registry's sandbox is a subclass that adds its routes; its handlers know only 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -273,7 +274,8 @@ class Sandbox:
         if not isinstance(values, dict):
             raise ValueError("values are a JSON object")
         self.clock.settle()
-        return web.json_response(acts[name](values))
+        told = acts[name](values)
+        return web.json_response(await told if inspect.isawaitable(told) else told)
 
     async def _post_webhook(self, request: web.Request) -> web.Response:
         asked = await request.json()

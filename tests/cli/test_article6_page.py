@@ -80,12 +80,25 @@ def test_two_announcements_of_a_transfer_are_two_recognitions_and_one_adjustment
     stage.type(blocks[7], this_year)
     assert any(f"used for NDC {datetime.now(UTC).year}\n" in ended.out for ended in stage.said.values())
     stage.type(blocks[8], this_year)
-    check_reports(stage)
+    check_feed(stage)
     stage.type(blocks[9], this_year)
+    check_reports(stage)
+    stage.type(blocks[10], this_year)
     check_refused(stage)
     for file in stage.hubs:
         assert stage.keeling.json("hub", "backlog", "--config", file)["backlog"] == []
     assert "warning" not in stage.hubs[HUB].log.read_text(), "no announcement needed a person"
+
+
+def check_feed(stage: HubStage) -> None:
+    """Read at both hubs, and once more: the registry heard everything once, and books what the ledger adjusted."""
+    read = [ended.out for line, ended in stage.said.items() if " read url=" in line]
+    assert [re.search(r"new +(\d+)", said)[1] == "0" for said in read] == [False, True]  # type: ignore[index]
+    url = stage.place("http://127.0.0.1:7480/article6/events")
+    heard = stage.keeling.json("hub", "sandbox", "act", "national_62", "read", f"url={url}")
+    assert heard["new"] == 0
+    assert {"ADJUSTED 2", "RECOGNISED 2", "AUTHORIZED 1"} <= set(heard["heard"])
+    assert heard["adjusted there"] == heard["adjusted here"] == ["CHE -150", "GHA +400"]
 
 
 def check_reports(stage: HubStage) -> None:

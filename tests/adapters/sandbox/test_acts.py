@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from adapters.contract import Driver, Holdings, Settings
+from adapters.des.signing import print_public_key, read_signing_key
 from adapters.sandbox.catalogue import SANDBOXES
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.faults import FaultKind
@@ -128,6 +129,30 @@ def test_letters_recognitions_and_proposals_of_parties() -> None:
         assert (await say("recognise", party="MMR", reference=found["reference"]))[0] == 200
         _, revoked = await say("revoke", letter="MMR-1")
         assert revoked["restricted"] == ["MMR-UN01-0009-2024-601-7125"], "what waits for an answer is blocked already"
+
+    play("unfccc", story)
+
+
+def test_a_registry_that_reads_a_feed_says_what_it_lacks(tmp_path: Path) -> None:
+    """How it reads on is in the pages of docs/article6.md, typed by a test."""
+
+    async def story(sandbox: Sandbox, say: Say) -> None:
+        nowhere = {"url": "http://127.0.0.1:1/article6/events"}
+        status, said = await say("read", **nowhere)
+        assert (status, "act subscribe folder=… first" in said["message"]) == (400, True)
+        feed = tmp_path / "feed"
+        status, said = await say("subscribe", folder=str(feed))
+        assert status == 200
+        assert sorted(each.name for each in feed.iterdir()) == ["feed-key", "reader:UN01"]
+        key = (feed / "feed-key").read_text()
+        assert print_public_key(read_signing_key(key)) == said["their key"]
+        assert (await say("subscribe", folder=str(feed)))[1] == said
+        assert (feed / "feed-key").read_text() == key, "what is there is left"
+        status, said = await say("read", **nowhere)
+        assert (status, nowhere["url"] in said["message"]) == (400, True)
+        (feed / "feed-key").write_text("no key")
+        status, said = await say("subscribe", folder=str(feed))
+        assert (status, "32 bytes in base64url" in said["message"]) == (400, True)
 
     play("unfccc", story)
 
