@@ -233,11 +233,11 @@ class RocksStore:
             if frozen is not None:
                 return frozen
             version, frozen = reader.version, reader.freeze()
-            if not self._in_doubt:
-                # Made beside a commit, it is kept for the version before, which nobody asks for any more.
+            if self._in_doubt:
+                self._wait_for_sync()
+            elif reader.version == version:  # else a commit fell between its iterators
                 reader.keep(version, frozen)
                 return frozen
-            self._wait_for_sync()
 
     def _wait_for_sync(self) -> None:
         """Nobody is shown what is not synced. What was read before the commit under way is read again after it; after

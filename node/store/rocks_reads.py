@@ -12,7 +12,7 @@ goes on through whatever was deleted behind it. Such ranges are remembered, and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Self
 
 import rocksdict
@@ -46,6 +46,27 @@ class Iterators(NamedTuple):
     """For ranges that are hard to read: ends where they do."""
 
 
+class HardRanges:
+    """Ranges of a family that were hard to read, and how an iterator is made that ends with each. For any thread."""
+
+    def __init__(self) -> None:
+        self._options: dict[Range, rocksdict.ReadOptions] = {}  # the one used longest ago first
+
+    def items(self) -> list[tuple[Range, rocksdict.ReadOptions]]:
+        return list(self._options.items())
+
+    def remember(self, wanted: Range) -> None:
+        """It was hard to read, or read by its own iterator: it has one from the next content on."""
+        options = self._options.pop(wanted, None)
+        if options is None:
+            options = rocksdict.ReadOptions()
+            options.set_iterate_lower_bound(wanted[0])
+            options.set_iterate_upper_bound(wanted[1])
+        self._options[wanted] = options
+        for oldest in list(self._options)[:-_RANGES_KEPT]:
+            self._options.pop(oldest, None)
+
+
 class FamilyReader:
     """The content of one family as it is now."""
 
@@ -55,7 +76,7 @@ class FamilyReader:
         self._column = column
         self._quick = rocksdict.ReadOptions()
         self._quick.set_max_skippable_internal_keys(_SKIPPED_MOST)
-        self._ranges: dict[Range, rocksdict.ReadOptions] = {}  # the one used longest ago first
+        self._ranges = HardRanges()
         self._version = 0  # how many commits there were; written by `expire` alone
         self._frozen: tuple[int, FrozenFamily] | None = None
 
@@ -78,20 +99,9 @@ class FamilyReader:
     def freeze(self) -> FrozenFamily:
         """The content as of now. The caller keeps commits away while it freezes several families together."""
         column = self._column
-        bounded = {each: column.iter(options) for each, options in list(self._ranges.items())}
+        bounded = {each: column.iter(options) for each, options in self._ranges.items()}
         iterators = Iterators(column.iter(self._quick), column.iter(), bounded)
-        return FrozenFamily(iterators, column.snapshot(), self._remember)
-
-    def _remember(self, wanted: Range) -> None:
-        """The range was hard to read, or read by its own iterator: it has one from the next content on."""
-        options = self._ranges.pop(wanted, None)
-        if options is None:
-            options = rocksdict.ReadOptions()
-            options.set_iterate_lower_bound(wanted[0])
-            options.set_iterate_upper_bound(wanted[1])
-        self._ranges[wanted] = options
-        for oldest in list(self._ranges)[:-_RANGES_KEPT]:
-            self._ranges.pop(oldest, None)
+        return FrozenFamily(iterators, column.snapshot(), self._ranges)
 
     @property
     def version(self) -> int:
@@ -116,12 +126,12 @@ class FamilyReader:
 class FrozenFamily:
     """The content of one family as of its making. For any thread: the iterators are used by one at a time."""
 
-    __slots__ = ("_iterators", "_lock", "_remember", "_snapshot")
+    __slots__ = ("_iterators", "_lock", "_ranges", "_snapshot")
 
-    def __init__(self, iterators: Iterators, snapshot: rocksdict.Snapshot, remember: Callable[[Range], None]) -> None:
+    def __init__(self, iterators: Iterators, snapshot: rocksdict.Snapshot, ranges: HardRanges) -> None:
         self._iterators = iterators
         self._snapshot = snapshot
-        self._remember = remember
+        self._ranges = ranges
         self._lock = threading.Lock()
 
     def get(self, key: bytes) -> bytes | None:
@@ -155,7 +165,7 @@ class FrozenFamily:
             return None
         found = self._iterators.bounded.get((start, stop))
         if found is not None:
-            self._remember((start, stop))
+            self._ranges.remember((start, stop))
         return found
 
     def _read_chunk(
@@ -165,7 +175,7 @@ class FrozenFamily:
         found = _read(bounded or self._iterators.quick, start, stop, reverse, size)
         if found is None:
             if stop is not None and start < stop and not reverse:
-                self._remember((start, stop))
+                self._ranges.remember((start, stop))
             found = _read(self._iterators.patient, start, stop, reverse, size)
         if found is None:
             raise StoreDamaged(f"a scan from {start.hex()} gave up")
