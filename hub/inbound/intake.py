@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from google.protobuf.message import Message
-
 from adapters.contract import Adapter, Change, ChangeKind
 from hub.dispatch.wording import join_ranges
+from hub.inbound.contradictions import Contradictions
 from hub.inbound.elsewhere import is_asked_for
 from hub.inbound.issuing import Defaults, Issuer, is_alike
 from hub.inbound.order import WORDS, find_named_twice, is_history
@@ -29,6 +28,7 @@ from hub.inbound.taken import (
     Taken,
     refuse,
     wait,
+    word_attestations,
     word_evidence,
     word_moment,
 )
@@ -38,7 +38,6 @@ from hub.reconcile.classes import ENDED_HERE, LIVE_HERE
 from hub.restrictions import cut
 from hub.units import Gap, Names, Part, Unnameable
 from keeling.serials import SerialRange
-from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 
 __all__ = ["Defaults", "Desk", "Intake", "Outcome", "Taken"]
@@ -64,8 +63,6 @@ _STATES: Final = {
     op.Observation.PENDING: frozenset({"PENDING"}),
 }
 """States of units here that already say what the registry says."""
-_BACK_MAX: Final = 200
-"""Events between an attestation and the last discrepancy it opened that are read through."""
 
 
 class Desk(NamedTuple):
@@ -92,6 +89,7 @@ class Intake:
         self._desk = desk
         self._names = Names(desk.ledger)
         self._stops = Stops(desk.ledger, desk.keep)
+        self._contradictions = Contradictions(desk.ledger, desk.keep)
         self._issuer = Issuer(desk.ledger, desk.keep, self._names, desk.issued)
         self._gaps: dict[tuple[str, str], list[Gap]] = {}
         """What the ledger lacked of the units of waiting news when they were tried last."""
@@ -249,7 +247,9 @@ class Intake:
         ]
         if not against:
             return Taken(change.id, Outcome.KNOWN)
-        said = self._word_attestations(registry, change, join_ranges(part.range for part in parts), status, grade)
+        said = word_attestations(
+            self._desk.keep, registry, change, join_ranges(part.range for part in parts), status, grade
+        )
         receipt = await self._desk.ledger.submit(*said, attests=True)
         if not receipt.accepted:
             return refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
@@ -261,27 +261,6 @@ class Intake:
         """In the registry's own account here the exact state is taken over, not only that it lives."""
         unclaimed = part.account.startswith("unassigned@") and part.state in ("BUFFER", "PENDING")
         return unclaimed and status == op.Observation.ACTIVE
-
-    def _word_attestations(
-        self,
-        registry: str,
-        change: Change,
-        ranges: Sequence[op.Range],
-        status: op.Observation.Status.ValueType,
-        grade: str,
-    ) -> list[op.Attest]:
-        evidence = word_evidence(self._desk.keep, change, grade)
-        return [
-            op.Attest(
-                registry=registry,
-                attestation=change.id if place == 0 else f"{change.id}#{place + 1}",
-                range=item,
-                status=status,
-                evidence=evidence,
-                effective=word_moment(change.effective),
-            )
-            for place, item in enumerate(ranges)
-        ]
 
     async def _take_back(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
         """An end that the registry took back: reversed here, or what contradicted it lifted."""
@@ -298,7 +277,7 @@ class Intake:
                 return refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
             return Taken(change.id, Outcome.REVERSED)
         stopped = await self._stops.take_back(registry, change, parts, grade)
-        lifted = await self._lift(registry, change, parts, grade) or stopped
+        lifted = await self._contradictions.lift(registry, change, parts, grade) or stopped
         if lifted is not None:
             return lifted
         if change.reference and any(change.reference in part.taken_back for part in parts):
@@ -329,40 +308,3 @@ class Intake:
             )
             for (height, ordinal), ranges in sorted(found.items())
         ]
-
-    async def _lift(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken | None:
-        """Lift what the very event restricted that is taken back now: the registry says what the ledger always said.
-
-        None: it restricts nothing, or some of the units are not live here. Everything else is lifted by people: news
-        that is read again must not undo what came after it.
-        """
-        if any(part.state not in LIVE_HERE for part in parts):
-            return None
-        lifted: list[Message] = []
-        for item in await self._desk.ledger.discrepancies():
-            common = [cut(part.range, item.range) for part in parts]
-            common = [each for each in common if each.units]
-            if not common or not item.restricted or not await self._is_of(item, change.reference):
-                continue
-            name = f"discrepancy/{item.place.height}.{item.place.ordinal}"
-            reason = f"{change.id}: the registry took it back"[:TEXT_MAX]
-            lifted.append(op.Unrestrict(restriction=name, ranges=join_ranges(common), reason=reason))
-        if not lifted:
-            return None
-        ranges = join_ranges(part.range for part in parts)
-        said = self._word_attestations(registry, change, ranges, op.Observation.ACTIVE, grade)
-        receipt = await self._desk.ledger.submit(*said, *lifted, attests=True)
-        if not receipt.accepted:
-            return refuse(change, Why.LEDGER_REFUSED, f"{receipt.reason}: {receipt.detail}")
-        return Taken(change.id, Outcome.LIFTED)
-
-    async def _is_of(self, item: pb.DiscrepancyInfo, reference: str) -> bool:
-        """Whether the discrepancy came from an attestation of this reference: the one before it at its height."""
-        for ordinal in range(item.place.ordinal - 1, max(item.place.ordinal - _BACK_MAX, 0) - 1, -1):
-            try:
-                event = await self._desk.ledger.event_at(item.place.height, ordinal)
-            except NotOnLedger:
-                return False
-            if event.kind == "ATTESTED":
-                return bool(reference) and any(f.name == "reference" and f.value == reference for f in event.facts)
-        return False

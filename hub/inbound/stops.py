@@ -12,7 +12,7 @@ from typing import Final
 from adapters.contract import Change
 from hub.dispatch.wording import join_ranges
 from hub.inbound.refusals import Why
-from hub.inbound.taken import TEXT_MAX, Ledger, Outcome, Taken, refuse, word_evidence
+from hub.inbound.taken import TEXT_MAX, Ledger, Outcome, Taken, find_latest, refuse, word_evidence
 from hub.ledger_client import NotOnLedger
 from hub.reconcile.classes import LIVE_HERE
 from hub.restrictions import (
@@ -33,7 +33,6 @@ from hub.units import Part
 from keeling.v1 import operations_pb2 as op
 
 _UNASSIGNED: Final = "unassigned@"
-_DAY_MS: Final = 86_400_000
 _GONE: Final = "RESTRICTION_NOT_FOUND"
 
 
@@ -55,9 +54,9 @@ class Stops:
         By its reference. A registry may end a block under another one: then what lies alone on the units is meant.
         """
         reference, laid = digest_reference(registry, change.reference), _list_laid(parts)
-        ended = find_ended(laid, BLOCK, _find_latest(change), reference)
+        ended = find_ended(laid, BLOCK, find_latest(change), reference)
         if not ended and not await self._knows(reference, parts):
-            ended = find_alone(laid, BLOCK, _find_latest(change))
+            ended = find_alone(laid, BLOCK, find_latest(change))
         return await self._lift(change, ended, f"no longer blocked at {registry}", grade)
 
     async def _knows(self, reference: str, parts: Sequence[Part]) -> bool:
@@ -76,7 +75,7 @@ class Stops:
                 there = (await self._ledger.account(part.account)).link.registry_account
                 (back if change.to_account == there else away).append(part)
         lifted = await self._lift(
-            change, find_ended(_list_laid(back), MOVED, _find_latest(change), None), f"back at {registry}", grade
+            change, find_ended(_list_laid(back), MOVED, find_latest(change), None), f"back at {registry}", grade
         )
         if lifted is not None and (lifted.refusal is not None or not away):
             return lifted
@@ -90,7 +89,7 @@ class Stops:
         if not change.reference:
             return None
         reference, laid = digest_reference(registry, change.reference), _list_laid(parts)
-        ended = [each for kind in (BLOCK, MOVED) for each in find_ended(laid, kind, _find_latest(change), reference)]
+        ended = [each for kind in (BLOCK, MOVED) for each in find_ended(laid, kind, find_latest(change), reference)]
         return await self._lift(change, ended, f"taken back at {registry}", grade)
 
     async def _lay(self, stop: Stop, what: str, change: Change, parts: Sequence[Part], grade: str) -> Taken:
@@ -144,12 +143,6 @@ class Stops:
 def _is_over(part: Part, change: Change) -> bool:
     """Whether the registry itself has confirmed since, on an instruction of ours, that the units are where they are."""
     return bool(part.captured_by) and 0 < change.at_ms < part.since_ms
-
-
-def _find_latest(change: Change) -> int:
-    """When it happened at the latest: of some registries only the day is known."""
-    dated = change.effective is not None and not change.effective.exact
-    return change.at_ms + (_DAY_MS - 1 if dated else 0)
 
 
 def _list_laid(parts: Sequence[Part]) -> list[Laid]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
@@ -112,3 +112,32 @@ def word_moment(moment: Moment | None) -> op.When | None:
     if moment.exact:
         return op.When(ms=moment.ms, precision=op.When.INSTANT)
     return op.When(ms=moment.ms - moment.ms % _DAY_MS, precision=op.When.DATE)
+
+
+def find_latest(change: Change) -> int:
+    """When it happened at the latest: of some registries only the day is known."""
+    dated = change.effective is not None and not change.effective.exact
+    return change.at_ms + (_DAY_MS - 1 if dated else 0)
+
+
+def word_attestations(
+    keep: Callable[[bytes], bytes],
+    registry: str,
+    change: Change,
+    ranges: Sequence[op.Range],
+    status: op.Observation.Status.ValueType,
+    grade: str,
+) -> list[op.Attest]:
+    """The registry's word on ranges, named by its own id of the event."""
+    evidence = word_evidence(keep, change, grade)
+    return [
+        op.Attest(
+            registry=registry,
+            attestation=change.id if place == 0 else f"{change.id}#{place + 1}",
+            range=item,
+            status=status,
+            evidence=evidence,
+            effective=word_moment(change.effective),
+        )
+        for place, item in enumerate(ranges)
+    ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from keeling.encoding import Ref
 from keeling.events import EventKind
+from keeling.units import TERMINAL
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 from node.core import tables as t
@@ -19,6 +22,8 @@ from node.reads.restrictions import read_ends
 from node.reads.serials import print_serials
 from node.reads.view import ReadState
 from node.store.contract import Reads
+
+_TERMINAL: Final = frozenset(state.name for state in TERMINAL)
 
 
 def list_proposals(view: Reads, request: pb.ListRequest) -> pb.ListProposalsResponse:
@@ -55,33 +60,48 @@ def _convert_proposal(batch: Batch, first: int, row: Proposal) -> pb.ProposalInf
 
 def list_discrepancies(view: Reads, request: pb.ListRequest) -> pb.ListDiscrepanciesResponse:
     """Disagreements, oldest first: all, or those that still stand. Events this node dropped are left out."""
-    state = ReadState(view)
+    state, ends = ReadState(view), Ends(view)
     page = open_page(state.height, request.page_size, request.page_token, "discrepancies", str(request.open_only))
     found: dict[bytes, tuple[bool, bool]] = {}
 
     def keep(key: bytes, row: Discrepancy) -> bool:
-        found[key] = _stands(state, Ref(*t.DISCREPANCIES.parts(key)), row)
+        found[key] = _stands(state, ends, Ref(*t.DISCREPANCIES.parts(key)), row)
         return found[key][0] or not request.open_only
 
     rows, last = read_rows(state, t.DISCREPANCIES, [t.DISCREPANCIES.key()], page, keep)
     response = pb.ListDiscrepanciesResponse(next_page_token=page.token(last), height=state.height)
-    archive, ends = Archive(view), dict[str, dict[str, int]]()
+    archive = Archive(view)
     for key, row in rows:
         place = Ref(*t.DISCREPANCIES.parts(key))
         message = _convert_discrepancy(state, archive, place, row, found[key])
         if not message.open:
-            _add_end(view, archive, ends, message)
+            _add_end(archive, ends, message)
         response.discrepancies.append(message)
     return response
 
 
-def _add_end(view: Reads, archive: Archive, ends: dict[str, dict[str, int]], message: pb.DiscrepancyInfo) -> None:
-    """What closed it, where that is kept here. `ends`: by batch, read once for a request."""
-    batch = message.range.batch
-    if batch not in ends:
-        ends[batch] = read_ends(view, batch, DISCREPANCY_RESTRICTION, ReadState(view).height)
-    name = f"{DISCREPANCY_RESTRICTION}{message.place.height}.{message.place.ordinal}"
-    height = ends[batch].get(name)
+class Ends:
+    """At which height each discrepancy last ended on some units, by batch: each read once for a request."""
+
+    def __init__(self, view: Reads) -> None:
+        self._view = view
+        self._known: dict[str, dict[str, int]] = {}
+
+    def find(self, batch: str, name: str) -> int | None:
+        """None: it never did, as far as this node keeps what happened."""
+        if batch not in self._known:
+            self._known[batch] = read_ends(self._view, batch, DISCREPANCY_RESTRICTION, ReadState(self._view).height)
+        return self._known[batch].get(name)
+
+
+def _name(place: Ref | pb.Place) -> str:
+    return f"{DISCREPANCY_RESTRICTION}{place.height}.{place.ordinal}"
+
+
+def _add_end(archive: Archive, ends: Ends, message: pb.DiscrepancyInfo) -> None:
+    """What closed it, where that is kept here."""
+    name = _name(message.place)
+    height = ends.find(message.range.batch, name)
     if height is None or not archive.has_room(height):
         return
     try:
@@ -92,14 +112,21 @@ def _add_end(view: Reads, archive: Archive, ends: dict[str, dict[str, int]], mes
         message.closed.CopyFrom(closed)
 
 
-def _stands(state: ReadState, place: Ref, row: Discrepancy) -> tuple[bool, bool]:
-    """Whether it is open, and whether it restricts units: its marks are taken off when it is resolved."""
+def _stands(state: ReadState, ends: Ends, place: Ref, row: Discrepancy) -> tuple[bool, bool]:
+    """Whether it is open, and whether it restricts units: its marks are taken off when it is resolved.
+
+    One of units that had ended restricts nothing. What the registry says of them is one mark, whichever of several
+    disagreements laid it: there the one is over that was closed.
+    """
     number, first, units = row.piece
-    name = f"{DISCREPANCY_RESTRICTION}{place.height}.{place.ordinal}"
+    name = _name(place)
     restricted = bool(read_layer(state, number, MarkKind.RESTRICTION, name, first, units))
     claimed = bool(read_layer(state, number, MarkKind.CLAIM, name, first, units))
+    if restricted or claimed or row.ledger.partition(" ")[0] not in _TERMINAL:
+        return restricted or claimed, restricted
     said = read_layer(state, number, MarkKind.REGISTRY_STATE, "", first, units)
-    return restricted or claimed or any(mark.value == row.registry for _, mark in said), restricted
+    stands = any(mark.value == row.registry for _, mark in said)
+    return stands and ends.find(state.batch(number).name, name) is None, False
 
 
 def _convert_discrepancy(

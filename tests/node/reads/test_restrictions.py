@@ -106,3 +106,42 @@ def test_what_restricts_units_of_an_account_is_listed_by_name() -> None:
             list_restrictions(view, pb.ListRestrictionsRequest(account="nobody"))
     assert (first.reason, first.state, first.serials[:4]) == ("said there", "FREE", "PURO")
     assert first.began.height
+
+
+def test_a_disagreement_that_was_closed_stays_closed_when_the_registry_says_the_same_once_more() -> None:
+    world = open_puro_world()
+
+    def attest(name: str, status: op.Observation.Status.ValueType, first: int) -> None:
+        said = op.Attest(registry="puro", attestation=name, range=units(first, 5), status=status)
+        said.evidence.CopyFrom(EVIDENCE)
+        world.must("hub", said)
+
+    def stand() -> list[bool]:
+        with world.store.snapshot() as view:
+            return [each.open for each in list_discrepancies(view, pb.ListRequest()).discrepancies]
+
+    attest("e1", op.Observation.RETIRED, 100)
+    with world.store.snapshot() as view:
+        (one,) = list_discrepancies(view, pb.ListRequest()).discrepancies
+    lift(world, f"discrepancy/{one.place.height}.{one.place.ordinal}", 100, 5)
+    attest("e2", op.Observation.RETIRED, 100)
+    assert stand() == [False, True]
+    hold = op.Hold(
+        hold=b"h" * 16,
+        account="alice/puro",
+        selection=op.Selection(ranges=[units(200, 5)]),
+        purpose=op.Hold.FOR_RETIREMENT,
+        expires_ms=world.now_ms + 1_000_000,
+        buyer="bob",
+    )
+    world.must("alice", hold)
+    world.must("hub", op.Dispatch(hold=b"h" * 16, attempt=1, instruction=bytes(32)))
+    world.must("hub", op.Capture(hold=b"h" * 16, evidence=op.Evidence(digest=bytes(32), grade="B", reference="T")))
+    attest("e3", op.Observation.ACTIVE, 200)
+    with world.store.snapshot() as view:
+        *_, ended = list_discrepancies(view, pb.ListRequest()).discrepancies
+    assert (ended.ledger, ended.open, ended.restricted) == ("RETIRED in alice/puro", True, False)
+    lift(world, f"discrepancy/{ended.place.height}.{ended.place.ordinal}", 200, 5)
+    assert stand() == [False, True, False]
+    attest("e4", op.Observation.ACTIVE, 200)
+    assert stand() == [False, True, False, True], "the mark is of the second one alone"
