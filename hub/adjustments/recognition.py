@@ -20,6 +20,8 @@ from keeling.v1 import operations_pb2 as op
 
 ANNOUNCED: Final = "Recognition"
 """The event of an Article 6 registry by which a Party recognises a transfer on its own side."""
+ENDED_THERE: Final = "Authorization revoked"
+"""The event by which a registry tells that a host's letter ended."""
 _KNOWN: Final = "ALREADY_RECOGNISED"
 
 
@@ -48,6 +50,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     ANOTHERS = "anothers"
     """Of a Party that we are no authority of: its own hub recognises it."""
+    IN_FORCE = "in-force"
+    """A letter that ended at the registry is in force on the ledger: its authority, which we are, revokes it there."""
     NOT_ONE = "not-one"
     """The event is no announcement of a transfer."""
 
@@ -85,6 +89,8 @@ class Recogniser:
         self._keep = keep
         self._grade = grade
         self._transfers: list[Transfer] = []
+        self._in_force: dict[str, str] = {}
+        """The Party of each authorization that is in force."""
         self._cursor: tuple[int, int] | None = None
 
     async def take(self, changes: Iterable[Change]) -> list[Taken]:
@@ -93,6 +99,8 @@ class Recogniser:
         return [await self._take(change) for change in changes]
 
     async def _take(self, change: Change) -> Taken:
+        if change.details.get("event") == ENDED_THERE:
+            return await self._compare_letter(change)
         party = change.details.get("party", "")
         if change.details.get("event") != ANNOUNCED or change.serials is None or not party:
             return Taken(change.id, Outcome.NOT_ONE)
@@ -109,6 +117,15 @@ class Recogniser:
         found = [await self._recognise(change, party, each) for each in whole]
         worst = next((each for each in found if each.outcome is Outcome.REFUSED), None)
         return worst or next((each for each in found if each.outcome is Outcome.RECOGNISED), found[0])
+
+    async def _compare_letter(self, change: Change) -> Taken:
+        """A revocation is its authority's own act: nobody else's news makes it."""
+        letter = change.details.get("authorization", "")
+        party = self._in_force.get(letter, "")
+        if not party or self._ledger.participant not in await self._ledger.authorities(party):
+            return Taken(change.id, Outcome.NOT_ONE)
+        detail = f"{letter} was revoked at the registry and is in force here: keeling authorize revoke"
+        return Taken(change.id, Outcome.IN_FORCE, detail)
 
     async def _recognise(self, change: Change, party: str, transfer: Transfer) -> Taken:
         evidence = op.Evidence(digest=self._keep(change.evidence), grade=self._grade, reference=change.id)
@@ -129,12 +146,16 @@ class Recogniser:
         return Taken(change.id, Outcome.REFUSED, f"{receipt.reason}: {receipt.detail}")
 
     async def _read_on(self) -> None:
-        """Learn of transfers since the last time."""
+        """Learn of transfers and letters since the last time."""
         async for page in self._ledger.watch(self._cursor, until_now=True):
             for event in page.events:
                 found = read_transfer(event)
                 if found is not None:
                     self._transfers.append(found)
+                if event.kind == "AUTHORIZED":
+                    self._in_force[event.subject] = next((f.value for f in event.facts if f.name == "party"), "")
+                elif event.kind == "AUTHORIZATION_REVOKED":
+                    self._in_force.pop(event.subject, None)
             self._cursor = page.cursor.height, page.cursor.ordinal
 
 

@@ -47,7 +47,7 @@ class Announcements:
                 if taken.outcome is Outcome.NOT_ONE:
                     continue
                 self.figures[taken.outcome.value] = self.figures.get(taken.outcome.value, 0) + 1
-                if taken.outcome in (Outcome.PARTIAL, Outcome.REFUSED):
+                if taken.outcome in (Outcome.PARTIAL, Outcome.REFUSED, Outcome.IN_FORCE):
                     about = {"registry": self._registry, "id": taken.change, "outcome": taken.outcome.value}
                     log.warning("an announcement needs a person", **about, why=taken.detail)
 

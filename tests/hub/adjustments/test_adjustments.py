@@ -33,7 +33,7 @@ from keeling.serials import SerialRange, parse
 from keeling.v1 import operations_pb2 as op
 from tests.adapters.article6_stand import OTHER_SEED, open_exchange, public_of, secrets_for
 from tests.hub.adjustments.ledger import PartyLedger
-from tests.node.core.article6.parties import Parties, accepted, date, terms
+from tests.node.core.article6.parties import Parties, accepted, date, evidence, terms
 
 HOUR_MS = 3_600_000
 SEED = OTHER_SEED
@@ -119,6 +119,28 @@ def test_an_announcement_before_its_transfer_waits_and_one_of_a_part_is_for_a_pe
         (theirs,) = await ghana.take([announcement("CHE")])
         assert (theirs.outcome, theirs.detail) == (Outcome.ANOTHERS, "che-bafu may recognise for CHE")
         assert [t.outcome for t in await ghana.take([announcement("GHA")])] == [Outcome.RECOGNISED]
+
+    asyncio.run(trial())
+
+
+def test_a_letter_that_ended_there_and_not_here_is_told_to_its_authority_until_it_ends_here() -> None:
+    world = world_with_a_transfer()
+
+    def ended(letter: str) -> Change:
+        details = {"event": "Authorization revoked", "authorization": letter}
+        return Change("GHA01-E9", ChangeKind.NOTICE, 0, ITMOS, details=details, evidence=b"{}")
+
+    async def trial() -> None:
+        ghana, swiss = recogniser(world, "gha-epa"), recogniser(world, "che-bafu")
+        (told,) = await ghana.take([ended("GHA-CHE-2024-001")])
+        assert told.outcome is Outcome.IN_FORCE
+        assert told.detail.startswith("GHA-CHE-2024-001 was revoked at the registry and is in force here")
+        others = [*await swiss.take([ended("GHA-CHE-2024-001")]), *await ghana.take([ended("unheard of")])]
+        assert [each.outcome for each in others] == [Outcome.NOT_ONE, Outcome.NOT_ONE]
+        message = op.RevokeAuthorization(authorization="GHA-CHE-2024-001", reason="ended", date=date(2025, 4))
+        message.evidence.CopyFrom(evidence())
+        accepted(world.run("gha-epa", message))
+        assert [t.outcome for t in await ghana.take([ended("GHA-CHE-2024-001")])] == [Outcome.NOT_ONE]
 
     asyncio.run(trial())
 
