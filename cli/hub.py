@@ -166,6 +166,26 @@ def maintenance(
     return Change([said], lambda _: [told])
 
 
+@writes(app, "resume")
+def resume(
+    session: Session,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The linked account.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it works again.")],
+) -> Change:
+    """End everything that stops a link now: a suspension, a ban that was lifted early, maintenance that ended sooner.
+
+    What is announced for later stays. A breaker that still sees failures stops it again. The link's hub says so.
+
+    \b
+    Example:
+      keeling hub resume acme/icm --reason "the ban was lifted on appeal"
+    """
+    from keeling.v1 import operations_pb2 as op
+
+    said = op.LinkState(account=account, state=op.LinkState.NORMAL, reason=reason)
+    return Change([said], lambda _: [f"the link of {account} works: {reason}"])
+
+
 @works(app, "run")
 def run(
     file: Annotated[Path, typer.Argument(metavar="GROUP.TOML", help="The hub's file.")],

@@ -343,6 +343,18 @@ def test_a_sale_out_of_a_block_carries_its_own_session() -> None:
     play(story)
 
 
+def test_what_was_sold_and_given_back_is_let_out_by_its_serials() -> None:
+    async def story(market: Market, trader: Trader) -> None:
+        await block_600(market, trader)
+        assert await sell(market) is None
+        market.world.must("alice", op.Release(hold=hold_id("sale"), reason="the buyer cancelled"))
+        assert (market.blocked_there(), await market.restricted_here()) == (600, 400)
+        assert (await trader.unblock(serials=SALE)).standing == "free again"
+        assert (market.blocked_there(), await market.restricted_here()) == (400, 400)
+
+    play(story)
+
+
 def test_what_is_being_let_out_cannot_be_sold_nor_let_out_again() -> None:
     async def story(market: Market, trader: Trader) -> None:
         await block_600(market, trader)
