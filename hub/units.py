@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from hub.ledger_client import LedgerRefusal, NotOnLedger
 from hub.restrictions import Laid, cut
-from keeling.serials import Grain, SerialError, SerialFault, SerialRange, find_scheme
+from keeling.serials import Grain, SerialError, SerialFault, SerialRange, find_scheme, parse_form
 from keeling.serials.scheme import Scheme
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
@@ -55,7 +55,7 @@ def read_numbering(batch: pb.Batch) -> Numbering:
 def _parse_form(scheme: Scheme, batch: pb.Batch) -> SerialRange:
     """Where a serial is read only beside its quantity (Isometric), that is the batch's extent."""
     try:
-        return scheme.parse(batch.serial_form)
+        return parse_form(scheme, batch.serial_form)
     except SerialError as error:
         if error.fault is not SerialFault.RANGE_ELSEWHERE:
             raise

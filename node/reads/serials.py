@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from keeling.serials import SerialError, SerialRange, find_scheme
+from keeling.serials import SerialError, SerialRange, find_scheme, parse_form
 from node.core.records import Batch
 from node.reads.errors import NotFound
 
@@ -23,7 +23,7 @@ def _read_form(scheme: str, form: str) -> SerialRange | None:
     """The range that the form shows; None where the scheme is not known here or cannot read it."""
     name, _, version = scheme.partition("/")
     try:
-        return find_scheme(name, int(version) if version.isdecimal() else None).parse(form)
+        return parse_form(find_scheme(name, int(version) if version.isdecimal() else None), form)
     except SerialError:
         return None
 

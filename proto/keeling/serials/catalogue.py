@@ -127,6 +127,17 @@ def parse_segments(text: str, scheme: str) -> Mapping[str, str]:
     return find_scheme(scheme).segments(text.strip())
 
 
+def parse_form(scheme: Scheme, text: str, units: int | None = None) -> SerialRange:
+    """Read a serial by its scheme, or by another spelling of the same registry (Puro's short form); `SerialError`."""
+    try:
+        return scheme.parse(text, units)
+    except SerialError as error:
+        others = [each for each in CURRENT.values() if each.registry == scheme.registry and each.recognises(text)]
+        if len(others) != 1 or others[0].name == scheme.name:
+            raise error
+        return others[0].parse(text, units)
+
+
 def print_range(serials: SerialRange) -> str:
     """Return the registry's text for the range: the inverse of `parse`, also of any part of a parsed range."""
     return find_scheme(serials.scheme, serials.scheme_version).print_range(serials)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from adapters.contract import Change, ChangeKind
 from adapters.unfccc.mapping import PENDING
 from hub.inbound.intake import Defaults, Outcome
-from keeling.serials import parse
+from hub.units import Names
+from keeling.serials import parse, print_range
 from keeling.v1 import operations_pb2 as op
 from tests.hub.inbound.registry import ISSUED, RETIRED, ROLES, Registry, open_registry, records, verra
 from tests.hub.inbound.scene import tell
@@ -66,6 +67,10 @@ def test_what_the_event_does_not_say_comes_from_the_file_or_waits_with_what_is_m
         assert await registry.take("puro", short(1, 100), short(101, 200, "e2")) == ["issued", "issued"]
         batch = await registry.ledger.batch("puro:40980b1a-cff7-4c78-9cc5-a3a2f18c7e0d")
         assert (batch.programme, batch.project, batch.host) == ("CORC", "puro:643002", "FIN")
+        (named,) = await Names(registry.ledger).to_serials([op.Range(batch=batch.batch, first=5, units=3)])
+        assert print_range(named) == "40980b1a-cff7-4c78-9cc5-a3a2f18c7e0d_5-7", "as the registry is told of them"
+        found = await registry.ledger.find_lots(named.space, 5, 7)
+        assert found.lots[0].lot.serials == "40980b1a-cff7-4c78-9cc5-a3a2f18c7e0d_1-100"
 
     asyncio.run(story())
 

@@ -18,9 +18,11 @@ from keeling.serials import (
     SerialFault,
     SerialRange,
     detect_scheme,
+    find_scheme,
     number_opaque,
     parse,
     parse_fields,
+    parse_form,
     parse_itmo_tolerant,
     parse_segments,
     parse_widest,
@@ -233,3 +235,19 @@ def test_segments_are_the_registrys_words() -> None:
         "first": "1",
         "last": "46404",
     }
+
+
+def test_a_batch_may_show_another_spelling_of_its_registry_and_no_other_registrys() -> None:
+    issuance = "40980b1a-cff7-4c78-9cc5-a3a2f18c7e0d"
+    short, long = f"{issuance}_1-9", f"PURO_PR_CORC100+_FI_643002_2024_{issuance}_1-9"
+    puro = find_scheme("puro")
+    assert [parse_form(puro, text).scheme for text in (long, short)] == ["puro", "puro_short_v2"]
+    assert parse_form(puro, short, 9).units == 9
+    for scheme, text, units in (
+        ("verra", short, None),
+        ("puro", "UKA-1-9", None),
+        ("puro", short, 8),
+        ("puro", "x", None),
+    ):
+        with pytest.raises(SerialError):
+            parse_form(find_scheme(scheme), text, units)
