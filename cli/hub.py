@@ -19,7 +19,7 @@ from cli.choices import EVIDENCE, GRADE, REFERENCE, Grade
 from cli.command import works, writes
 from cli.exits import ExitCode, Failed, misused
 from cli.hub_blocks import app as blocks_app
-from cli.hub_calls import HUB_FILE, call_hub, call_pages, shorten_why, tell_time
+from cli.hub_calls import HUB_FILE, call_hub, call_pages, compare, shorten_why, tell_time
 from cli.hub_proposals import app as proposals_app
 from cli.hub_rehearsal import app as rehearsal_app
 from cli.hub_sandbox import app as sandbox_app
@@ -317,7 +317,7 @@ def reconcile(
       keeling hub reconcile verra --csv differences.csv --json
     """
     query = "?believe_shrunk=true" if believe_shrunk else ""
-    found = json.loads(call_hub(config, "POST", f"/v1/reconciliations/{registry}{query}", "operator"))
+    found = compare(config, registry, query)
     if csv is not None:
         csv.write_text(found["csv"], "utf-8")
     found.pop("csv")

@@ -6,16 +6,21 @@ What is asked, and how the answer is shown, is the commands'.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from cli.exits import ExitCode, Failed, misused
-from cli.quantities import format_time
+from cli.quantities import format_time, format_units
 
 ASK_S: Final = 600.0
+LOOK_S: Final = 1.0
+"""How often a long call is asked how far it is."""
 WHY_SHOWN: Final = 84
 """Characters of a reason that a table shows: with more of it no terminal has room for the rest of a row."""
 HUB_FILE = Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's file.")]
@@ -35,10 +40,17 @@ def call_pages(file: Path, path: str, name: str) -> Iterator[Any]:
 
 
 def call_hub(
-    file: Path, method: str, path: str, role: str, accept: str = "application/json", body: Any = None, key: str = ""
+    file: Path,
+    method: str,
+    path: str,
+    role: str,
+    accept: str = "application/json",
+    body: Any = None,
+    key: str = "",
+    patience_s: float | None = ASK_S,
 ) -> str:
     """Ask the hub of a file, with the token of its first caller that may; `body` is sent as JSON, `key` as its
-    Idempotency-Key. Raises `Failed`."""
+    Idempotency-Key. `patience_s`: None waits for as long as the hub works. Raises `Failed`."""
     import urllib.error
     import urllib.request
 
@@ -55,7 +67,7 @@ def call_hub(
     headers |= {"Idempotency-Key": key} if key else {}
     request = urllib.request.Request(f"http://{config.listen}{path}", data, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=ASK_S) as answer:
+        with urllib.request.urlopen(request, timeout=patience_s) as answer:
             text: str = answer.read().decode()
             return text
     except urllib.error.HTTPError as error:
@@ -64,6 +76,32 @@ def call_hub(
         raise Failed(
             ExitCode.UNREACHABLE, f"no hub answers at {config.listen}", advice=f"keeling hub run {file}"
         ) from error
+
+
+def compare(file: Path, registry: str, query: str) -> Any:
+    """Have the hub compare a registry, however long its books are; who watches sees how far it is."""
+    path = f"/v1/reconciliations/{registry}"
+    with ThreadPoolExecutor(1) as pool, _watching() as tell:
+        asked = pool.submit(call_hub, file, "POST", path + query, "operator", patience_s=None)
+        while not wait([asked], LOOK_S).done:
+            with suppress(Failed):  # the call itself says what is wrong
+                found = json.loads(call_hub(file, "GET", path, "viewer"))["progress"]
+                if found:
+                    units = format_units(int(found["units"]))
+                    tell(f"{registry}: {units} units on {found['pages']:,} pages of its books read")
+        return json.loads(asked.result())
+
+
+@contextmanager
+def _watching() -> Iterator[Callable[[str], None]]:
+    """A line on standard error where somebody watches; silent otherwise."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("comparing") as line:
+        yield line.update
 
 
 def _explain(body: bytes, status: int) -> Failed:

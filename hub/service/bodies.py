@@ -16,6 +16,7 @@ from hub.dispatch.memory import Pending
 from hub.dispatch.ordering import Wanted
 from hub.dispatch.sessions import Kind, OrderName
 from hub.reconcile.report import Run, format_instant, name_run, tell_run, write_csv
+from hub.service.comparing import Compared
 from hub.service.problems import Problem
 from keeling.certificate import Certificate
 from keeling.serials import SerialError, SerialRange, parse, print_range
@@ -233,6 +234,16 @@ def tell_whole_run(run: Run) -> dict[str, Any]:
     """A reconciliation with everything in it, the same as CSV too."""
     told = {"run": name_run(run), "anchored": run.anchored, "broken_units": str(run.broken_units)}
     return {**tell_run(run), **told, "csv": write_csv(run)}
+
+
+def tell_compared(found: Compared) -> dict[str, Any]:
+    """How far a comparison is, and the newest run without its differences."""
+    progress = None if found.progress is None else {**found.progress._asdict(), "units": str(found.progress.units)}
+    newest = None
+    if found.newest is not None:
+        newest = {name: value for name, value in tell_run(found.newest).items() if name != "differences"}
+        newest |= {"run": name_run(found.newest), "anchored": found.newest.anchored}
+    return {"registry": found.registry, "progress": progress, "newest": newest}
 
 
 def describe_hold(hold: pb.HoldInfo, *, owner_control: bool, expected_ms: int, driver: str) -> str:

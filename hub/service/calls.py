@@ -23,6 +23,7 @@ from hub.inbound.waiting import Waiting
 from hub.ledger_client import LedgerError
 from hub.reconcile.report import Line, Run, name_run
 from hub.service.bodies import Told, describe_hold
+from hub.service.comparing import Compared
 from hub.service.paging import Asked, cut_page
 from hub.service.parts import Parts
 from hub.service.problems import Problem
@@ -218,12 +219,17 @@ class Calls:
     async def reconcile(self, registry: str, believe_shrunk: bool) -> Run:
         """Compare now; what the last run of this process saw gives the ages."""
         self._check_registry(registry)
-        return await self._parts.reconcile(registry, believe_shrunk=believe_shrunk)
+        return await self._parts.comparisons.reconcile(registry, believe_shrunk=believe_shrunk)
+
+    def reconciliation(self, registry: str) -> Compared:
+        """How far the run under way is, and the newest one."""
+        self._check_registry(registry)
+        return self._parts.comparisons.describe(registry)
 
     def last_run(self, registry: str) -> Run:
         """The newest run of this process."""
         self._check_registry(registry)
-        found = self._parts.runs.get(registry)
+        found = self._parts.comparisons.newest.get(registry)
         if found is None:
             raise Problem(404, "no-run", f"{registry} was not compared since this hub started")
         return found

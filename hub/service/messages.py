@@ -13,6 +13,7 @@ from hub.reconcile.report import Line, Run, compute_digest, name_run, sum_up
 from hub.service import bodies
 from hub.service.bodies import BECAUSE_MAX, Told, tell_proposal
 from hub.service.calls import Decision
+from hub.service.comparing import Compared
 from hub.service.problems import Problem
 from keeling.certificate import Certificate
 from keeling.v1 import hub_pb2 as hub
@@ -89,6 +90,16 @@ def tell_run(run: Run) -> hub.Reconciliation:
         digest=compute_digest(run),
         believed_shrunk=bool(run.believed),
     )
+
+
+def tell_compared(found: Compared) -> hub.ReconciliationState:
+    """How far a comparison is, and the newest run."""
+    told = hub.ReconciliationState(registry=found.registry)
+    if found.progress is not None:
+        told.progress.CopyFrom(hub.ReconciliationProgress(**found.progress._asdict()))
+    if found.newest is not None:
+        told.newest.CopyFrom(tell_run(found.newest))
+    return told
 
 
 def tell_differences(run: Run, lines: Sequence[Line], token: str) -> hub.ListDifferencesResponse:

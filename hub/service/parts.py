@@ -35,9 +35,10 @@ from hub.inbound.proposals import Proposals, Rule
 from hub.inbound.waiting import WaitingList
 from hub.ledger_client import LedgerClient
 from hub.reconcile.report import Run, name_run, sum_up
-from hub.reconcile.run import Bench, Reconciler
+from hub.reconcile.run import Bench
 from hub.service.article6 import Announcements, AnnouncingIntake, make_locator
 from hub.service.attesting import open_attesting
+from hub.service.comparing import Comparisons
 from hub.service.config import HubConfig, RegistrySection
 from hub.service.figures import HubFigures, judge_run
 from hub.service.secrets import open_secrets, read_secret
@@ -141,15 +142,12 @@ class Parts:
         }
         self.waiting: Final = WaitingList(config.folder / "waiting", now_ms)
         self.intake: Final = self._open_intake(adapters, shelf)
-        self.runs: Final[dict[str, Run]] = {}
-        """The newest reconciliation of each registry by this process."""
+        bench = Bench(ledger, adapters, self.dispatcher, shelf.put, now_ms, self.dispatcher.lines.ask)
+        self.comparisons: Final = Comparisons(bench, self._take_run)
         asked = self.answering, self.blocking, self.waiting
         self.figures: Final = HubFigures(
-            self.dispatcher, now_ms, self.intake.figures, self.runs, self.announced, *asked
+            self.dispatcher, now_ms, self.intake.figures, self.comparisons.newest, self.announced, *asked
         )
-        bench = Bench(ledger, adapters, self.dispatcher, shelf.put, now_ms, self.dispatcher.lines.ask)
-        self._reconciler = Reconciler(bench)
-        self._comparing: dict[str, asyncio.Lock] = {}
 
     def _open_intake(self, adapters: Mapping[str, Adapter], shelf: EvidenceShelf) -> AnnouncingIntake:
         issued = read_issued(self.config)
@@ -178,15 +176,9 @@ class Parts:
         lines, signers = self.dispatcher.lines, ledger.signatory.approvers
         return open_attesting(self.config.attesting, self._seat, lines, ledger.network, signers)
 
-    async def reconcile(self, registry: str, *, believe_shrunk: bool = False) -> Run:
-        """Compare now, one run of a registry after another; what the last one saw gives the ages."""
-        async with self._comparing.setdefault(registry, asyncio.Lock()):
-            before = self.runs.get(registry)
-            run = await self._reconciler.reconcile(registry, before, believe_shrunk=believe_shrunk)
-            self.runs[registry] = run
-            self.figures.count_run(run)
-            _tell_ended(run)
-            return run
+    def _take_run(self, run: Run) -> None:
+        self.figures.count_run(run)
+        _tell_ended(run)
 
     def find_keys(self, registry: str) -> list[InboundKey]:
         """The keys that sign what a registry pushes, read now. Raises `KeyTextError` for what is none."""
@@ -200,6 +192,7 @@ class Parts:
         return self.config.folder / "cursors" / registry
 
     async def close(self) -> None:
+        await self.comparisons.close()
         for _, adapter in self.systems.values():
             await adapter.close()
 

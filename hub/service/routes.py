@@ -170,6 +170,14 @@ ROUTES: Final = (
     ),
     Route(
         "GET",
+        "/v1/reconciliations/{registry}",
+        "reconciliation",
+        "viewer",
+        "How far the comparison under way is, and the newest run of this hub",
+        "GetReconciliation",
+    ),
+    Route(
+        "GET",
         "/v1/reconciliations/{registry}/differences",
         "differences",
         "viewer",

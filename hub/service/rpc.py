@@ -207,6 +207,14 @@ class HubService(rpc.HubServicer):
 
         return await self._answer("Reconcile", context, work)
 
+    async def GetReconciliation(
+        self, request: hub.GetReconciliationRequest, context: Context
+    ) -> hub.ReconciliationState:
+        async def work() -> hub.ReconciliationState:
+            return messages.tell_compared(self._calls.reconciliation(request.registry))
+
+        return await self._answer("GetReconciliation", context, work)
+
     async def ListDifferences(
         self, request: hub.ListDifferencesRequest, context: Context
     ) -> hub.ListDifferencesResponse:

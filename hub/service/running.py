@@ -258,7 +258,7 @@ class Running:
                 return
             due_ms = self._parts.now_ms() + every_ms
             try:
-                await self._parts.reconcile(registry)
+                await self._parts.comparisons.reconcile(registry)
             except LedgerError as error:
                 log.warning("reconciliation waits for the ledger", registry=registry, error=str(error))
 

@@ -26,6 +26,7 @@ from hub.service.bodies import (
     read_withdrawal,
     tell_block,
     tell_certificate,
+    tell_compared,
     tell_hold,
     tell_message,
     tell_pending,
@@ -172,6 +173,9 @@ class Interface:
         return web.json_response(
             tell_whole_run(await self._calls.reconcile(_read_registry(request), believe == "true"))
         )
+
+    async def _reconciliation(self, request: web.Request) -> web.Response:
+        return web.json_response(tell_compared(self._calls.reconciliation(_read_registry(request))))
 
     async def _differences(self, request: web.Request) -> web.Response:
         registry, wanted = _read_registry(request), request.query.get("run", "")

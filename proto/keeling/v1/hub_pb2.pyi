@@ -888,6 +888,83 @@ class ReconcileRequest(_message.Message):
 Global___ReconcileRequest: _TypeAlias = ReconcileRequest  # noqa: Y015
 
 @_typing.final
+class GetReconciliationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    registry: _builtins.str
+    def __init__(
+        self,
+        *,
+        registry: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["registry", b"registry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReconciliationRequest: _TypeAlias = GetReconciliationRequest  # noqa: Y015
+
+@_typing.final
+class ReconciliationState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    NEWEST_FIELD_NUMBER: _builtins.int
+    registry: _builtins.str
+    @_builtins.property
+    def progress(self) -> Global___ReconciliationProgress:
+        """missing: none is under way"""
+
+    @_builtins.property
+    def newest(self) -> Global___Reconciliation:
+        """missing: none since this hub started"""
+
+    def __init__(
+        self,
+        *,
+        registry: _builtins.str = ...,
+        progress: Global___ReconciliationProgress | None = ...,
+        newest: Global___Reconciliation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["newest", b"newest", "progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["newest", b"newest", "progress", b"progress", "registry", b"registry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReconciliationState: _TypeAlias = ReconciliationState  # noqa: Y015
+
+@_typing.final
+class ReconciliationProgress(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_MS_FIELD_NUMBER: _builtins.int
+    PAGES_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    since_ms: _builtins.int
+    pages: _builtins.int
+    """of the registry's books that were read so far, within its limits"""
+    units: _builtins.int
+    """on these pages"""
+    def __init__(
+        self,
+        *,
+        since_ms: _builtins.int = ...,
+        pages: _builtins.int = ...,
+        units: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pages", b"pages", "since_ms", b"since_ms", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReconciliationProgress: _TypeAlias = ReconciliationProgress  # noqa: Y015
+
+@_typing.final
 class Reconciliation(_message.Message):
     """One run. Every unit of either side is in exactly one of `sums`."""
 

@@ -105,6 +105,11 @@ class HubStub:
                 request_serializer=keeling_dot_v1_dot_hub__pb2.ReconcileRequest.SerializeToString,
                 response_deserializer=keeling_dot_v1_dot_hub__pb2.Reconciliation.FromString,
                 _registered_method=True)
+        self.GetReconciliation = channel.unary_unary(
+                '/keeling.v1.Hub/GetReconciliation',
+                request_serializer=keeling_dot_v1_dot_hub__pb2.GetReconciliationRequest.SerializeToString,
+                response_deserializer=keeling_dot_v1_dot_hub__pb2.ReconciliationState.FromString,
+                _registered_method=True)
         self.ListDifferences = channel.unary_unary(
                 '/keeling.v1.Hub/ListDifferences',
                 request_serializer=keeling_dot_v1_dot_hub__pb2.ListDifferencesRequest.SerializeToString,
@@ -268,6 +273,14 @@ class HubServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReconciliation(self, request, context):
+        """How far the comparison under way is, and the newest run of this hub. Role: viewer. Changes nothing; retry freely.
+        NOT_FOUND UNKNOWN_REGISTRY: it is not connected here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDifferences(self, request, context):
         """The differences of the newest run of this hub, in order of serial space and number. Role: viewer. Changes nothing.
         NOT_FOUND NO_RUN: none since this hub started, or another one than asked for: start from the first page of the newest
@@ -374,6 +387,11 @@ def add_HubServicer_to_server(servicer, server):
                     servicer.Reconcile,
                     request_deserializer=keeling_dot_v1_dot_hub__pb2.ReconcileRequest.FromString,
                     response_serializer=keeling_dot_v1_dot_hub__pb2.Reconciliation.SerializeToString,
+            ),
+            'GetReconciliation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReconciliation,
+                    request_deserializer=keeling_dot_v1_dot_hub__pb2.GetReconciliationRequest.FromString,
+                    response_serializer=keeling_dot_v1_dot_hub__pb2.ReconciliationState.SerializeToString,
             ),
             'ListDifferences': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDifferences,
@@ -774,6 +792,33 @@ class Hub:
             '/keeling.v1.Hub/Reconcile',
             keeling_dot_v1_dot_hub__pb2.ReconcileRequest.SerializeToString,
             keeling_dot_v1_dot_hub__pb2.Reconciliation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReconciliation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeling.v1.Hub/GetReconciliation',
+            keeling_dot_v1_dot_hub__pb2.GetReconciliationRequest.SerializeToString,
+            keeling_dot_v1_dot_hub__pb2.ReconciliationState.FromString,
             options,
             channel_credentials,
             insecure,

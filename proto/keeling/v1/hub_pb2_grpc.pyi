@@ -132,6 +132,10 @@ class HubStub:
     error: nothing was compared then, and nothing changed.
     NOT_FOUND UNKNOWN_REGISTRY: it is not connected here.
     """
+    GetReconciliation: _grpc.UnaryUnaryMultiCallable[_hub_pb2.GetReconciliationRequest, _hub_pb2.ReconciliationState]
+    """How far the comparison under way is, and the newest run of this hub. Role: viewer. Changes nothing; retry freely.
+    NOT_FOUND UNKNOWN_REGISTRY: it is not connected here.
+    """
     ListDifferences: _grpc.UnaryUnaryMultiCallable[_hub_pb2.ListDifferencesRequest, _hub_pb2.ListDifferencesResponse]
     """The differences of the newest run of this hub, in order of serial space and number. Role: viewer. Changes nothing.
     NOT_FOUND NO_RUN: none since this hub started, or another one than asked for: start from the first page of the newest
@@ -233,6 +237,10 @@ class HubAsyncStub(HubStub):
     run on record. Role: operator. Takes as long as the registry needs to list its units: give it minutes. Broken off or
     repeated it harms nothing: whatever a run writes has a name made of what it says. An alarm is an answer, not an
     error: nothing was compared then, and nothing changed.
+    NOT_FOUND UNKNOWN_REGISTRY: it is not connected here.
+    """
+    GetReconciliation: _aio.UnaryUnaryMultiCallable[_hub_pb2.GetReconciliationRequest, _hub_pb2.ReconciliationState]  # type: ignore[assignment]
+    """How far the comparison under way is, and the newest run of this hub. Role: viewer. Changes nothing; retry freely.
     NOT_FOUND UNKNOWN_REGISTRY: it is not connected here.
     """
     ListDifferences: _aio.UnaryUnaryMultiCallable[_hub_pb2.ListDifferencesRequest, _hub_pb2.ListDifferencesResponse]  # type: ignore[assignment]
@@ -417,6 +425,16 @@ class HubServicer(metaclass=_abc_1.ABCMeta):
         run on record. Role: operator. Takes as long as the registry needs to list its units: give it minutes. Broken off or
         repeated it harms nothing: whatever a run writes has a name made of what it says. An alarm is an answer, not an
         error: nothing was compared then, and nothing changed.
+        NOT_FOUND UNKNOWN_REGISTRY: it is not connected here.
+        """
+
+    @_abc_1.abstractmethod
+    def GetReconciliation(
+        self,
+        request: _hub_pb2.GetReconciliationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hub_pb2.ReconciliationState, _abc.Awaitable[_hub_pb2.ReconciliationState]]:
+        """How far the comparison under way is, and the newest run of this hub. Role: viewer. Changes nothing; retry freely.
         NOT_FOUND UNKNOWN_REGISTRY: it is not connected here.
         """
 

@@ -155,6 +155,9 @@ async def check_reading(stage: Stage, hub: Running, session: aiohttp.ClientSessi
     assert {each["account"] for each in told["links"]} == {"acme/puro", "acme/verra"}
     with capture_logs() as lines:
         status, run = await operator("POST", "/v1/reconciliations/puro")
+        _, state = await operator("GET", "/v1/reconciliations/puro")
+        assert (state["progress"], state["newest"]["run"]) == (None, run["run"])
+        assert "differences" not in state["newest"]
     assert (status, run["alarm"], run["broken_units"]) == (200, "", "0"), run
     assert [each["outcome"] for each in lines if each["event"] == "reconciled"] == ["agreed"], (
         "also when it is asked for"
