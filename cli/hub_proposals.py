@@ -94,5 +94,8 @@ def withdraw(
     """
     path = f"/v1/holds/{quote(hold, safe='')}/withdrawal"
     told = json.loads(call_hub(config, "POST", path, "operator", body={"because": because}))
-    said = f"{told['withdrawal']}: {format_units(int(told['units']))} units at {told['registry']}"
-    return Answer(told, [f"{said}, hold {format_id(bytes.fromhex(told['hold']))}", told["told"]])
+    what = (
+        f"{format_units(int(told['units']))} units at {told['registry']}, hold {format_id(bytes.fromhex(told['hold']))}"
+    )
+    said = f"withdrawn: {what}" if told["withdrawal"] == "withdrawn" else f"{what}: {told['withdrawal']}"
+    return Answer(told, [said, told["told"]])

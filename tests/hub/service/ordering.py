@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -40,7 +41,8 @@ class Office(NamedTuple):
         running = Running(parts)
         await running.start()
         try:
-            self.file.write_text(self.file.read_text().replace("127.0.0.1:0", running.address))
+            listen = f'listen = "{running.address}"'
+            self.file.write_text(re.sub("^listen = .*$", listen, self.file.read_text(), flags=re.MULTILINE))
             yield running, parts
         finally:
             await running.stop()
