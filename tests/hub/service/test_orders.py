@@ -184,8 +184,6 @@ def test_a_session_from_the_order_to_the_ban(tmp_path: Path) -> None:
 
 
 def test_an_order_has_one_id_all_the_way(tmp_path: Path) -> None:
-    keeling, file = Keeling(tmp_path), ("--config", str(tmp_path / "group.toml"))
-
     async def story() -> None:
         async with open_icm_office(tmp_path) as (office, market), aiohttp.ClientSession() as session:
             async with office.hub() as (running, _):
@@ -222,26 +220,34 @@ def test_an_order_has_one_id_all_the_way(tmp_path: Path) -> None:
                 assert (status, told["order"]) == (200, uuid.UUID(key["Idempotency-Key"]).hex)
                 market.move_to(confirmed_ms(SESSIONS[0]))
                 assert (await wait_for_line(operator, market, "blocked"))["units"] == "600"
-                command = (
-                    "hub",
-                    "unblock",
-                    "alice/icm",
-                    "--exchange",
-                    "IEX",
-                    "--session",
-                    SESSIONS[0],
-                    *file,
-                    "--order",
-                )
-                out = await asyncio.to_thread(keeling.must, *command, fresh(market), "--units", "200")
-                assert out.out.startswith("free again: 200 units of alice/icm for the session of 2027-01-27 at IEX")
-                assert market.blocked_there() == 400
-                for words in ((), ("--units", "1", "--serials", "IN-CCC-OE-CEM0042-2025-26-1-1")):
-                    ended = await asyncio.to_thread(keeling, *command, fresh(market), *words)
-                    assert (ended.code, "either --units or --serials" in ended.err) == (2, True)
                 names = {each.restriction.split("/")[0] for each in await market.listed()}
                 assert names == {"session"}, "the registry's own word restricts nothing a second time"
-                assert len(market.registry.desk.orders) == 2
+                assert len(market.registry.desk.orders) == 1
+
+    run(story())
+
+
+def test_the_command_lets_out_a_part(tmp_path: Path) -> None:
+    keeling, file = Keeling(tmp_path), ("--config", str(tmp_path / "group.toml"))
+    session = ("--exchange", "IEX", "--session", SESSIONS[0])
+
+    async def story() -> None:
+        async with (
+            open_icm_office(tmp_path) as (office, market),
+            aiohttp.ClientSession() as line,
+            office.hub() as (running, _),
+        ):
+            block = ("hub", "block", "alice/icm", *session, *file, "--order", fresh(market))
+            await asyncio.to_thread(keeling.must, *block, "--units", "600")
+            market.move_to(confirmed_ms(SESSIONS[0]))
+            await wait_for_line(Caller(line, running.address, "viewer"), market, "blocked")
+            command = ("hub", "unblock", "alice/icm", *session, *file, "--order")
+            out = await asyncio.to_thread(keeling.must, *command, fresh(market), "--units", "200")
+            assert out.out.startswith("free again: 200 units of alice/icm for the session of 2027-01-27 at IEX")
+            assert market.blocked_there() == 400
+            for words in ((), ("--units", "1", "--serials", "IN-CCC-OE-CEM0042-2025-26-1-1")):
+                ended = await asyncio.to_thread(keeling, *command, fresh(market), *words)
+                assert (ended.code, "either --units or --serials" in ended.err) == (2, True)
 
     run(story())
 
