@@ -90,9 +90,9 @@ class Names:
             if found.unknown or found.unseen:
                 raise Unnameable(f"some of {item.first}..{item.last} of {item.space} are not known on this ledger")
             for each in found.lots:
-                numbering = await self._numbering(each.lot.range.batch)
-                low = max(item.first - numbering.base, each.lot.range.first)
-                high = min(item.last - numbering.base, each.lot.range.first + each.lot.range.units - 1)
+                base = int(each.lot.first_number) - each.lot.range.first
+                low = max(item.first - base, each.lot.range.first)
+                high = min(item.last - base, each.lot.range.first + each.lot.range.units - 1)
                 exact = op.Range(batch=each.lot.range.batch, first=low, units=high - low + 1)
                 lot, since = each.lot, _find_since(each)
                 laid = _find_restrictions(each, exact)
@@ -109,7 +109,7 @@ class Names:
                 continue
             gaps += [Gap("", int(each.first_number), int(each.last_number)) for each in found.unknown]
             for unseen in found.unseen:
-                first = (await self._numbering(unseen.batch)).base + unseen.first
+                first = int((await self._reader.batch(unseen.batch)).base_number) + unseen.first
                 gaps.append(Gap(unseen.batch, first, first + unseen.units - 1))
         joined: list[Gap] = []
         for gap in sorted(gaps, key=lambda each: each.first):
@@ -134,6 +134,8 @@ class Names:
         except NotOnLedger:
             return [(serials, None)]
         except LedgerRefusal as error:
+            if error.reason == "BAD_FIELD":  # a number longer than any on the ledger
+                return [(serials, None)]
             if error.reason != "TOO_MANY_LOTS" or serials.units == 1:
                 raise
         middle = (serials.first + serials.last) // 2

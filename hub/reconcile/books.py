@@ -15,7 +15,6 @@ from adapters.contract import Holding, Holdings, Trouble, WrongShape
 from hub.reconcile.classes import BLOCKED_HERE, ENDED_HERE, LIVE_HERE, LIVE_THERE
 from hub.reconcile.join import Row
 from hub.restrictions import BLOCK, name_of_kind
-from hub.units import Numbering, read_numbering
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 
@@ -127,12 +126,14 @@ class Lots(NamedTuple):
     """What each account here is called in `rows`: itself, or together with those it shares one there with."""
     live_units: int
     ended_units: int
+    counted: dict[str, Counted | None]
+    """How the batches of the lots count; None: of another registry."""
 
 
 async def read_lots(ledger: Lister, registry: str) -> Lots:
     """All lots of all accounts linked to the registry, by its numbers; those of one account there as one sum."""
     rows: Sides = {}
-    numberings: dict[str, Numbering | None] = {}
+    counted: dict[str, Counted | None] = {}
     live = ended = 0
     linked: dict[str, list[str]] = {}
     for account in await ledger.accounts():
@@ -143,7 +144,7 @@ async def read_lots(ledger: Lister, registry: str) -> Lots:
     for account_name, pool in pools.items():
         blocked = await _read_blocked(ledger, account_name)
         for lot in await ledger.lots(account=account_name):
-            numbering = await _find_numbering(ledger, numberings, lot.range.batch, registry)
+            numbering = await _find_counted(ledger, counted, lot.range.batch, registry)
             if numbering is None:
                 continue
             first = numbering.base + lot.range.first
@@ -153,7 +154,7 @@ async def read_lots(ledger: Lister, registry: str) -> Lots:
             rows.setdefault(numbering.space, []).extend(_cut_blocked(row, numbering.base, cuts) if cuts else [row])
             live += lot.range.units if lot.state in LIVE_HERE else 0
             ended += lot.range.units if lot.state in ENDED_HERE else 0
-    return Lots(rows, names, pools, live, ended)
+    return Lots(rows, names, pools, live, ended, counted)
 
 
 async def _read_blocked(ledger: Lister, account: str) -> dict[str, list[op.Range]]:
@@ -188,13 +189,18 @@ def name_pool(there: str, sharing: Sequence[str]) -> str:
     return f"{ordered[0]} + {len(ordered) - 1} more of {there}"
 
 
-async def _find_numbering(
-    ledger: Lister, known: dict[str, Numbering | None], batch: str, registry: str
-) -> Numbering | None:
+class Counted(NamedTuple):
+    """How a batch counts, whatever its serials look like: position = number - base."""
+
+    space: str
+    base: int
+
+
+async def _find_counted(ledger: Lister, known: dict[str, Counted | None], batch: str, registry: str) -> Counted | None:
     """How a batch of this registry counts; None: it is of another registry."""
     if batch not in known:
         found = await ledger.batch(batch)
-        known[batch] = read_numbering(found) if found.registry == registry else None
+        known[batch] = Counted(found.space, int(found.base_number)) if found.registry == registry else None
     return known[batch]
 
 

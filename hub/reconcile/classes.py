@@ -36,6 +36,8 @@ class Kind(StrEnum):
     """The registry shows the same units more than once."""
     TWIN = "twin"
     """One side says that the tonne lives under another identity, the other does not."""
+    TO_LIFT = "to lift"
+    """Both sides agree again, and what an earlier difference restricted still is."""
 
 
 ENDED_HERE: Final = frozenset({"RETIRED", "USED", "CANCELLED", "ENDED"})

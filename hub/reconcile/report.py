@@ -9,7 +9,8 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -75,21 +76,40 @@ class Run(NamedTuple):
         return sum(line.difference.units for line in self.lines if line.difference.kind is not Kind.IN_FLIGHT)
 
     def carry_ages(self, before: Run | None) -> Run:
-        """The same, each difference as old as the run before knew it, where it knew the same one."""
-        known = {_identify(line.difference): line.difference.since_ms for line in before.lines} if before else {}
+        """The same, each difference as old as the run before knew one of its class on some of its units."""
+        known = Ages(before.lines if before is not None else ())
         return self._replace(lines=tuple(self._age(line, known) for line in self.lines))
 
-    def _age(self, line: Line, known: Mapping[tuple[Any, ...], int]) -> Line:
+    def _age(self, line: Line, known: Ages) -> Line:
         found = line.difference
         if found.kind in (Kind.IN_FLIGHT, Kind.LATE) and found.since_ms:
             return line
         # A break is as old as the first run that saw it: what the ledger did before that was no break yet.
-        since = known.get(_identify(found), 0) or self.at_ms
-        return line._replace(difference=found._replace(since_ms=since))
+        return line._replace(difference=found._replace(since_ms=known.find(found) or self.at_ms))
 
 
-def _identify(found: Difference) -> tuple[Any, ...]:
-    return found.space, found.first, found.last, found.kind
+class Ages:
+    """Since when differences stand, by their units: one that grew, shrank or was cut is no new one."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self._known: dict[tuple[str, Kind], list[tuple[int, int, int]]] = {}
+        for line in lines:
+            each = line.difference
+            self._known.setdefault((each.space, each.kind), []).append((each.first, each.last, each.since_ms))
+        for rows in self._known.values():
+            rows.sort()
+
+    def find(self, found: Difference) -> int:
+        """The oldest of its class that shares a unit with it; 0: there is none."""
+        rows = self._known.get((found.space, found.kind), [])
+        since = 0
+        for place in range(max(bisect_right(rows, (found.first,)) - 1, 0), len(rows)):
+            first, last, since_ms = rows[place]
+            if first > found.last:
+                break
+            if last >= found.first:
+                since = min(since or since_ms, since_ms)
+        return since
 
 
 def sum_up(run: Run) -> list[Sum]:

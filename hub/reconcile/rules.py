@@ -43,6 +43,7 @@ TABLE: Final = {
     Kind.OWNER: _STOP,
     Kind.OVERLAP: _STOP,
     Kind.TWIN: _STOP,
+    Kind.TO_LIFT: _ASK_ALL,
 }
 
 

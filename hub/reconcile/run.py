@@ -23,6 +23,7 @@ from hub.reconcile.join import Row
 from hub.reconcile.report import Line, Run, compute_digest, encode_run, name_run
 from hub.reconcile.rules import Action, choose_action
 from hub.reconcile.second_look import RESTRICTED_BY, Looked, Looker, Surroundings, look_again
+from hub.reconcile.to_lift import find_to_lift
 from hub.restrictions import BLOCK, make_stop
 from hub.units import Names, Reader, Unnameable
 from keeling.v1 import ledger_pb2 as pb
@@ -154,6 +155,10 @@ class Reconciler:
         lines = [_make_line(each, run.grade) for part, _ in looked for each in part]
         lines += [Line(_doubt(each, books), Action.ASK, None, "not looked at again") for each in found[LOOKS_MAX:]]
         agreed = compared.agreed_units + sum(units for _, units in looked)
+        if len(found) <= LOOKS_MAX:
+            over = [_make_line(each, run.grade) for each in await find_to_lift(self._bench.ledger, lots, lines)]
+            lines += over
+            agreed -= sum(line.difference.units for line in over)
         return run._replace(
             agreed_units=agreed,
             ended_units=compared.ended_units,

@@ -135,7 +135,7 @@ class MemoryLedger:
         except NotFound as error:
             raise NotOnLedger(str(error)) from error
         except BadRequest as error:
-            raise LedgerRefusal(str(error), getattr(error, "reason", "")) from error
+            raise LedgerRefusal(str(error), error.reason.name) from error
 
 
 def _read(number: bytes, refusal: Refusal | None, height: int) -> Receipt:

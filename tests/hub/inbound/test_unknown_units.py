@@ -145,6 +145,31 @@ def test_of_units_half_of_which_are_known_that_half_is_taken_at_once() -> None:
     asyncio.run(story())
 
 
+def test_a_number_longer_than_any_on_the_ledger_stops_nothing_that_comes_after_it() -> None:
+    async def story() -> None:
+        registry = open_registry()
+        odd, good = 10**70, verra(1, 10, at_ms=9)
+        told = await registry.take("verra", verra(odd, odd + 9, RETIRED), verra(odd, odd + 9), good)
+        assert told == ["unknown-units", "ledger-refused", "issued"]
+
+    asyncio.run(story())
+
+
+def test_news_of_more_lots_than_one_answer_holds_is_taken_whole() -> None:
+    async def story() -> None:
+        registry = open_registry()
+        many = [verra(first, first, name=f"i/{first}", at_ms=first) for first in range(1, 260, 2)]
+        assert set(await registry.take("verra", *many)) == {"issued"}
+        gone = verra(1, 259, RETIRED, at_ms=1_000)
+        assert await registry.take("verra", gone) == ["unknown-units"]
+        assert {lot[2] for lot in registry.lots("verra:29001")} == {"RETIRED"}
+        assert await registry.take("verra", verra(1, 259, name="all")) == ["issued"]
+        lots = registry.lots("verra:29001")
+        assert (sum(last - first + 1 for first, last, _, _ in lots), {lot[2] for lot in lots}) == (259, {"RETIRED"})
+
+    asyncio.run(story())
+
+
 def test_a_hub_that_may_not_import_waits_for_one_that_may() -> None:
     async def story() -> None:
         registry = open_registry(importer="other")
