@@ -83,7 +83,7 @@ def compare(file: Path, registry: str, query: str) -> Any:
     path = f"/v1/reconciliations/{registry}"
     with ThreadPoolExecutor(1) as pool, _watching() as tell:
         asked = pool.submit(call_hub, file, "POST", path + query, "operator", patience_s=None)
-        while not wait([asked], LOOK_S).done:
+        while tell is not None and not wait([asked], LOOK_S).done:
             with suppress(Failed):  # the call itself says what is wrong
                 found = json.loads(call_hub(file, "GET", path, "viewer"))["progress"]
                 if found:
@@ -93,10 +93,10 @@ def compare(file: Path, registry: str, query: str) -> Any:
 
 
 @contextmanager
-def _watching() -> Iterator[Callable[[str], None]]:
-    """A line on standard error where somebody watches; silent otherwise."""
+def _watching() -> Iterator[Callable[[str], None] | None]:
+    """A line on standard error where somebody watches; None: nobody does."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield None
         return
     from rich.console import Console
 

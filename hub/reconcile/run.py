@@ -139,7 +139,8 @@ class Reconciler:
 
     async def _compare(self, run: Run, lots: Lots, books: Books) -> Run:
         ours = frozenset(lots.names.values())
-        compared = compare(books.rows, lots.rows, ours)
+        # In a thread: of a million rows each it takes seconds, in which holds are carried and registries heard.
+        compared = await asyncio.to_thread(compare, books.rows, lots.rows, ours)
         found = compared.differences
         if self._bench.adapters[run.registry].capabilities.serials is SerialChoice.REGISTRY:
             found = explain_other_serials(found)
