@@ -31,9 +31,9 @@ from adapters.sandbox.article6 import Letter
 from adapters.sandbox.exchange import HUB_SEED, SWEEP_MS
 from adapters.sandbox.exchange_values import Acquirer
 from adapters.sandbox.faults import Fault, FaultKind
-from adapters.sandbox.unfccc import HOLDING, OMGE, PENDING, UnfcccSandbox
+from adapters.sandbox.unfccc import HOLDING, OMGE, UnfcccSandbox
 from adapters.unfccc import SYSTEM
-from adapters.unfccc.mapping import ADAPTATION_FUND
+from adapters.unfccc.mapping import ADAPTATION_FUND, PENDING
 from adapters.web import format_json
 from keeling.serials import SerialRange, parse
 from tests.adapters.article6_stand import open_exchange, secrets_for
