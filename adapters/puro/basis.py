@@ -39,6 +39,7 @@ BASIS: Final = (
     Basis("a bundle is named by its issuance and numbers; the array is called certificateBundles"),
     Basis("a transaction gives back idempotencyKey, and lists can be filtered by it"),
     Basis("the registry's list of transactions is in order of completion and only grows"),
+    Basis("an issuance's issuanceDetails say facility, vintage and country, by the names of the list of certificates"),
     Basis("a retirement taken back is shown as status REVERSED"),
     Basis("the same key again answers with the first result; another body under it answers 422"),
     Basis("at most 100 requests a minute"),

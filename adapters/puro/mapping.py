@@ -24,6 +24,7 @@ from adapters.contract import (
     Report,
     UnsendableError,
 )
+from adapters.fields import read_host
 from adapters.puro.basis import CAPABILITIES
 from adapters.web import format_json
 from keeling.serials import SerialError, SerialRange, parse, print_range
@@ -69,6 +70,8 @@ class Transaction(NamedTuple):
     volume: int
     completed_ms: int
     reason: str
+    issuance: Mapping[str, str] = {}
+    """Of an issuance, what its details say, as `Change.details` names it."""
 
     @property
     def done(self) -> bool:
@@ -165,7 +168,20 @@ def read_transaction(value: Any) -> Transaction:
         volume=volume,
         completed_ms=0 if completed is None else read_instant(completed),
         reason=_text(value, "reason"),
+        issuance=_read_issuance(value.get("issuanceDetails")),
     )
+
+
+def _read_issuance(value: Any) -> dict[str, str]:
+    """Facility, vintage and country, each where it is said; short serials do not say them."""
+    if not isinstance(value, dict):
+        return {}
+    told = {
+        "project": _text(value, "productionFacilityCode"),
+        "vintage": str(value.get("vintage") or ""),
+        "host": read_host(_text(value, "countryCode")),
+    }
+    return {name: text for name, text in told.items() if text}
 
 
 def read_report(found: Transaction, instruction: Instruction, evidence: bytes) -> Report | Refused:
@@ -220,6 +236,7 @@ def read_changes(found: Transaction, evidence: bytes) -> list[Change]:
             reference=found.id,
             key=found.key,
             effective=Moment(found.completed_ms),
+            details=found.issuance if kind is ChangeKind.ISSUED else {},
             evidence=evidence,
         )
         for place, bundle in enumerate(found.bundles)

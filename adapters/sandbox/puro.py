@@ -23,7 +23,7 @@ from adapters.sandbox.book import BookRefusal, Entry
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.desk import Order, OrderStatus
 from adapters.sandbox.server import Sandbox
-from keeling.serials import SerialError, SerialRange, parse
+from keeling.serials import SerialError, SerialRange, parse, parse_segments, print_range
 
 KEY_ID: Final = "sandbox"
 KEY_SECRET: Final = "sandbox-secret"
@@ -240,7 +240,8 @@ def _bundle(row: Holding) -> dict[str, Any]:
 
 def _event(entry: Entry) -> dict[str, Any]:
     kinds = {ChangeKind.ISSUED: "Issuance", ChangeKind.TRANSFERRED: "Transfer", ChangeKind.CANCELLED: "Withdrawal"}
-    return {
+    issued = _describe_issuance(entry.serials) if entry.kind is ChangeKind.ISSUED else None
+    return ({"issuanceDetails": issued} if issued else {}) | {
         "transactionId": entry.reference,
         "type": kinds.get(entry.kind, _RETIREMENT),
         "status": "REVERSED" if entry.kind is ChangeKind.REVERSED else "COMPLETED",
@@ -250,6 +251,15 @@ def _event(entry: Entry) -> dict[str, Any]:
         "idempotencyKey": entry.key,
         "bundles": [{"certificates": _short(entry.serials)}],
     }
+
+
+def _describe_issuance(serials: SerialRange) -> dict[str, str] | None:
+    """What the long form of its serials says."""
+    if serials.scheme != "puro":
+        return None
+    named = parse_segments(print_range(serials), "puro")
+    told = {"productionFacilityCode": named["project"], "vintage": named["vintage"], "countryCode": named["country"]}
+    return {"issuanceId": named["issuance"], **told}
 
 
 def _page(request: web.Request, rows: Sequence[T], show: Callable[[T], dict[str, Any]]) -> web.Response:

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.contract import (
     Adapter,
+    ChangeKind,
     Driver,
     NothingFound,
     Refused,
@@ -18,8 +19,9 @@ from adapters.contract import (
     UnsendableError,
 )
 from adapters.puro import SYSTEM
+from adapters.puro.mapping import read_changes, read_transaction
 from adapters.sandbox.faults import Fault, FaultKind
-from adapters.sandbox.puro import ACCOUNTS, KEY_ID, KEY_SECRET, PuroSandbox
+from adapters.sandbox.puro import ACCOUNTS, ISSUANCE, KEY_ID, KEY_SECRET, PuroSandbox
 from tests.adapters.exchange_stand import DAY_MS, Stand, ended_units
 from tests.adapters.exchange_suite import ExchangeSuite
 
@@ -148,5 +150,27 @@ def test_what_was_done_long_before_is_not_read_again(knows_keys: bool) -> None:
     asyncio.run(trial())
 
 
+def test_an_issuance_says_what_its_short_serials_do_not() -> None:
+    row = {
+        "transactionId": "t1",
+        "type": "Issuance",
+        "volume": 9,
+        "completedOn": "2026-03-01T00:00:00+00:00",
+        "bundles": [{"certificates": f"{ISSUANCE}_1-9"}],
+    }
+    details = {"productionFacilityCode": "643002", "vintage": 2024, "countryCode": "FI", "issuanceId": ISSUANCE}
+    for said, expected in (
+        (details, {"project": "643002", "vintage": "2024", "host": "FIN"}),
+        ({"vintage": "2024"}, {"vintage": "2024"}),
+        ({"countryCode": "XZ", "vintage": None}, {}),
+        ("none", {}),
+        (None, {}),
+    ):
+        (change,) = read_changes(read_transaction(row | {"issuanceDetails": said}), b"")
+        assert (change.kind, dict(change.details)) == (ChangeKind.ISSUED, expected)
+    (moved,) = read_changes(read_transaction(row | {"issuanceDetails": details, "type": "Transfer"}), b"")
+    assert moved.details == {}
+
+
 def test_the_marks_say_what_is_assumed() -> None:
-    assert SYSTEM.marks == "facts 11, assumed 7"
+    assert SYSTEM.marks == "facts 11, assumed 8"
