@@ -82,7 +82,9 @@ class Stops:
         if not away:
             return Taken(change.id, Outcome.NOTED)
         stop = make_stop(MOVED, registry, change.at_ms, change.reference, change.id)
-        return await self._lay(stop, f"moved to {change.to_account or 'another account'} at {registry}", change, away, grade)
+        return await self._lay(
+            stop, f"moved to {change.to_account or 'another account'} at {registry}", change, away, grade
+        )
 
     async def take_back(self, registry: str, change: Change, parts: Sequence[Part], grade: str) -> Taken | None:
         """A block or a move that the registry took back; None: nothing is restricted for it."""
