@@ -23,6 +23,8 @@ KEPT_MAX: Final = 10_000
 AGAIN_MS: Final = 15_000
 """What waits is tried again after so long, then after twice as long, and so on."""
 AGAIN_MAX_MS: Final = 300_000
+REFUSED_MAX_MS: Final = 3_600_000
+"""What the ledger refused is said to it less and less often: a refusal is on record too."""
 _FORMAT: Final = 1
 
 
@@ -103,7 +105,8 @@ class WaitingList:
         for each in self.list_all(registry):
             tries, at_ms = self._tries.get((registry, each.change.id), (0, 0))
             if now >= at_ms:
-                pause = min(AGAIN_MS << min(tries, 10), AGAIN_MAX_MS)
+                most = REFUSED_MAX_MS if each.refusal.why is Why.LEDGER_REFUSED else AGAIN_MAX_MS
+                pause = min(AGAIN_MS << min(tries, 10), most)
                 self._tries[registry, each.change.id] = (tries + 1, now + pause)
                 due.append(each)
         return due

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.contract import Change, ChangeKind, Moment
 from hub.inbound import waiting as module
 from hub.inbound.refusals import Refusal, Why
-from hub.inbound.waiting import AGAIN_MAX_MS, AGAIN_MS, Waiting, WaitingList
+from hub.inbound.waiting import AGAIN_MAX_MS, AGAIN_MS, REFUSED_MAX_MS, Waiting, WaitingList
 from keeling.serials import parse
 
 NOT_HERE = Refusal(Why.UNKNOWN_UNITS, "none of these")
@@ -72,16 +72,19 @@ def test_an_event_keeps_its_age_and_the_newest_reason_and_goes_when_it_is_taken(
     assert [each.change.id for each in open_list(tmp_path).list_all("verra")] == ["e2"]
 
 
-def test_it_is_tried_again_at_once_then_more_and_more_rarely(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("refusal", "most"), [(NOT_HERE, AGAIN_MAX_MS), (Refusal(Why.LEDGER_REFUSED, "no"), REFUSED_MAX_MS)]
+)
+def test_it_is_tried_again_at_once_then_more_and_more_rarely(tmp_path: Path, refusal: Refusal, most: int) -> None:
     now = 1_000
     kept = WaitingList(tmp_path, lambda: now)
-    kept.add("verra", event(), "B", NOT_HERE)
+    kept.add("verra", event(), "B", refusal)
     tried = []
-    for now in range(1_000, 1_000 + 6 * AGAIN_MAX_MS, 1_000):
+    for now in range(1_000, 1_000 + 6 * most, 1_000):
         tried += [now] * len(kept.list_due("verra"))
     pauses = [after - before for before, after in pairwise(tried)]
     assert pauses[:3] == [AGAIN_MS, 2 * AGAIN_MS, 4 * AGAIN_MS]
-    assert pauses[-1] == AGAIN_MAX_MS == max(pauses)
+    assert pauses[-1] == most == max(pauses)
     kept.remove("verra", "e1")
     kept.add("verra", event(), "B", NOT_HERE)
     assert len(kept.list_due("verra")) == 1, "another one under the same name begins anew"
