@@ -160,6 +160,19 @@ def overlaps(ranges: Sequence[tuple[int, int]], first: int, units: int) -> bool:
     return at > 0 and ranges[at - 1][1] > first
 
 
+def leave_out(ranges: Sequence[tuple[int, int]], first: int, units: int) -> Iterator[tuple[int, int]]:
+    """What of first .. first + units - 1 is in none of these ordered, disjoint (first, stop) ranges: (first, units)."""
+    stop = first + units
+    for low, high in ranges[max(bisect_right(ranges, (first, UNITS_MAX + 1)) - 1, 0) :]:
+        if low >= stop:
+            break
+        if low > first:
+            yield first, low - first
+        first = max(first, high)
+    if first < stop:
+        yield first, stop - first
+
+
 def count_restrictions(state: State, number: int) -> int:
     """How many restricted intervals a batch has now."""
     return sum(1 for _ in state.scan(t.MARKS, number, MarkKind.RESTRICTION))

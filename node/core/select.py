@@ -14,7 +14,7 @@ from keeling.units import UnitState
 from node.core import tables as t
 from node.core.context import Context
 from node.core.fields import check_ranges
-from node.core.intervals import overlaps, restricted_ranges
+from node.core.intervals import leave_out, overlaps, restricted_ranges
 from node.core.limits import LOTS_MAX, LOTS_PASSED_MAX, UNITS_MAX
 from node.core.lots import check_available
 from node.core.records import Account, Holding, Piece, make
@@ -88,12 +88,13 @@ def _choose_units(tx: Context, number: int, account: Account, selection: Selecti
 
 
 _Free = tuple[int, int, int, int, int]
-"""A lot that may be chosen: batch, first position, units, and the (height, ordinal) at which it was acquired."""
+"""A lot that may be chosen, or a part of one: batch, first position, units, and the (height, ordinal) at which it was
+acquired."""
 _holding_parts: Final = t.HOLDINGS.parts
 
 
 def _free_lots(tx: Context, number: int, account: Account, selection: Selection) -> Iterator[_Free]:
-    """FREE unrestricted lots by batch and position."""
+    """FREE lots by batch and position; of one that is restricted in part, each part that is not."""
     if not selection.batch:
         return _fitting_lots(tx, tx.look(tx.state.scan(t.HOLDINGS, number, UnitState.FREE)), selection)
     batch = tx.find_batch(selection.batch)
@@ -112,7 +113,11 @@ def _fitting_lots(tx: Context, held: Iterable[tuple[bytes, Holding]], selection:
             found = tx.batch_number(batch)
             fits[batch] = not selection.programme or found.programme == selection.programme
             stopped[batch] = restricted_ranges(tx.state, batch, found)
-        if not fits[batch] or (stopped[batch] and overlaps(stopped[batch], first, holding.units)):
+        if not fits[batch]:
+            continue
+        if stopped[batch] and overlaps(stopped[batch], first, holding.units):
+            for low, units in leave_out(stopped[batch], first, holding.units):
+                yield (batch, low, *holding._replace(units=units))
             continue
         yield (batch, first, *holding)
 

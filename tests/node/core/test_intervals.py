@@ -12,6 +12,7 @@ from node.core.intervals import (
     covers,
     erase,
     find_restriction,
+    leave_out,
     overlaps,
     paint,
     read_marks,
@@ -89,6 +90,11 @@ def test_restricted_ranges_are_the_union_of_all_restrictions(
     hit = bool(stopped & set(range(first, first + units)))
     assert overlaps(merged, first, units) == hit
     assert (find_restriction(world.state, number, first, units) is not None) == hit
+    free = list(leave_out(merged, first, units))
+    assert all(size > 0 for _, size in free)
+    assert [at for low, size in free for at in range(low, low + size)] == [
+        at for at in range(first, first + units) if at not in stopped
+    ]
 
 
 @given(RANGES, st.lists(st.tuples(st.integers(0, 1), st.integers(0, SPAN - 1)), unique=True))
