@@ -45,6 +45,15 @@ class FeedReader:
         return len(self.heard) - before
 
     def total_adjusted(self, party: str) -> int:
-        """What a Party adds by the events heard, what it subtracts taken off."""
-        facts = [each["facts"] for each in self.heard if each["kind"] == "ADJUSTED" and each["facts"]["party"] == party]
-        return sum(int(each["units"]) * (1 if each["side"] == "HOST" else -1) for each in facts)
+        """What a Party adds by the events heard, what it subtracts taken off, without what was withdrawn since."""
+        signs: dict[str, int] = {}
+        total = 0
+        for each in self.heard:
+            facts = each["facts"]
+            if each["kind"] == "ADJUSTED" and facts["party"] == party:
+                signs[each["subject"]] = 1 if facts["side"] == "HOST" else -1
+                total += signs[each["subject"]] * int(facts["units"])
+            if each["kind"] == "ACTION_WITHDRAWN":
+                withdrawn = facts.get("adjustments", "").split()
+                total -= int(facts["units"]) * sum(signs.get(name, 0) for name in withdrawn)
+        return total

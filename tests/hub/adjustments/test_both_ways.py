@@ -16,7 +16,7 @@ from aiohttp import web
 
 from adapters.capabilities import Action
 from adapters.contract import Adapter, Changes, Instruction, Report, Settings, System
-from adapters.des.signing import SignatureError, print_public_key
+from adapters.des.signing import SignatureError, print_public_key, read_signing_key
 from adapters.national_62 import SYSTEM as NATIONAL
 from adapters.sandbox import national_62, unfccc
 from adapters.sandbox.article6 import Letter
@@ -175,6 +175,26 @@ def test_a_reader_goes_on_from_its_cursor_and_hears_nothing_twice(name: str) -> 
         assert first.total_adjusted("GHA") + again.total_adjusted("GHA") == story.adjusted_here() == 350
 
     play(name, tell)
+
+
+def test_what_was_withdrawn_since_is_taken_off_what_was_heard() -> None:
+    def adjusted(name: str, party: str, side: str, units: int) -> dict[str, Any]:
+        return {"kind": "ADJUSTED", "subject": name, "facts": {"party": party, "side": side, "units": str(units)}}
+
+    def withdrawn(units: int, adjustments: str) -> dict[str, Any]:
+        return {"kind": "ACTION_WITHDRAWN", "subject": "X", "facts": {"units": str(units), "adjustments": adjustments}}
+
+    own = read_signing_key(OTHER_SEED)
+    reader = FeedReader("http://127.0.0.1/article6/events", "GHA01", own, print_public_key(own))
+    reader.heard = [
+        adjusted("G1", "GHA", "HOST", 400),
+        adjusted("C1", "CHE", "USER", 150),
+        withdrawn(100, "G1 C1"),
+        adjusted("G2", "GHA", "HOST", 7),
+        withdrawn(5, "elsewhere"),
+        withdrawn(300, "G1"),
+    ]
+    assert (reader.total_adjusted("GHA"), reader.total_adjusted("CHE"), reader.total_adjusted("KEN")) == (7, -50, 0)
 
 
 def test_a_feed_that_somebody_else_signs_is_not_believed() -> None:
