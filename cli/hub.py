@@ -210,7 +210,8 @@ def run(
     try:
         asyncio.run(serve(config, tell))
     except CannotOpenError as error:
-        raise Failed(ExitCode.USAGE, str(error), reason="CANNOT_OPEN") from error
+        advice = 'see "The file" in docs/hub.md: registries.driver, .url, .secrets'
+        raise Failed(ExitCode.USAGE, str(error), reason="CANNOT_OPEN", advice=advice) from error
 
 
 @works(app, "backlog")
@@ -243,7 +244,8 @@ def backlog(config: HUB_FILE = Path("group.toml")) -> Answer:
     columns = ("hold", "registry", ">units", "", "since", "expected", "why", "")
     news = [(each["registry"], each["account"], tell_time(each["at_ms"]), each["text"]) for each in page["news"]]
     told = [Grid(("registry", "account", "told", ""), news)] if news else []
-    return Answer({"backlog": lines, "news": page["news"]}, [Grid(columns, rows, "nothing is under way"), *told])
+    cut = "… goes on in: keeling hub backlog --json" if any(row[6].endswith("…") for row in rows) else ""
+    return Answer({"backlog": lines, "news": page["news"]}, [Grid(columns, rows, "nothing is under way"), cut, *told])
 
 
 @works(app, "certificate")

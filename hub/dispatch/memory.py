@@ -231,7 +231,7 @@ def describe_sender(known: Remembered) -> str:
     return f"attempt {hold.attempt} was dispatched at {since} by {who}: this process asks about it and does not send it"
 
 
-_SILENCE = "long overdue: ask the registry itself; two people may end it with evidence (keeling hold release)"
+_SILENCE = "long overdue: ask the registry itself; two people may end it with evidence (keeling release)"
 
 
 def describe_pending(known: Remembered, adapter: Adapter, now_ms: int, year_ends_ms: int) -> Pending:

@@ -84,6 +84,7 @@ def check_pair(stage: HubStage, second: HubProcess) -> None:
     assert "another process" not in why(stage, hold, winner)
     shown = stage.keeling.must("hub", "backlog", "--config", loser).out
     assert "attempt 1 was dispatched at 20" in shown
+    assert "… goes on in: keeling hub backlog --json" in shown
     logged = [json.loads(line) for line in stage.hub.log.read_text().splitlines() if "another process" in line]
     assert [(each["hold"], each["attempt"], each["hub"]) for each in logged] == [(hold.replace("-", ""), 1, "natreg")]
     stage.keeling.must("hub", "sandbox", "clock", "--advance", "24h")

@@ -67,6 +67,7 @@ def test_a_hold_near_its_end_outlives_it_through_three_days_of_silence(tmp_path:
             (line,) = hub.dispatcher.backlog()
             assert (line.hold, line.late) == (sent, True)
             assert line.alert.startswith("long overdue: ask the registry itself")
+            assert line.alert.endswith("(keeling release)")
             assert clock.now_ms() - line.since_ms >= 3 * DAY_MS
             counter.sandbox.faults.clear()
             for _ in range(30):
