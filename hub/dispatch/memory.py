@@ -148,6 +148,7 @@ async def begin(hold: pb.HoldInfo, account: pb.Account, seat: Seat, names: Names
             await _word(known, ranges, account, seat, names)
             if known.digests.match(hold.instruction):
                 break
+        await _recall_reference(known, seat.ledger)
     except (Unnameable, UnsendableError) as error:
         known.unsendable = f"cannot be said to {hold.registry}: {error}{_hint(error, hold)}"
         return known
@@ -185,6 +186,18 @@ async def _word(known: Remembered, ranges: list[op.Range], account: pb.Account, 
     known.digests = compute_digests(compose_all(adapter, instructions), seat.salt_keys, hold.hold)
     known.messages = [Message(instruction) for instruction in instructions]
     known.ranges = ranges
+
+
+async def _recall_reference(known: Remembered, ledger: Ledger) -> None:
+    """What the registry calls the one message, from the evidence of a part that was captured: without it, a registry
+    that is asked by it alone shows nothing of the rest."""
+    hold = known.hold
+    if hold.phase != INSTRUCTED or not hold.captured or len(known.messages) != 1:
+        return
+    async for event in ledger.events_of(hold.account, (hold.opened.height, hold.opened.ordinal)):
+        facts = {fact.name: fact.value for fact in event.facts}
+        if facts.get("hold") == hold.hold.hex() and facts.get("reference"):
+            known.references[0] = facts["reference"]
 
 
 def _hint(error: Exception, hold: pb.HoldInfo) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -206,6 +207,8 @@ def _tell_ended(run: Run) -> None:
     """A reconciliation as a line of the log: a warning where somebody should look."""
     outcome = judge_run(run)
     tell = log.info if outcome == "agreed" and run.anchored.isdecimal() else log.warning
-    told = {each.name: each.units for each in sum_up(run)} if not run.alarm else {}
+    told: Counter[str] = Counter()
+    for each in sum_up(run) if not run.alarm else ():
+        told[each.name] += each.units
     about = {"registry": run.registry, "outcome": outcome, "run": name_run(run), "record": run.anchored}
-    tell("reconciled", **about, alarm=run.alarm, unread=len(run.unread), units=told)
+    tell("reconciled", **about, alarm=run.alarm, unread=len(run.unread), units=dict(told))

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from adapters.contract import Adapter, ChangeKind, Changes, Driver, HoldingState, Settings, System
 from adapters.sandbox import uk_ets as uk_sandbox
 from adapters.sandbox import verra as verra_sandbox
@@ -216,6 +218,27 @@ def test_news_of_what_a_restarted_hub_could_not_find_is_asked_about_at_once() ->
         assert [await hub.hear("verra", change) for change in news.items] == [False, True]
         assert (await scene.ledger.hold(hold)).phase == "CAPTURED"
         assert scene.world.now_ms < begun + 2 * DAY_MS, "long before the registry has settled"
+
+    play_verra(story)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_part_that_the_desk_left_open_is_not_given_back_however_long_it_takes(restarted: bool) -> None:
+    async def story(scene: Scene) -> None:
+        scene.sandbox.faults.add(Fault(FaultKind.PARTIAL_OPEN, "DESK", value=600))
+        hub = scene.hub()
+        hold = scene.place("alice/verra", 100, purpose=op.Hold.FOR_RETIREMENT, buyer="bob")
+        await hub.step()
+        for day in range(10):
+            scene.later(DAY_MS)
+            hub = scene.hub() if restarted and day else hub
+            await hub.step()
+            found = await scene.ledger.hold(hold)
+            assert (found.phase, found.captured, found.released) == ("INSTRUCTED", 60, 0)
+        assert "the registry has it and has not decided" in hub.backlog()[0].why
+        scene.sandbox.desk.complete(next(iter(scene.sandbox.desk.orders)))
+        assert await scene.settle(hub, hold, scene.world.now_ms + 3 * DAY_MS) == "CAPTURED"
+        assert scene.sandbox.book.effects() == {hold.hex(): 100}
 
     play_verra(story)
 
