@@ -50,6 +50,8 @@ MEMBERSHIP: Final = (EventKind.ADMITTED, EventKind.REPLACED, EventKind.KEY_ROTAT
 log = structlog.get_logger()
 INBOX_MESSAGES: Final = 4096
 """Messages not looked at yet; above, the oldest are dropped, for all that matters is repeated."""
+_HEED_S: Final = 2.0
+"""How long a part may take to end before it is told to again."""
 
 
 class RunInThread(Protocol):
@@ -106,6 +108,7 @@ class Replica:
         self._inbox: deque[tuple[str, Message]] = deque(maxlen=INBOX_MESSAGES)
         self._inbox_filled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._parts: list[asyncio.Task[None]] = []
         self._may_author = False
         self.intake = Intake(limits)
         self.following = Following(
@@ -193,9 +196,16 @@ class Replica:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End all tasks. What waits is not ordered; its callers are told."""
+        """End all tasks. What waits is not ordered; its callers are told.
+
+        A part that waits with a time-out may take the end for that (`asyncio.wait_for`, also of a library), and go on:
+        it is told again.
+        """
         if self._task is not None:
             self._task.cancel()
+            while not (await asyncio.wait([self._task], timeout=_HEED_S))[0]:
+                for part in self._parts:
+                    part.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         self._fail(asyncio.CancelledError("the node is stopping"))
@@ -212,7 +222,7 @@ class Replica:
                     self.watch.run(),
                     self.accusing.run(),
                 ):
-                    group.create_task(task)
+                    self._parts.append(group.create_task(task))
         except BaseExceptionGroup as errors:
             error = errors.exceptions[0]
             log.error("stopped", error=str(error), kind=type(error).__name__)

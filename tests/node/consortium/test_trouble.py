@@ -25,6 +25,32 @@ def states_agree(net: Consortium, *names: str) -> bool:
     return len({tuple(net.state(name)) for name in names or net.validators}) == 1
 
 
+def test_a_part_that_takes_its_end_for_a_time_out_does_not_keep_the_node_from_stopping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = Consortium(1)
+    told: list[str] = []
+
+    async def deaf() -> None:
+        while True:
+            try:
+                await asyncio.sleep(3_600)
+            except asyncio.CancelledError:
+                told.append("again" if told else "once")
+                if len(told) > 1:
+                    raise
+
+    async def scenario() -> None:
+        monkeypatch.setattr("node.replica._HEED_S", 0.05)
+        monkeypatch.setattr("node.accusing.Accusing.run", lambda _: deaf())
+        await net.start("v0")
+        await net.do("v0", 1)
+        await net.stop()
+        assert told == ["once", "again"]
+
+    net.run(scenario(), 60)
+
+
 def test_an_engine_that_shows_one_node_something_else_is_outvoted() -> None:
     net = Consortium()
 
