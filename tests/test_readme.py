@@ -45,7 +45,7 @@ def test_the_tour_works_as_typed(tmp_path: Path) -> None:
     finally:
         if node is not None:
             node.terminate()
-            node.wait(30)
+            node.wait(120)
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))

@@ -26,7 +26,7 @@ from tests.cli.command_line import Ended, Keeling
 from tests.cli.running_node import START_S, RunningNode
 
 PAGE = Path(__file__).parents[2] / "docs" / "hub.md"
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 def read_blocks(page: Path = PAGE, section: str = "A hub of your own") -> list[str]:

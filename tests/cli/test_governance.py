@@ -29,7 +29,7 @@ def typed() -> list[list[str]]:
 
 def wait_for(keeling: Keeling, names: set[str]) -> None:
     """Until these validate, by what follows from the genesis file."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 150
     while {each["name"] for each in keeling.json("policy", "--profile", "natreg")["validators"]} != names:
         assert time.monotonic() < until, f"{names} never validated"
         time.sleep(0.1)

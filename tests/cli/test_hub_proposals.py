@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from tests.cli.command_line import Keeling
 from tests.hub.service.proposing import HOUR_MS, PROPOSER, open_embassy
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 def test_a_proposal_is_shown_and_answered(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Machine(Keeling):
                 self.must(*words)
 
     def wait_for_all(self, words: list[str]) -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 150
         while self.json(*words)["validators_up"] != len(NAMES):
             assert time.monotonic() < until
             time.sleep(0.1)

@@ -127,4 +127,4 @@ def run(path: Path, walk: Walk) -> None:
             finally:
                 await world.close()
 
-    asyncio.run(asyncio.wait_for(everything(), 60))
+    asyncio.run(asyncio.wait_for(everything(), 200))

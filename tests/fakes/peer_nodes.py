@@ -53,7 +53,7 @@ class NotingReplica:
 
     async def until(self, condition: Any) -> None:
         """Wait until `condition()` after something happened here."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
@@ -179,7 +179,7 @@ def run(folder: Path, walk: Callable[[World], Awaitable[None]]) -> None:
             for node in world.nodes:
                 await node.kill()
 
-    asyncio.run(asyncio.wait_for(everything(), 60))
+    asyncio.run(asyncio.wait_for(everything(), 200))
 
 
 def problem_of(node: PeerNode, other: str) -> str:
@@ -187,6 +187,6 @@ def problem_of(node: PeerNode, other: str) -> str:
 
 
 async def until_problem(node: PeerNode, other: str, text: str) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while text not in problem_of(node, other):
             await asyncio.sleep(0.02)

@@ -17,7 +17,7 @@ from adapters.puro import SYSTEM
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.puro import ACCOUNTS, ISSUANCE, KEY_ID, KEY_SECRET, PuroSandbox
 from hub.dispatch.follow import follow
-from hub.dispatch.run import LOOK_MS, Dispatcher
+from hub.dispatch.run import Dispatcher
 from hub.dispatch.seat import Seat, describe_buyer
 from hub.evidence import EvidenceShelf
 from hub.ledger_client import LedgerClient, LedgerRefusal, NotOnLedger, OutcomeUnknown, Signatory, make_number
@@ -104,7 +104,9 @@ def hold_of(number: bytes, now_ms: int) -> op.Hold:
     )
 
 
-def test_a_hold_goes_to_the_registry_and_back_over_a_real_node(tmp_path: Path) -> None:
+def test_a_hold_goes_to_the_registry_and_back_over_a_real_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.dispatch.run.LOOK_MS", 86_400_000)
+
     async def run() -> None:
         async with open_desk(tmp_path) as desk:
             await begin(desk)
@@ -143,19 +145,17 @@ def test_a_hold_goes_to_the_registry_and_back_over_a_real_node(tmp_path: Path) -
 
 
 async def follow_a_hold(desk: Desk, seat: Seat, now_ms: int) -> None:
-    """The loop, woken by the ledger alone, takes a hold that is placed while it runs; well before its next round."""
+    """The loop, woken by the ledger alone, takes a hold that is placed while it runs; its next round is far off."""
     ledger, stop, hub = desk.clients["hub"], asyncio.Event(), Dispatcher(seat)
     tasks = [asyncio.create_task(hub.run(stop)), asyncio.create_task(follow(ledger, hub.wake, stop))]
     hold = make_number(now_ms)
     await desk.must("alice", hold_of(hold, now_ms))
-    begun = asyncio.get_running_loop().time()
     async for page in ledger.watch(((await ledger.hold(hold)).opened.height, 0)):
         if any(event.kind == "RETIRED" for event in page.events):
             break
-    assert asyncio.get_running_loop().time() - begun < LOOK_MS / 1000 / 2
     assert (await ledger.hold(hold)).phase == "CAPTURED"
     stop.set()
-    await asyncio.wait_for(asyncio.gather(*tasks), 10)
+    await asyncio.wait_for(asyncio.gather(*tasks), 60)
 
 
 def test_answers_refusals_and_silence_are_told_apart(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_answers_refusals_and_silence_are_told_apart(tmp_path: Path) -> None:
             hold = hold_of(number, now_ms)
             desk.node.freeze()
             with pytest.raises(OutcomeUnknown) as silence:
-                await asyncio.wait_for(impatient(alice).submit(hold, number=number), 5)
+                await asyncio.wait_for(impatient(alice).submit(hold, number=number), 60)
             assert silence.value.number == number
             desk.node.thaw()
             alice.call_s = 10.0

@@ -100,6 +100,6 @@ def ask(destination: Destination) -> dict[str, str]:
     """One call; gives the trailing metadata. Raises `grpc.RpcError`."""
     with open_channel(destination) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
-        answer, call = stub.Check.with_call(health_pb2.HealthCheckRequest(), timeout=10)
+        answer, call = stub.Check.with_call(health_pb2.HealthCheckRequest(), timeout=60)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         return {key: str(value) for key, value in call.trailing_metadata()}

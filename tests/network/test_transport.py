@@ -72,7 +72,7 @@ def test_the_asyncio_server_and_channel_do_the_same(tmp_path: Path) -> None:
         try:
             async with open_aio_channel(destination(f"127.0.0.1:{port}", CLIENT.identity())) as channel:
                 stub: Any = health_pb2_grpc.HealthStub(channel)
-                call = stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
+                call = stub.Check(health_pb2.HealthCheckRequest(), timeout=60)
                 await call
                 return dict(await call.trailing_metadata())
         finally:

@@ -55,7 +55,7 @@ def test_a_node_joins_from_a_snapshot_the_others_attested(tmp_path: Path, monkey
 
     async def everything() -> None:
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(250):
                 await walk()
         finally:
             await network.stop()

@@ -41,7 +41,7 @@ def run(folder: Path, walk: Callable[[RealNetwork], Awaitable[None]], observers:
 
     async def everything() -> None:
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(250):
                 await walk(network)
         finally:
             await network.stop()
@@ -65,7 +65,7 @@ async def check_same(network: RealNetwork) -> None:
 
 async def check_links(network: RealNetwork, expected: dict[str, bool]) -> None:
     """With whom natreg's node speaks, by its status and by its metrics."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while (said := await linked(network)) != expected:
             await asyncio.sleep(0.05)
     assert said == expected
@@ -122,7 +122,7 @@ def test_the_host_of_the_log_is_killed_and_a_new_epoch_goes_on_without_it(tmp_pa
         await check_same(network)
         await open_account(network.client("natreg"), "after")
         await check_same(network)
-        async with asyncio.timeout(30):  # nobody reads the log of the first epoch any more, as the tips say
+        async with asyncio.timeout(100):  # nobody reads the log of the first epoch any more, as the tips say
             while list(ordering.iterdir()):
                 await asyncio.sleep(0.05)
 
@@ -173,7 +173,7 @@ async def streams_left(network: RealNetwork) -> list[tuple[str, int]]:
     assert connections is not None
     assert isinstance(connections.engine, JetStreamEngine)
     manager = (await connections.engine._connection.client()).jetstream()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while len(found := [info.config for info in await manager.streams_info()]) > 1:
             await asyncio.sleep(0.05)
     return [(config.name, int(config.description.split()[1])) for config in found]
@@ -204,7 +204,7 @@ def test_four_nodes_order_on_three_nats_servers_and_one_of_these_is_killed(tmp_p
 
     async def everything() -> None:
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(250):
                 await walk()
         finally:
             await network.stop()

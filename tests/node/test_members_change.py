@@ -37,7 +37,7 @@ def run(folder: Path, walk: Callable[[RealNetwork], Awaitable[None]]) -> None:
 
     async def everything() -> None:
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(250):
                 await walk(network)
         finally:
             await network.stop()

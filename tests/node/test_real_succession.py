@@ -33,7 +33,7 @@ PEOPLE = [Person("ops", "alice")]
 def run(network: RealNetwork, walk: Callable[[RealNetwork], Awaitable[None]]) -> None:
     async def everything() -> None:
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(250):
                 await walk(network)
         finally:
             await network.stop()

@@ -241,7 +241,7 @@ def test_watch_resumes_exactly(folder: tuple[NodeFolder, Destination]) -> None:
         stream = client.ledger.Watch(pb.WatchRequest(after=last, account="B"))
         waiting = asyncio.ensure_future(stream.read())
         await client.must("alice", give(9))
-        news = await asyncio.wait_for(waiting, 20)
+        news = await asyncio.wait_for(waiting, 120)
         assert [e.moves[0].range.units for e in news.events] == [9]
         stream.cancel()
 

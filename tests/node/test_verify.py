@@ -13,7 +13,7 @@ from keeling import ed25519
 from node.verify import INLINE_MAX, Verifier
 
 SEED = b"s" * 32
-WAIT_S = 30.0
+WAIT_S = 120.0
 NODE = """
 import asyncio, sys, time
 from node.verify import Verifier

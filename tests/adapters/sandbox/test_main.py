@@ -25,7 +25,7 @@ def test_sandboxes_come_up_and_go() -> None:
             with urllib.request.urlopen(f"{found[1]}/_admin/book") as answer:
                 assert b'"holdings"' in answer.read()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
         process.wait()

@@ -168,13 +168,12 @@ def test_the_loop_does_what_is_placed_while_it_runs() -> None:
         running = asyncio.create_task(hub.run(stop))
         hold = stage.place()
         hub.wake()
-        for _ in range(200):
-            if (await stage.hold(hold)).phase == "CAPTURED":
-                break
-            hub.wake()
-            await asyncio.sleep(0.01)
-        stop.set()
-        await asyncio.wait_for(running, 5)
+        async with asyncio.timeout(60):
+            while (await stage.hold(hold)).phase != "CAPTURED":
+                hub.wake()
+                await asyncio.sleep(0.01)
+            stop.set()
+            await running
         assert (await stage.hold(hold)).phase == "CAPTURED"
 
     play(story)

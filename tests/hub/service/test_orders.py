@@ -26,7 +26,7 @@ from tests.hub.service.ordering import Office, open_icm_office, open_uk_office
 from tests.hub.service.test_proposals import Context, Ended, Known
 from tests.hub.service.test_running import Caller
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:

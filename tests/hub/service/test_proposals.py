@@ -19,7 +19,7 @@ from keeling.v1 import hub_pb2 as hub
 from tests.hub.service.proposing import HOUR_MS, PROPOSER, Embassy, open_embassy
 from tests.hub.service.test_running import Caller
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 def play(root: Path, story: Callable[[Embassy, aiohttp.ClientSession], Awaitable[None]]) -> None:

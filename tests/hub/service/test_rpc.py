@@ -39,7 +39,7 @@ from network.trust import PinnedKey, build_trust
 from tests.hub.service.test_running import Stage, open_stage, wait_for_phase
 
 CALLERS = ("viewer", "trader", "operator")
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 class Identity(NamedTuple):

@@ -27,7 +27,7 @@ from hub.service.running import Running
 from keeling.v1 import operations_pb2 as op
 
 TOKENS = {role: f"token-of-the-{role}" for role in ("viewer", "trader", "operator")}
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 class Stage(NamedTuple):

@@ -25,7 +25,7 @@ from tests.hub.service.ordering import open_uk_office
 from tests.hub.service.test_proposals import Context, Known
 from tests.hub.service.test_running import Caller
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 FAR = parse("UKA-90000000001-90000000100")
 NEWS = [
     Change("n1", ChangeKind.ISSUED, 5, FAR, to_account="OURS", reference="R1"),

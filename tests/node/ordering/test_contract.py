@@ -118,7 +118,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
         async with made as ordering:
             await walk(ordering)
 
-    return lambda walk: asyncio.run(asyncio.wait_for(walk_and_close(walk), 30))
+    return lambda walk: asyncio.run(asyncio.wait_for(walk_and_close(walk), 120))
 
 
 def numbered(*numbers: int) -> list[bytes]:

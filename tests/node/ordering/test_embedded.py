@@ -43,7 +43,7 @@ def test_a_failed_sync_ends_every_wait_and_refuses_the_rest() -> None:
         await ordering.close()
         await ordering.close()
 
-    asyncio.run(asyncio.wait_for(walk(), 30))
+    asyncio.run(asyncio.wait_for(walk(), 120))
 
 
 def test_an_unexpected_error_in_the_writer_leaves_nobody_waiting() -> None:
@@ -57,7 +57,7 @@ def test_an_unexpected_error_in_the_writer_leaves_nobody_waiting() -> None:
                 await call
         await ordering.close()
 
-    asyncio.run(asyncio.wait_for(walk(), 30))
+    asyncio.run(asyncio.wait_for(walk(), 120))
 
 
 def test_a_failed_drop_stops_the_log() -> None:
@@ -72,7 +72,7 @@ def test_a_failed_drop_stops_the_log() -> None:
                 await call
         await ordering.close()
 
-    asyncio.run(asyncio.wait_for(walk(), 30))
+    asyncio.run(asyncio.wait_for(walk(), 120))
 
 
 def test_closing_finishes_what_is_under_way() -> None:
@@ -87,7 +87,7 @@ def test_closing_finishes_what_is_under_way() -> None:
             await ordering.append(b"late")
         assert SegmentLog.open(folder.restart(), LOG).next_position == 51
 
-    asyncio.run(asyncio.wait_for(walk(), 30))
+    asyncio.run(asyncio.wait_for(walk(), 120))
 
 
 def test_appends_that_wait_together_share_a_sync() -> None:
@@ -99,4 +99,4 @@ def test_appends_that_wait_together_share_a_sync() -> None:
         assert folder.steps - before == 2
         await ordering.close()
 
-    asyncio.run(asyncio.wait_for(walk(), 30))
+    asyncio.run(asyncio.wait_for(walk(), 120))

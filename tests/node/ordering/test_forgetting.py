@@ -162,7 +162,7 @@ def test_on_a_cluster_only_the_node_that_is_told_to_deletes(
         for engine in (others, chosen, refused):
             await engine.close()
 
-    asyncio.run(asyncio.wait_for(walk(), 30))
+    asyncio.run(asyncio.wait_for(walk(), 120))
 
 
 @pytest.mark.parametrize("log", [of_epoch(0), of_epoch(12, "natreg"), LogId(2**64 - 1, "a\nb epoch 7 c")])

@@ -150,14 +150,14 @@ def test_waiting_is_answered_at_once_and_does_not_depend_on_being_told(
         waiting = asyncio.create_task(reader.wait(2))
         await asyncio.sleep(0.1)
         await writer.append(b"2")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await waiting
         monkeypatch.setattr(stream_log, "LOOK_S", 0.2)
         assert isinstance(reader, StreamLog)
         await reader._subscription.unsubscribe()
         waiting = asyncio.create_task(reader.wait(3))
         await writer.append(b"3")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await waiting
         for engine in engines:
             await engine.close()
@@ -201,13 +201,12 @@ def test_a_replica_that_lags_behind_the_word_of_an_entry_is_asked_again_at_once(
 def test_a_member_may_append_and_read_and_nothing_else(
     one_server: JetStreamCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jetstream, "CONNECT_S", 0.7)
-
     async def walk() -> None:
         network = os.urandom(32)
         engine = one_server.engine("exchange", network)
         ordering = engine.open(LOG)
-        await ordering.append(b"1")
+        assert await append_until_known(ordering, b"1") == Appended(1)
+        monkeypatch.setattr(jetstream, "CONNECT_S", 0.7)
         client = await engine._connection.client()
         manager = client.jetstream(timeout=0.5)
         name = stream_name(network, LOG)

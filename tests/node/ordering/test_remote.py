@@ -47,20 +47,21 @@ async def read_when_there(ordering: Ordering, start: int) -> Page:
 def test_a_lost_answer_is_unknown_and_the_same_bytes_again_are_one_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "APPEND_S", 0.5)
-
     async def walk(world: World) -> None:
         host = (await world.start_host()).open()
         reader = world.reader("exchange").open()
         assert await reader.append(b"1") == Appended(1)
+        monkeypatch.setattr(remote, "APPEND_S", 0.5)
         world.proxy.answers_lost = True
         answer = await reader.append(b"2")
         assert isinstance(answer, Unknown)
         assert "did not confirm the entry: DEADLINE_EXCEEDED" in answer.reason
+        await host.wait(2)
         assert (await host.read(1, 10)).entries == (Ordered(1, b"1"), Ordered(2, b"2"))
         world.proxy.cut()
         assert isinstance(await reader.append(b"2"), Unknown)
         world.proxy.heal()
+        monkeypatch.undo()
         assert await append_until_known(reader, b"2") == Appended(2)
         assert await reader.append(b"3") == Appended(3)
 

@@ -135,12 +135,12 @@ def test_a_slow_link_keeps_the_newest_and_counts_what_it_dropped() -> None:
         outbox.put(VoteMessage(b"late"))
         assert (await later).vote == b"late"
 
-    asyncio.run(asyncio.wait_for(walk(), 20))
+    asyncio.run(asyncio.wait_for(walk(), 120))
 
 
 def test_a_silent_link_is_given_up_and_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "PING_S", 0.1)
-    monkeypatch.setattr(link, "SILENCE_S", 0.5)
+    monkeypatch.setattr(link, "SILENCE_S", 2.0)
 
     async def walk(world: World) -> None:
         one = await world.make("natreg").start()
@@ -153,7 +153,7 @@ def test_a_silent_link_is_given_up_and_opened_again(tmp_path: Path, monkeypatch:
             await asyncio.sleep(0.3)
             (state,) = [state for state in two.links.describe() if state.participant == "natreg"]
             assert state.connected, "not yet"
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while two.links.describe()[0].connected:
                     await asyncio.sleep(0.05)
             assert "nothing heard for" in two.links.describe()[0].problem
@@ -177,7 +177,7 @@ def test_words_of_hosts_are_compared_among_validators(tmp_path: Path, monkeypatc
     async def walk(world: World) -> None:
         one, two, observer = await world.start("natreg", "exchange", "observer")
         two.words, observer.words = [b"word"] * 6, [b"an observer's"]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(one.compared) < 5:
                 await asyncio.sleep(0.02)
         assert set(one.compared) == {b"word"}
@@ -198,7 +198,7 @@ def test_final_blocks_are_followed_exactly_from_any_height(tmp_path: Path) -> No
             await asyncio.sleep(0)
             two.replica.finish(height)
         assert (await live)[:12] == [record(height) for height in range(299, 311)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while two.replica.following:
                 await asyncio.sleep(0.01)
 
