@@ -67,7 +67,7 @@ async def open_stage(root: Path) -> AsyncIterator[Stage]:
         lines = ['participant = "hub"', 'listen = "127.0.0.1:0"']
         for counter in counters:
             lines += ["[[registries]]", f'name = "{counter.registry}"', f'url = "{counter.sandbox.base_url}"']
-            lines += [f'secrets = "{counter.registry}"', "poll_ms = 200"]
+            lines += [f'secrets = "{counter.registry}"', "poll_ms = 200", "limits = []"]
             (root / counter.registry).mkdir()
             for name, text in counter.kind.secrets.items():
                 (root / counter.registry / name).write_text(text)
