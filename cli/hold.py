@@ -279,6 +279,9 @@ def release(
 ) -> Change:
     """Let held units go. Once instructed, only on the registry's evidence or two operators' word.
 
+    A registry that did not say no may still do what it was told: take it back there first (keeling hub withdraw). Units
+    that it ends after all are restricted here, whoever has them by then.
+
     \b
     Example:
       keeling release 019a…
@@ -288,7 +291,24 @@ def release(
 
     proof = build_evidence(evidence, grade, reference)
     operation = op.Release(hold=parse_id(hold), units=units, reason=reason, evidence=proof)
-    return Change([operation], lambda _: ["released"])
+    return Change([operation], lambda _: ["released"], warning=warn_of_order(session, operation.hold))
+
+
+def warn_of_order(session: Session, hold: bytes) -> str:
+    """What those who end a hold must know while its order stands at the registry; else nothing."""
+    from keeling.v1 import ledger_pb2 as pb
+
+    try:
+        found = session.ask(session.ledger.GetHold, pb.GetHoldRequest(hold=hold))
+    except Failed:
+        return ""  # handing it in says what is wrong
+    if found.phase != "INSTRUCTED":
+        return ""
+    since = format_time(found.dispatched_ms)
+    return (
+        f"warning: {found.registry} was told to act on {since} and may still do so, unless it said no; "
+        f"to take it back there first: keeling hub withdraw {format_id(hold)}"
+    )
 
 
 def _clock(hold: pb.HoldInfo) -> str:

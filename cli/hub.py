@@ -265,7 +265,8 @@ def certificate(
     """Show the certificates of a hold, one for each capture, made now by a running hub. None: nothing was confirmed.
 
     Written out, a page stands alone and carries its proof: `keeling audit certificate` checks it without a node. With
-    --attachment there is one more of each, which names the beneficiary; the hub does not learn it.
+    --attachment there is one more of each, which names the beneficiary; the hub does not learn it. Exit code 3 if they
+    were to be written and there is none.
 
     \b
     Example:
@@ -295,7 +296,8 @@ def certificate(
     files = [] if folder is None else _write_certificates(config, hold, events, folder, excerpt)
     columns = ("event", "", ">units", "", "registry", "", "reference", "grade")
     grid = Grid(columns, rows, f"no certificate: {told}")
-    return Answer({"told": told, "certificates": found, "files": files}, [grid, *files])
+    code = ExitCode.DONE if found or folder is None else ExitCode.NOT_FOUND
+    return Answer({"told": told, "certificates": found, "files": files}, [grid, *files], code)
 
 
 @works(app, "reconcile")

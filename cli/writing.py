@@ -24,11 +24,12 @@ Tell = Callable[["pb.TransactionResult"], Sequence["str | Grid"]]
 
 class Change(NamedTuple):
     """The operations of one transaction. `tell` says what is worth saying when it was accepted; `facts` go along, with
-    what `tell` adds to them."""
+    what `tell` adds to them. `warning`: what whoever signs must know; one line for standard error."""
 
     operations: Sequence[Any]
     tell: Tell | None = None
     facts: dict[str, Any] | None = None
+    warning: str = ""
 
 
 class Handing(NamedTuple):
@@ -78,11 +79,11 @@ def hand_in(session: Session, handing: Handing, change: Change) -> Answer:
     raw = build_transaction(number, participant, list(change.operations))
     file = TransactionFile(session.network, raw)
     if handing.build is not None:
-        return _write_file(handing.build, file, number)
+        return _write_file(handing.build, file, number, change)
     return submit(session, file, number, load_hand(session, handing.key_path), handing.dry_run, change)
 
 
-def _write_file(path: Path, file: TransactionFile, number: bytes) -> Answer:
+def _write_file(path: Path, file: TransactionFile, number: bytes, change: Change) -> Answer:
     from cli.transactions import format_transaction_file
     from network.files import write_new_file
 
@@ -91,8 +92,9 @@ def _write_file(path: Path, file: TransactionFile, number: bytes) -> Answer:
     except FileExistsError as error:
         raise misused(f"{path} exists already", "choose another file; nothing was overwritten") from error
     facts = {"id": format_id(number), "file": str(path), "digest": file.digest.hex()}
+    facts |= {"warning": change.warning} if change.warning else {}
     text = f"built {format_id(number)} in {path}; sign: keeling tx sign {path} --as KEYFILE; send: keeling tx submit"
-    return Answer(facts, [f"{text} {path}"])
+    return Answer(facts, [f"{text} {path}"], complaint=change.warning)
 
 
 def submit(
@@ -156,8 +158,9 @@ def answer_result(
 
     told = change.tell(result) if not result.reason and change is not None and change.tell is not None else []
     facts = facts_of_result(result, number) | {"dry_run": dry_run}
-    if change is not None and change.facts:
-        facts |= change.facts
+    warning = change.warning if change is not None else ""
+    if change is not None:
+        facts |= (change.facts or {}) | ({"warning": warning} if warning else {})
     if result.reason:
         refused = describe_refusal(result)
         return Answer(facts, [], code_of(result.reason), refused)
@@ -167,4 +170,5 @@ def answer_result(
         lead = f"done at {result.place.height}.{result.place.ordinal}, transaction {format_id(number)}"
     if result.duplicate:
         lead += " (the first receipt again: this id and content were decided before)"
-    return Answer(facts, [lead, *told, *tell_events(result.events), *tell_adjustments(result.events)])
+    sections = [lead, *told, *tell_events(result.events), *tell_adjustments(result.events)]
+    return Answer(facts, sections, complaint=warning)

@@ -31,8 +31,8 @@ COLUMNS: Final = 110
 def locate_keys(text: str) -> dict[Place, int]:
     """Return the line, from 1, of every key and table in TOML `text`. Keys in inline tables are not found.
 
-    A list of tables has the ordinal of the table in the place: `("peers", 0, "address")`. For messages only: a line
-    inside a multi-line string that looks like a key is taken for one.
+    A list of tables has the ordinal of the table in the place: `("peers", 0, "address")`; without it, it is where the
+    first begins. For messages only: a line inside a multi-line string that looks like a key is taken for one.
     """
     lines: dict[Place, int] = {}
     seen: Counter[Place] = Counter()
@@ -43,6 +43,7 @@ def locate_keys(text: str) -> dict[Place, int]:
             table = (*name, seen[name])
             seen[name] += 1
             lines[table] = number
+            lines.setdefault(name, number)
         elif match := _TABLE.fullmatch(line):
             table = _split(match[1])
             for size in range(1, len(table) + 1):

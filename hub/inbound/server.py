@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import structlog
 from aiohttp import web
 
 from adapters.contract import Adapter, WrongShape
@@ -25,6 +26,10 @@ BODY_BYTES_MAX: Final = 1 << 20
 """Standard Webhooks asks for under 20 kB; signed HTTP may carry a page of events."""
 PROBLEMS: Final = "https://keeling.example/problems/"
 """Types of RFC 9457 problems begin so; the names are those of `Why`."""
+QUIET_MS: Final = 60_000
+"""What is refused for the same reason is logged once in so long, with how often it was: anybody can send anything."""
+
+log = structlog.get_logger()
 
 
 class Inbound:
@@ -45,6 +50,8 @@ class Inbound:
         self._intake, self._adapters, self._keys, self._now_ms = intake, adapters, keys, now_ms
         self._wake, self._base_url = wake, base_url.rstrip("/")
         self._replays = Replays()
+        self._logged: dict[tuple[str, Why], tuple[int, int]] = {}
+        """When a reason was logged last, and how often it was not since."""
 
     def routes(self) -> list[web.RouteDef]:
         return [web.post("/inbound/{registry}", self._receive)]
@@ -52,15 +59,16 @@ class Inbound:
     async def _receive(self, request: web.Request) -> web.Response:
         registry = request.match_info["registry"]
         if registry not in self._adapters:
-            return self._answer(Refusal(Why.UNKNOWN_REGISTRY, f"no registry {registry[:80]!r} is connected"))
+            unknown = Refusal(Why.UNKNOWN_REGISTRY, f"no registry {registry[:80]!r} is connected")
+            return self._answer("", unknown)
         body = await read_body(request, BODY_BYTES_MAX)
         if isinstance(body, Refusal):
-            return await _hang_up(request, self._answer(body))
+            return await _hang_up(request, self._answer(registry, body))
         headers = {name.lower(): value for name, value in request.headers.items()}
         url = f"{self._base_url}{request.raw_path}" if self._base_url else str(request.url)
         found = await self.take(registry, SignedRequest(request.method, url, headers), body)
         if isinstance(found, Refusal):
-            return self._answer(found)
+            return self._answer(registry, found)
         return web.json_response({"taken": [_tell(each) for each in found]})
 
     async def take(self, registry: str, request: SignedRequest, body: bytes) -> list[Taken] | Refusal:
@@ -85,8 +93,9 @@ class Inbound:
         self._wake(registry)
         return taken
 
-    def _answer(self, refusal: Refusal) -> web.Response:
+    def _answer(self, registry: str, refusal: Refusal) -> web.Response:
         self.figures[refusal.why.value] = self.figures.get(refusal.why.value, 0) + 1
+        self._log(registry, refusal)
         status = STATUS[refusal.why]
         problem = {
             "type": f"{PROBLEMS}{refusal.why}",
@@ -95,6 +104,18 @@ class Inbound:
             "detail": refusal.detail,
         }
         return web.json_response(problem, status=status, content_type="application/problem+json")
+
+    def _log(self, registry: str, refusal: Refusal) -> None:
+        if refusal.why is Why.REPLAYED:
+            return  # senders that miss an answer send again
+        now, kind = self._now_ms(), (registry, refusal.why)
+        at_ms, times = self._logged.get(kind, (now - QUIET_MS, 0))
+        if now - at_ms < QUIET_MS:
+            self._logged[kind] = at_ms, times + 1
+            return
+        self._logged[kind] = now, 0
+        more = {"not_logged": times} if times else {}
+        log.warning("message refused", registry=registry, why=refusal.why.value, detail=refusal.detail, **more)
 
 
 async def _hang_up(request: web.Request, response: web.Response) -> web.Response:

@@ -273,7 +273,10 @@ class Calls:
 
     def _check_registry(self, registry: str) -> None:
         if registry not in self._parts.systems:
-            raise Problem(404, "unknown-registry", f"no registry {registry[:80]!r} is connected")
+            connected = ", ".join(sorted(self._parts.systems))
+            raise Problem(
+                404, "unknown-registry", f"no registry {registry[:80]!r} is connected; connected here: {connected}"
+            )
 
 
 def _check_id(hold: bytes) -> bytes:

@@ -41,6 +41,7 @@ def test_the_page_is_typed_as_it_stands(stage: HubStage) -> None:
     waiting = said[f"keeling hub certificate {VERRA}"].out
     assert "no certificate: instructed, expected by 20" in waiting
     assert "until verra confirms, the seller could still move it there" in waiting
+    assert stage.keeling("hub", "certificate", VERRA, "--folder", "certificates").code == 3
     check_in_flight(said["keeling hub reconcile verra"])
     check_nobody_else_gets_them(stage)
     move, *after = next_day.partition("keeling hub certificate")

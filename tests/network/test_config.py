@@ -187,6 +187,7 @@ def test_keys_are_found_in_their_lines() -> None:
         ("t",): 3,
         ("t", "b"): 4,
         ("t", "c", "d"): 5,
+        ("l",): 7,
         ("l", 0): 7,
         ("l", 0, "x"): 8,
         ("l", 1): 9,

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from joserfc import jws
 from joserfc.jwk import OctKey
+from structlog.testing import capture_logs
 
 from adapters.contract import ChangeKind, Changes, Unavailable
 from adapters.sandbox.faults import Fault, FaultKind
@@ -22,7 +23,7 @@ from hub.inbound.intake import Outcome
 from hub.inbound.keys import InboundKey
 from hub.inbound.polling import Poller
 from hub.inbound.refusals import Why
-from hub.inbound.server import BODY_BYTES_MAX, Inbound
+from hub.inbound.server import BODY_BYTES_MAX, QUIET_MS, Inbound
 from hub.kept_file import KeptFile
 from hub.ledger_client import LedgerError
 from keeling.v1 import operations_pb2 as op
@@ -101,9 +102,20 @@ def test_what_is_not_taken_is_answered_by_name_and_changes_nothing() -> None:
             expected = ["bad-signature", "too-old", "bad-signature", "wrong-shape", "unknown-registry", "too-large"]
             assert told == expected
             assert inbound.figures["bad-signature"] == 2
+            stage.later(QUIET_MS)
+            await send(url, body, at, other)
         assert stage.ledger.said == []
 
-    play(story)
+    with capture_logs() as logs:
+        play(story)
+    assert [(each["registry"], each["why"], each.get("not_logged")) for each in logs] == [
+        ("puro", "bad-signature", None),
+        ("puro", "too-old", None),
+        ("puro", "wrong-shape", None),
+        ("", "unknown-registry", None),
+        ("puro", "too-large", None),
+        ("puro", "bad-signature", 1),
+    ]
 
 
 def test_two_gigabytes_cost_no_memory() -> None:

@@ -31,6 +31,7 @@ MISTAKES = [
     ('secrets = "secrets/puro"', 'secrts = "secrets/puro"', r"line 5: unknown key .*secrts: did you mean secrets"),
     ('name = "puro"', 'name = "pruo"', r"line 2: registries.0: 'pruo' is no system; there are .*puro"),
     ('url = "http://127.0.0.1:7490"', 'url = "ftp://x"', r"line 4: registries.0.url: 'ftp://x' is no http"),
+    ("[[callers]]", "[[caller]]", r"line 6: unknown key caller: did you mean callers"),
     ('role = "trader"', 'role = "king"', r"line 8: callers.0.role: .*'viewer', 'trader' or 'operator'"),
     ('participant = "hub"', "", r"participant is missing"),
     ('token = "secrets/desk"', "", r"callers.0: a caller needs a token \(for HTTP\), a tls_key \(for gRPC\), or both"),
