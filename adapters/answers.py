@@ -93,12 +93,13 @@ def judge(record: Record, instruction: Instruction) -> Report | Refused:
         raise ShapeError(f"{record.reference} is of {record.units} units, not of {instruction.units}")
     if record.key not in ("", instruction.key):
         raise ShapeError(f"{record.reference} has another key")
-    if record.stage is Stage.REFUSED:
-        return Refused(record.reason or "refused", final=True, evidence=record.evidence)
     units = sum(part.units for part in record.done)
+    if record.stage is Stage.REFUSED and not units:
+        return Refused(record.reason or "refused", final=True, evidence=record.evidence)
     pending = record.units - units - record.refused_units
     whole = record.stage in (Stage.DONE, Stage.UNDONE)
-    if pending < 0 or (pending and whole) or (record.stage is Stage.WAITING and units):
+    none = record.stage in (Stage.WAITING, Stage.REFUSED)
+    if pending < 0 or (pending and whole) or (none and units):
         raise ShapeError(f"{record.reference} is {record.stage} with {units} of {record.units} units")
     return Report(
         reference=record.reference,

@@ -191,6 +191,8 @@ def read_report(found: Transaction, instruction: Instruction, evidence: bytes) -
     if found.key not in ("", instruction.key):
         raise ShapeError(f"transaction {found.id} has another key")
     if found.status == "REJECTED":
+        if found.refused_units not in (0, found.volume):
+            raise ShapeError(f"transaction {found.id} is REJECTED for {found.refused_units} of {found.volume} units")
         return Refused(found.reason or "rejected", final=True, evidence=evidence)
     done = found.bundles if found.done else ()
     units = sum(item.units for item in done)

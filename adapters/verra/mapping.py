@@ -107,10 +107,15 @@ def strip_item(value: Any) -> bytes:
 
 
 def read_receipt(item: Item, instruction: Instruction, evidence: bytes) -> Report | Refused:
-    """What an entry alone says: it waits, or was refused. What it says is done is believed when rows confirm it."""
+    """What an entry alone says: it waits, or was refused. What it says is done is believed when rows confirm it.
+
+    Raises `ShapeError` where it cannot be the answer.
+    """
     if item.units != instruction.units:
         raise ShapeError(f"instruction {item.reference} is of {item.units} units, not of {instruction.units}")
     if item.status in ("REFUSED", "WITHDRAWN"):
+        if item.executed:
+            raise ShapeError(f"instruction {item.reference} is {item.status.lower()}, and a part of it is executed")
         return Refused(item.reason or item.status.lower(), final=True, evidence=evidence)
     refused = item.refused_units
     return Report(item.reference, (), item.units - refused, refused, item.reason, None, item.due_ms, evidence=evidence)

@@ -56,6 +56,8 @@ def test_whose_it_is(records: list[Record], references: tuple[str, ...], found: 
         ({"done": (LOT.part(1, 90),)}, ShapeError),
         ({"refused_units": 1}, ShapeError),
         ({"stage": Stage.WAITING}, ShapeError),
+        ({"stage": Stage.REFUSED}, ShapeError),
+        ({"stage": Stage.REFUSED, "done": (LOT.part(1, 40),), "refused_units": 60}, ShapeError),
     ],
 )
 def test_what_it_means(changed: dict[str, object], expected: object) -> None:

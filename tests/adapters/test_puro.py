@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from adapters.capabilities import Action
 from adapters.contract import (
     Adapter,
     ChangeKind,
     Driver,
+    Instruction,
     NothingFound,
     Refused,
     Report,
@@ -19,9 +21,10 @@ from adapters.contract import (
     UnsendableError,
 )
 from adapters.puro import SYSTEM
-from adapters.puro.mapping import read_changes, read_transaction
+from adapters.puro.mapping import ShapeError, read_changes, read_report, read_transaction
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.puro import ACCOUNTS, ISSUANCE, KEY_ID, KEY_SECRET, PuroSandbox
+from keeling.serials import parse
 from tests.adapters.exchange_stand import DAY_MS, Stand, ended_units
 from tests.adapters.exchange_suite import ExchangeSuite
 
@@ -86,6 +89,21 @@ def test_a_key_with_another_body_is_not_the_same_instruction() -> None:
             assert ended_units(stand) == 10
 
     asyncio.run(trial())
+
+
+def test_a_no_to_a_part_is_no_answer_to_all_of_it() -> None:
+    row = {
+        "transactionId": "t1",
+        "type": "Retirement",
+        "status": "REJECTED",
+        "volume": 100,
+        "bundles": [{"certificates": f"{ISSUANCE}_1-40"}],
+    }
+    asked = Instruction("k", Action.RETIRE, ACCOUNTS[0], (parse(f"{ISSUANCE}_1-100"),))
+    for refused in ({}, {"rejectedVolume": 0}):
+        assert isinstance(read_report(read_transaction(row | refused), asked, b""), Refused)
+    with pytest.raises(ShapeError, match="60 of 100"):
+        read_report(read_transaction(row | {"rejectedVolume": 60}), asked, b"")
 
 
 def test_units_from_the_start_of_the_bundle_are_reported_as_such() -> None:

@@ -16,6 +16,7 @@ from adapters.contract import (
     ChangeKind,
     Driver,
     HoldingState,
+    Instruction,
     NothingFound,
     Question,
     Refused,
@@ -28,7 +29,9 @@ from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.verra import ACCOUNTS, APPKEY, TOKEN, VerraSandbox
 from adapters.verra import SYSTEM
 from adapters.verra.basis import STANDARD
-from keeling.serials import print_range
+from adapters.verra.mapping import read_item, read_receipt
+from adapters.verra.rows import ShapeError
+from keeling.serials import parse, print_range
 from tests.adapters.exchange_stand import DAY_MS, Stand, ended_units
 from tests.adapters.exchange_suite import ExchangeSuite
 
@@ -153,6 +156,19 @@ def test_what_the_desk_says_is_believed_when_the_rows_say_it_too() -> None:
         assert not done.effective.exact
 
     prove(trial)
+
+
+@pytest.mark.parametrize("status", ["REFUSED", "WITHDRAWN"])
+def test_a_no_to_what_is_executed_in_part_is_no_answer(status: str) -> None:
+    """Else all of it were given back, also what is retired."""
+    serial = "19385-{}-{}-VCS-VCU-1507-VER-ET-14-1340-01012020-31122020-1"
+    asked = Instruction("k", Action.RETIRE, "8294", (parse(serial.format(1001, 1100), "verra"),))
+    item = {"instruction": "OPS-1", "status": status, "quantity": 100, "refusedQuantity": 0, "dueMs": 0}
+    none = read_item(item | {"executed": []})
+    assert isinstance(read_receipt(none, asked, b""), Refused)
+    some = read_item(item | {"executed": [{"serialNumber": serial.format(1001, 1040), "quantity": 40}]})
+    with pytest.raises(ShapeError, match="executed"):
+        read_receipt(some, asked, b"")
 
 
 # -- whose retirement is it
