@@ -129,6 +129,13 @@ class Lots(NamedTuple):
     counted: dict[str, Counted | None]
     """How the batches of the lots count; None: of another registry."""
 
+    def list_borders(self) -> dict[str, list[tuple[int, Counted]]]:
+        """By space the batches of the lots with their first numbers, in order."""
+        found: dict[str, list[tuple[int, Counted]]] = {}
+        for each in sorted((each for each in self.counted.values() if each is not None), key=lambda each: each.first):
+            found.setdefault(each.space, []).append((each.first, each))
+        return found
+
 
 async def read_lots(ledger: Lister, registry: str) -> Lots:
     """All lots of all accounts linked to the registry, by its numbers; those of one account there as one sum."""
@@ -194,13 +201,19 @@ class Counted(NamedTuple):
 
     space: str
     base: int
+    first: int
+    """The number of its first unit."""
+    made_of: tuple[str, str]
+    """Programme and project."""
 
 
 async def _find_counted(ledger: Lister, known: dict[str, Counted | None], batch: str, registry: str) -> Counted | None:
     """How a batch of this registry counts; None: it is of another registry."""
     if batch not in known:
         found = await ledger.batch(batch)
-        known[batch] = Counted(found.space, int(found.base_number)) if found.registry == registry else None
+        first, made_of = int(found.first_number), (found.programme, found.project)
+        counted = Counted(found.space, int(found.base_number), first, made_of)
+        known[batch] = counted if found.registry == registry else None
     return known[batch]
 
 

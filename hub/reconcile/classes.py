@@ -6,7 +6,7 @@ attestations. What is done about a class is in `hub.reconcile.rules`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -52,6 +52,8 @@ LIVE_HERE: Final = frozenset(
 )
 LIVE_THERE: Final = frozenset({"active", "blocked", "pending", "buffer"})
 INSTRUCTED: Final = "INSTRUCTED"
+USABLE: Final = frozenset({"FREE", "HELD"})
+"""What a registry that chooses serials may use instead of what it was told to: the ledger swaps them."""
 AGREED: Final = frozenset(
     {("active", "FREE"), ("active", "HELD"), ("blocked", "HELD"), ("pending", "PENDING"), ("buffer", "BUFFER")}
     | {("blocked", BLOCKED_HERE), ("blocked", RESERVED_HERE), ("active", RESERVED_HERE)}
@@ -169,37 +171,58 @@ def _describe(space: str, segment: Segment, kind: Kind) -> Difference:
     return Difference(space, segment.first, segment.last, kind, there, here, confirms)
 
 
-def explain_other_serials(differences: Iterable[Difference]) -> list[Difference]:
+def is_unasked_end(found: Difference) -> bool:
+    """Whether units ended there that nobody instructed: of itself, or by an instruction to do so with others."""
+    here, there = found.here, found.there
+    if here is None or there is None or found.kind not in (Kind.STATE, Kind.IN_FLIGHT, Kind.LATE):
+        return False
+    return here.state in USABLE and there.state in ENDED_THERE
+
+
+def is_waiting(found: Difference) -> bool:
+    """Whether units are instructed and still live there: others may stand for them."""
+    told = found.kind is Kind.IN_FLIGHT and found.here is not None and found.here.state == INSTRUCTED
+    return told and not found.confirms and found.there is not None
+
+
+def explain_other_serials(
+    differences: Iterable[Difference], cannot: Callable[[Difference, Difference], bool] = lambda ended, waiting: False
+) -> list[Difference]:
     """Where the registry chooses the serials: units that ended there while ours stand for them, told as in flight.
 
-    Of each account at most as many units as are instructed and still live there; the rest stays a difference of state.
+    Of each account at most as many units as are instructed and still live there, but for those whose instruction
+    `cannot` be what ended the others; the rest stays a difference of state.
     """
     found = sorted(differences, key=lambda each: (each.space, each.first))
-    waiting: dict[str, list[tuple[int, str]]] = {}
+    waiting: dict[str, list[tuple[int, Difference]]] = {}
     for each in found:
-        if each.kind is Kind.IN_FLIGHT and not each.confirms and each.here is not None and each.there is not None:
-            waiting.setdefault(each.here.account, []).append((each.units, each.here.reference))
+        if is_waiting(each) and each.here is not None:
+            waiting.setdefault(each.here.account, []).append((each.units, each))
     told: list[Difference] = []
     for each in found:
         rest: Difference | None = each
-        here, there = each.here, each.there
-        if each.kind is Kind.STATE and here is not None and there is not None and here.state == "FREE":
-            left = waiting.get(here.account, []) if there.state in ENDED_THERE else []
-            while left and rest is not None:
-                part, rest = _use_up(rest, here, left)
-                told.append(part)
+        if each.here is not None and is_unasked_end(each):
+            left = waiting.get(each.here.account, [])
+            place = len(left) - 1
+            while place >= 0 and rest is not None:
+                if not cannot(each, left[place][1]):
+                    part, rest = _use_up(rest, each.here, left, place)
+                    told.append(part)
+                place -= 1
         if rest is not None:
             told.append(rest)
     return told
 
 
-def _use_up(each: Difference, here: Row, waiting: list[tuple[int, str]]) -> tuple[Difference, Difference | None]:
-    """The part of a difference that stands for units of the last waiting hold, and what is left of it."""
-    units, hold = waiting.pop()
+def _use_up(
+    each: Difference, here: Row, waiting: list[tuple[int, Difference]], place: int
+) -> tuple[Difference, Difference | None]:
+    """The part of a difference that stands for units of a waiting hold, and what is left of it."""
+    units, held = waiting.pop(place)
     taken = min(units, each.units)
     if taken < units:
-        waiting.append((units - taken, hold))
+        waiting.insert(place, (units - taken, held))
     why = "the registry may have used these serials for what it was told to do with others"
-    said = here._replace(reference=hold)
+    said = here._replace(reference=held.here.reference if held.here is not None else "")
     part = each._replace(last=each.first + taken - 1, kind=Kind.IN_FLIGHT, here=said, confirms=True, why=why)
     return part, each._replace(first=each.first + taken) if taken < each.units else None

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from hub.reconcile.classes import Difference, Kind
+from hub.reconcile.classes import Difference, Kind, is_unasked_end
 from hub.reconcile.join import Row
 from hub.reconcile.rules import Action
 from keeling.v1 import operations_pb2 as op
@@ -95,13 +95,13 @@ class Ages:
         self._known: dict[tuple[str, Kind], list[tuple[int, int, int]]] = {}
         for line in lines:
             each = line.difference
-            self._known.setdefault((each.space, each.kind), []).append((each.first, each.last, each.since_ms))
+            self._known.setdefault(_name_age(each), []).append((each.first, each.last, each.since_ms))
         for rows in self._known.values():
             rows.sort()
 
     def find(self, found: Difference) -> int:
         """The oldest of its class that shares a unit with it; 0: there is none."""
-        rows = self._known.get((found.space, found.kind), [])
+        rows = self._known.get(_name_age(found), [])
         since = 0
         for place in range(max(bisect_right(rows, (found.first,)) - 1, 0), len(rows)):
             first, last, since_ms = rows[place]
@@ -110,6 +110,22 @@ class Ages:
             if last >= found.first:
                 since = min(since or since_ms, since_ms)
         return since
+
+    def find_whole(self, found: Difference) -> int:
+        """Since when all of its units are known to be so; 0: they are not."""
+        rows = self._known.get(_name_age(found), [])
+        since, at = 0, found.first
+        for first, last, since_ms in rows[max(bisect_right(rows, (found.first + 1,)) - 1, 0) :]:
+            if first > at or at > found.last:
+                break
+            if last >= at:
+                since, at = max(since, since_ms), last + 1
+        return since if at > found.last else 0
+
+
+def _name_age(found: Difference) -> tuple[str, Kind]:
+    """What differences age together: units that ended there do, whether or not an instruction may explain it."""
+    return found.space, Kind.STATE if is_unasked_end(found) else found.kind
 
 
 def sum_up(run: Run) -> list[Sum]:

@@ -15,14 +15,24 @@ from google.protobuf.message import Message
 
 from adapters.capabilities import SerialChoice
 from adapters.contract import Adapter, Change, ChangeKind, Holdings, Trouble
+from hub.dispatch.carry import Carrier
 from hub.dispatch.memory import Pending
 from hub.ledger_client import LedgerError, NotOnLedger, Receipt
 from hub.reconcile.books import Alarm, Baseline, Books, Lister, Lots, check_size, read_books, read_lots
-from hub.reconcile.classes import LIVE_HERE, Difference, Kind, compare, explain_other_serials
+from hub.reconcile.classes import (
+    LIVE_HERE,
+    Difference,
+    Kind,
+    compare,
+    explain_other_serials,
+    is_unasked_end,
+    is_waiting,
+)
+from hub.reconcile.explaining import Open, Proofs, describe_open
 from hub.reconcile.join import Row
-from hub.reconcile.report import Line, Run, compute_digest, encode_run, name_run
+from hub.reconcile.report import Ages, Line, Run, compute_digest, encode_run, name_run
 from hub.reconcile.rules import Action, choose_action
-from hub.reconcile.second_look import RESTRICTED_BY, Looked, Looker, Surroundings, look_again
+from hub.reconcile.second_look import RESTRICTED_BY, Looked, Looker, Surroundings, is_for_difference, look_again
 from hub.reconcile.to_lift import find_to_lift
 from hub.restrictions import BLOCK, make_stop
 from hub.units import Names, Reader, Unnameable
@@ -55,9 +65,14 @@ class Ledger(Lister, Looker, Reader, Protocol):
 
     async def find_lots(self, space: str, first: int, last: int) -> pb.FindLotsResponse: ...
 
+    async def registry_policy(self, registry: str) -> op.RegistryPolicy: ...
+
 
 class Dispatch(Protocol):
     """What of the dispatcher is needed."""
+
+    @property
+    def carrier(self) -> Carrier: ...
 
     def backlog(self) -> list[Pending]: ...
 
@@ -107,7 +122,9 @@ class Reconciler:
             return await self._record(self._open(registry, adapter, lots, None, shrank), act)
         run = self._open(registry, adapter, lots, books, None)
         run = run._replace(unread=books.unread, believed=shrank.detail if shrank is not None else "")
-        run = await self._compare(run, lots, books)
+        if act and before is not None:
+            await self._ask_again(run, before)
+        run = await self._compare(run, lots, books, before)
         run = run.carry_ages(before)
         if act:
             gate = asyncio.Semaphore(AT_ONCE)
@@ -137,13 +154,13 @@ class Reconciler:
             alarm=f"{alarm.kind}: {alarm.detail}" if alarm is not None else "",
         )
 
-    async def _compare(self, run: Run, lots: Lots, books: Books) -> Run:
+    async def _compare(self, run: Run, lots: Lots, books: Books, before: Run | None) -> Run:
         ours = frozenset(lots.names.values())
         # In a thread: of a million rows each it takes seconds, in which holds are carried and registries heard.
         compared = await asyncio.to_thread(compare, books.rows, lots.rows, ours)
         found = compared.differences
         if self._bench.adapters[run.registry].capabilities.serials is SerialChoice.REGISTRY:
-            found = explain_other_serials(found)
+            found = await self._explain(run.registry, found, lots, before)
         backlog = {each.hold.hex(): each for each in self._bench.dispatch.backlog()}
         around = Surroundings(run.registry, books.as_of_ms, ours, lots.pools, backlog, bool(books.unread))
         gate = asyncio.Semaphore(AT_ONCE)
@@ -166,6 +183,38 @@ class Reconciler:
             others_units=compared.others_units,
             lines=tuple(lines),
         )
+
+    async def _ask_again(self, run: Run, before: Run) -> None:
+        """Ask about what the last run put down to instructions: whether they have done it is known by now."""
+        asked = {line.difference.here: line.difference for line in before.lines if is_unasked_end(line.difference)}
+        by_hold = {here.reference: each for here, each in asked.items() if here is not None and each.confirms}
+        for _, found in sorted(by_hold.items()):
+            await self._heal(run, found)
+
+    async def _explain(
+        self, registry: str, found: list[Difference], lots: Lots, before: Run | None
+    ) -> list[Difference]:
+        """What ended unasked, as far as instructions may explain it. Asks the ledger alone."""
+        ended = {each.here.account for each in found if each.here is not None and is_unasked_end(each)}
+        holds = sorted(
+            {e.here.reference for e in found if e.here is not None and is_waiting(e) and e.here.account in ended}
+        )
+        if not holds:
+            return found
+        ledger, carried = self._bench.ledger, self._bench.dispatch.carrier.known
+        opened: dict[str, Open] = {}
+        for hold in holds:
+            try:
+                info = await ledger.hold(bytes.fromhex(hold))
+            except NotOnLedger:
+                continue
+            opened[hold] = describe_open(info, carried.get(info.hold))
+        accounts = [account for account, pool in lots.pools.items() if pool in ended]
+        laid = [each for account in accounts for each in await ledger.restrictions(account)]
+        restricted = [each.range for each in laid if is_for_difference(each.restriction)]
+        settling_ms = int((await ledger.registry_policy(registry)).settling_ms)
+        proofs = Proofs(opened, lots, restricted, Ages(before.lines if before is not None else ()), settling_ms)
+        return await asyncio.to_thread(explain_other_serials, found, proofs.cannot)
 
     async def _act(self, run: Run, line: Line) -> Line:
         """Do what the table says; the line tells what came of it. One that fails leaves the others unharmed."""

@@ -12,7 +12,17 @@ from typing import Final, NamedTuple, Protocol
 
 from hub.dispatch.memory import Pending
 from hub.ledger_client import LedgerRefusal, NotOnLedger
-from hub.reconcile.classes import AGREED, INSTRUCTED, LIVE_HERE, Difference, Kind, classify, describe_free
+from hub.reconcile.classes import (
+    AGREED,
+    INSTRUCTED,
+    LIVE_HERE,
+    USABLE,
+    Difference,
+    Kind,
+    classify,
+    describe_free,
+    is_unasked_end,
+)
 from hub.reconcile.join import TWICE, Row, join
 from hub.reconcile.rules import is_freed_there
 from hub.restrictions import parse_stop
@@ -21,6 +31,11 @@ from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
 
 RESTRICTED_BY: Final = "reconciliation/"
+
+
+def is_for_difference(restriction: str) -> bool:
+    """Whether a restriction of this name was laid because a registry and the ledger differ."""
+    return restriction.startswith((RESTRICTED_BY, "discrepancy/")) or parse_stop(restriction) is not None
 
 
 class Looker(Protocol):
@@ -77,7 +92,8 @@ async def look_again(ledger: Looker, found: Difference, around: Surroundings) ->
         if part is not None:
             skipped = segment.first - part.row.first
             ranged = op.Range(batch=part.range.batch, first=part.range.first + skipped, units=segment.units)
-        if _is_of_other_serials(found) and segment.here is not None and segment.here.state != INSTRUCTED:
+        usable = part is not None and part.row.state in USABLE and not part.restricted
+        if is_unasked_end(found) and found.confirms and segment.there is not None and usable:
             told: Difference | None = found._replace(first=segment.first, last=segment.last)
         else:
             told = _tell(found, segment.first, segment.last, segment.there, part, around)
@@ -88,10 +104,6 @@ async def look_again(ledger: Looker, found: Difference, around: Surroundings) ->
         told = await _explain(ledger, told, around)
         looked.append(Looked(told, ranged, part is not None and part.restricted))
     return looked, agreed
-
-
-def _is_of_other_serials(found: Difference) -> bool:
-    return found.confirms and found.here is not None and found.here.state != INSTRUCTED
 
 
 def _tell(
@@ -142,14 +154,17 @@ async def _explain(ledger: Looker, told: Difference, around: Surroundings) -> Di
     if told.kind is not Kind.IN_FLIGHT or not hold:
         return told
     pending = around.backlog.get(hold)
+    others = is_unasked_end(told)
     if pending is not None:
         kind = Kind.LATE if pending.late else Kind.IN_FLIGHT
-        return told._replace(kind=kind, since_ms=pending.since_ms, why=told.why or pending.alert or pending.why)
+        since = 0 if others else pending.since_ms  # as old as the first run that saw them ended
+        return told._replace(kind=kind, since_ms=since, why=told.why or pending.alert or pending.why)
     try:
         info = await ledger.hold(bytes.fromhex(hold))
     except NotOnLedger:
         return told
-    return told._replace(since_ms=info.dispatched_ms, why=told.why or "another hub has the instruction")
+    since = 0 if others else info.dispatched_ms
+    return told._replace(since_ms=since, why=told.why or "another hub has the instruction")
 
 
 async def _is_where_it_was_to_go(ledger: Looker, told: Difference, around: Surroundings) -> bool:
@@ -195,7 +210,7 @@ def _cut(found: pb.FoundLot, first: int, last: int, pools: Mapping[str, str]) ->
     for at, stop in pairwise(sorted(borders)):
         names = [name for name, start, end in laid if start <= at and stop <= end]
         live = lot.state in LIVE_HERE
-        stopped = any(name.startswith((RESTRICTED_BY, "discrepancy/")) or parse_stop(name) for name in names)
+        stopped = any(is_for_difference(name) for name in names)
         state = describe_free(names) if lot.state == "FREE" else lot.state
         row = Row(at, stop - 1, pools.get(lot.account, lot.account), state, hold)
         ranged = op.Range(batch=lot.range.batch, first=at - shift, units=stop - at)
