@@ -55,7 +55,7 @@ class Question(NamedTuple):
     references: tuple[str, ...] = ()
     """What the registry itself called it, if it ever answered."""
     sent_ms: int = 0
-    """When it was dispatched: nothing older can be it."""
+    """When it was first dispatched, or earlier: nothing older can be it."""
 
 
 class UnsendableError(ValueError):

@@ -92,12 +92,13 @@ class Carrier:
 
     async def _remember(self, hold: pb.HoldInfo) -> Remembered:
         known = self.known.get(hold.hold)
-        if known is None or known.unsendable or known.is_outdated_by(hold):
+        if known is None or known.unsendable or known.is_outdated_by(hold) or (hold.attempt > 1 and not known.first_ms):
             told = known.told_attempt if known is not None else 0
             known = await begin(hold, await self.account(hold.account), self._seat, self._names)
             self.known[hold.hold], known.told_attempt = known, told
             known.maybe_mine = hold.attempt if self._inherited is None else self._inherited.get(hold.hold, 0)
         known.hold = hold
+        known.first_ms = known.first_ms or hold.dispatched_ms
         if known.is_anothers and known.told_attempt != hold.attempt:
             known.told_attempt = hold.attempt
             about = {"hold": hold.hold.hex(), "registry": hold.registry, "attempt": hold.attempt, "hub": hold.hub}
@@ -174,14 +175,17 @@ class Carrier:
                 if step.attempt == 1 or message.standing is Standing.NOTHING:
                     known.messages[place] = message._replace(standing=Standing.READY, not_before_ms=0, failures=0)
             return True
-        if recorded.outcome in (Outcome.TAKEN, Outcome.UNSURE):
-            known.maybe_mine = step.attempt if recorded.outcome is Outcome.UNSURE else known.maybe_mine
-            pause = self._seat.now_ms() + compute_pause(began, began)
+        if recorded.outcome is Outcome.UNSURE:
+            known.maybe_mine = step.attempt
+        now = self._seat.now_ms()
+        later = recorded.outcome is Outcome.LATER
+        if later or recorded.outcome in (Outcome.TAKEN, Outcome.UNSURE):
+            # LATER: by ledger time it may not have settled when it was looked for, this clock may run ahead.
+            pause = now + compute_pause((later and known.hold.dispatched_ms) or now, now)
             for place, message in enumerate(known.messages):
                 if message.standing is not Standing.ANSWERED:
                     waiting = message._replace(standing=Standing.UNSURE, not_before_ms=pause, why=recorded.detail)
                     known.messages[place] = waiting
-            return True
         return self._go_on(known, recorded)
 
     async def _send(self, known: Remembered, place: int) -> bool:
@@ -210,7 +214,7 @@ class Carrier:
         await self._take_turn(known)
         self._figures.asked += 1
         references = (known.references[place],) if place in known.references else ()
-        question = Question(message.instruction, references, known.hold.dispatched_ms)
+        question = Question(message.instruction, references, known.first_ms)
         answer, began, ended = await self._lines.call(self._link(known), lambda: adapter.ask(question))
         return self._take_in(known, place, message, answer, began, ended, sent=False)
 

@@ -46,6 +46,8 @@ class Remembered:
     told_attempt: int = 0
     """The newest attempt of which the log says that another process has it."""
     send_until_ms: int = 0
+    first_ms: int = 0
+    """When the first attempt was recorded, or earlier: nothing at the registry that is older can be this hold's."""
     references: dict[int, str] = field(default_factory=dict)
     stuck: str = ""
     stuck_until_ms: int = 0
@@ -144,6 +146,7 @@ async def begin(hold: pb.HoldInfo, account: pb.Account, seat: Seat, names: Names
     """Remember a hold for the first time, or again after a restart: every message may have been sent."""
     known = Remembered(hold)
     try:
+        known.first_ms = await _find_first(hold, seat.ledger)
         async for ranges in _find_ranges(hold, seat.ledger):
             await _word(known, ranges, account, seat, names)
             if known.digests.match(hold.instruction):
@@ -186,6 +189,18 @@ async def _word(known: Remembered, ranges: list[op.Range], account: pb.Account, 
     known.digests = compute_digests(compose_all(adapter, instructions), seat.salt_keys, hold.hold)
     known.messages = [Message(instruction) for instruction in instructions]
     known.ranges = ranges
+
+
+async def _find_first(hold: pb.HoldInfo, ledger: Ledger) -> int:
+    """`Remembered.first_ms`. The ledger keeps when the newest attempt was recorded; of a first one that was not the
+    last, when the hold was placed: a part that was done then is asked about long afterwards.
+    """
+    if hold.attempt <= 1:
+        return int(hold.dispatched_ms)
+    try:
+        return int((await ledger.event_at(hold.opened.height, hold.opened.ordinal)).time_ms)
+    except NotOnLedger as error:
+        raise Unnameable(f"when it was first instructed cannot be read: {error}") from error
 
 
 async def _recall_reference(known: Remembered, ledger: Ledger) -> None:

@@ -189,7 +189,7 @@ class Withdrawing:
             raise CannotWithdraw(known.unsendable or known.changed)
         adapter, waiting = self._seat.adapters[hold.registry], []
         for message in known.messages:
-            question = Question(message.instruction, (), hold.dispatched_ms)
+            question = Question(message.instruction, (), known.first_ms)
             found = await self._lines.ask(hold.registry, lambda question=question: adapter.ask(question))  # type: ignore[misc]
             if isinstance(found, Report) and found.pending_units and found.reference:
                 waiting.append((message.instruction, found.reference))
