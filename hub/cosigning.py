@@ -99,7 +99,7 @@ class Attestor:
         for message in known.messages:
             began = self._seat.now_ms()
             references = (said.evidence.reference,) if said.evidence.reference else ()
-            question = Question(message.instruction, references, hold.dispatched_ms)
+            question = Question(message.instruction, references, known.first_ms)
             answer = await self._lines.ask(hold.registry, partial(adapter.ask, question))
             if not isinstance(answer, Report | Refused):
                 raise WillNotAttest(f"{hold.registry} does not say so here: {type(answer).__name__}")

@@ -41,6 +41,8 @@ class Call(NamedTuple):
     jitter: int
     throttled_lately: bool
     """The registry said 429 not long ago: a 401 is taken for more of it."""
+    again: bool = False
+    """An earlier attempt may have had effect, though nothing was found of it."""
 
 
 class Absorbed(NamedTuple):
@@ -58,6 +60,10 @@ def absorb(message: Message, answer: Answer | Found, call: Call, can: Capabiliti
             seen = message._replace(seen_ms=0 if sent else call.began_ms)
             pause = _compute_pause(answer, call, can) if answer.pending_units else 0
             return Absorbed(_settle(seen, answer, call.ended_ms + pause, _explain(answer)))
+        case Refused() if answer.final and sent and call.again:
+            why = f"refused when it was sent again ({answer.reason}); looked for once more"
+            refused = message._replace(standing=Standing.UNSURE, answer=answer, not_before_ms=0, failures=0)
+            return Absorbed(refused._replace(why=why))
         case Refused() if answer.final:
             return Absorbed(_settle(message, answer, 0, ""))
         case NothingFound() if not sent and answer.by >= can.looked_up_by - {LookUp.REFERENCE}:

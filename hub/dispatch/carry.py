@@ -172,7 +172,7 @@ class Carrier:
             self._figures.dispatched += 1
             known.mine, known.send_until_ms, known.changed = step.attempt, began + settling // 2, ""
             for place, message in enumerate(known.messages):
-                if step.attempt == 1 or message.standing is Standing.NOTHING:
+                if step.attempt == 1 or (message.standing is Standing.NOTHING and not message.refused_again):
                     known.messages[place] = message._replace(standing=Standing.READY, not_before_ms=0, failures=0)
             return True
         if recorded.outcome is Outcome.UNSURE:
@@ -231,7 +231,7 @@ class Carrier:
     ) -> bool:
         registry = known.hold.registry
         lately = self._lines.throttled_lately(registry)
-        call = Call(began, ended, known.hold.dispatched_ms, self._seat.jitter(), lately)
+        call = Call(began, ended, known.hold.dispatched_ms, self._seat.jitter(), lately, again=known.hold.attempt > 1)
         can = self._seat.adapters[registry].capabilities
         taken = absorb(message, answer, call, can, sent=sent)
         known.note(place, taken.message)

@@ -40,7 +40,8 @@ def decide(sight: Sight) -> Step:
     if sight.unsendable:
         return Stuck(sight.unsendable)  # what cannot be said cannot be asked about either
     settled_ms = sight.dispatched_ms + sight.settling_ms
-    sight = sight._replace(messages=tuple(message.close_unseen(settled_ms) for message in sight.messages))
+    closed = [message.close_unseen(settled_ms).close_refused(settled_ms) for message in sight.messages]
+    sight = sight._replace(messages=tuple(closed))
     if sight.captured_units and any(message.taken_back for message in sight.messages):
         return Stuck("the registry took back what was captured: a reversal is due, and the rest needs a person")
     for place, message in enumerate(sight.messages):

@@ -58,6 +58,17 @@ class Message(NamedTuple):
         standing = Standing.UNSURE if self.standing is Standing.NOTHING else self.standing
         return self._replace(not_before_ms=0, standing=standing)
 
+    @property
+    def refused_again(self) -> bool:
+        """The registry refused it when it was sent again: that may be because the first did happen, so that the no
+        counts when a look-up finds nothing once the registry has settled."""
+        return isinstance(self.answer, Refused) and self.standing is not Standing.ANSWERED
+
+    def close_refused(self, settled_ms: int) -> Message:
+        """The same, with a no to what was sent again believed, if nothing was found when it had settled."""
+        looked = self.standing is Standing.NOTHING and self.nothing_ms >= settled_ms
+        return self._replace(standing=Standing.ANSWERED) if self.refused_again and looked else self
+
     def close_unseen(self, settled_ms: int) -> Message:
         """The same, with what nobody could see until the settling time was over taken as not done."""
         answer = self.answer

@@ -56,6 +56,16 @@ def test_answers_that_leave_no_doubt(
     assert (asked.standing, asked.not_before_ms) == (after_asking, not_before)
 
 
+def test_a_no_to_what_was_sent_again_is_looked_into() -> None:
+    again = CALL._replace(again=True)
+    sent = absorb(SENT, Refused("not active", final=True), again, CAPABILITIES, sent=True).message
+    assert (sent.standing, sent.answer) == (U, Refused("not active", final=True))
+    assert absorb(sent, Refused("x", final=True), again, CAPABILITIES, sent=False).message.standing is A
+    found = absorb(sent, NothingFound(EVERYWHERE, b"looked"), again, CAPABILITIES, sent=False).message
+    assert (found.standing, found.refused_again) == (N, True)
+    assert absorb(sent, DONE, again, CAPABILITIES, sent=False).message.answer == DONE
+
+
 @pytest.mark.parametrize("answer", [Unknown("cut"), WrongShape("html")])
 def test_after_sending_doubt_is_asked_about_at_once(answer: Answer) -> None:
     sent = absorb(SENT, answer, CALL, CAPABILITIES, sent=True).message

@@ -67,6 +67,16 @@ SETTLED = {"dispatched_ms": NOW - 60_000}
 
 CASES: list[tuple[str, Sight, Step]] = [
     ("what the ledger refused is a person's", sight(READY, stuck="no"), Stuck("no")),
+    (
+        "what was refused when it was sent again, and was not found since, is given back",
+        sight(NOTHING._replace(answer=NO), attempt=2, mine=2, **SETTLED),
+        Release(100, 0),
+    ),
+    (
+        "and not before the registry has settled",
+        sight(NOTHING._replace(answer=NO), attempt=2, mine=2),
+        Wait(NOW + 50_000, "nothing found yet; the registry may still be at it"),
+    ),
     ("an open hold is dispatched", sight(M, **OPEN), Dispatch(1, b"")),
     (
         "an expired one is left to the ledger",
@@ -181,8 +191,9 @@ def test_nothing_is_ever_sent_that_may_have_been_sent(seen: Sight) -> None:
             assert looked_up or (message.standing is Standing.ANSWERED and not message.pending_units)
     if isinstance(step, Release):
         for message in seen.messages:
-            assert message.standing is Standing.ANSWERED
-            assert not message.pending_units
+            settled = message.standing is Standing.NOTHING and message.nothing_ms >= seen.dispatched_ms + 60_000
+            refused_again = settled and message.answer is NO
+            assert refused_again or (message.standing is Standing.ANSWERED and not message.pending_units)
             assert message.done_units <= message.recorded_units
 
 

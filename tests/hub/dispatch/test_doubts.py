@@ -93,3 +93,28 @@ def test_a_look_up_before_the_registry_settled_by_ledger_time_is_made_again(ahea
         assert stage.effects == {hold.hex(): 100}
 
     play(story)
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_no_to_what_was_sent_before_may_be_the_trace_of_what_was_done(done: bool) -> None:
+    """The registry settles later than its record says: the first attempt shows when the second was refused for it."""
+
+    async def story(stage: Stage) -> None:
+        forgetful(stage)
+        hold = stage.place()
+        with pytest.raises(Killed):
+            await stage.hub(adapter=Breakable(stage, "instruct", took_effect=done)).step()
+        stage.sandbox.faults.add(Fault(FaultKind.STALE, "GET", times=-1, value=3 * SETTLING_MS // 2))
+        hub = stage.hub()
+        await hub.step()
+        stage.later(SETTLING_MS)
+        if not done:
+            stage.sandbox.faults.add(Fault(FaultKind.REFUSE, "DESK"))
+        await hub.step()
+        found = await stage.hold(hold)
+        assert (found.phase, found.attempt) == ("INSTRUCTED", 2)
+        found = await stage.settle(hub, hold)
+        assert (found.phase, found.attempt) == ("CAPTURED" if done else "RELEASED", 2)
+        assert stage.retired_units() == sum(stage.effects.values()) == (100 if done else 0)
+
+    play(story)
