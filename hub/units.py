@@ -97,7 +97,9 @@ class Names:
                 lot, since = each.lot, _find_since(each)
                 laid = _find_restrictions(each, exact)
                 back = frozenset(_read_fact(event, "reference") for event in each.custody if event.kind == "REVERSED")
-                parts.append(Part(exact, lot.state, lot.account, lot.hold, _find_capture(each), since, laid, back))
+                part = Part(exact, lot.state, lot.account, lot.hold, _find_capture(each), since, laid, back)
+                named = next((_read_fact(event, "reference") for event in each.custody[:1]), "")
+                parts.append(part._replace(reference=named))
         return parts
 
     async def find_gaps(self, serials: SerialRange) -> list[Gap]:
@@ -177,6 +179,8 @@ class Part(NamedTuple):
     """What restricts some of them, and where."""
     taken_back: frozenset[str] = frozenset()
     """The registry's references of ends that it took back, as far as their chain of custody is shown."""
+    reference: str = ""
+    """The registry's, of what brought them where they are; empty: not known."""
 
 
 def _find_restrictions(found: pb.FoundLot, exact: op.Range) -> tuple[Laid, ...]:

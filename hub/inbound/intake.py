@@ -15,7 +15,7 @@ from hub.dispatch.wording import join_ranges
 from hub.inbound.contradictions import Contradictions
 from hub.inbound.elsewhere import is_asked_for
 from hub.inbound.issuing import Defaults, Issuer, is_alike
-from hub.inbound.order import WORDS, find_named_twice, is_history
+from hub.inbound.order import WORDS, find_named_twice, is_anothers, is_history
 from hub.inbound.proposals import Proposals
 from hub.inbound.refusals import Refusal, Why
 from hub.inbound.stops import Stops
@@ -268,6 +268,8 @@ class Intake:
         if ended and all(is_history(part, change) for part in ended):
             return Taken(change.id, Outcome.KNOWN)
         ended = [part for part in ended if not is_history(part, change)]
+        others = {part.reference for part in ended if is_anothers(part, change)}
+        ended = [part for part in ended if not is_anothers(part, change)]
         if ended:
             said = await self._word_reversals(change, ended, grade)
             receipt = await self._desk.ledger.submit(*said, attests=True)
@@ -282,6 +284,9 @@ class Intake:
             return lifted
         if change.reference and any(change.reference in part.taken_back for part in parts):
             return Taken(change.id, Outcome.KNOWN)
+        if others:
+            detail = f"{change.id} takes back {change.reference or change.key}; what ended units here is "
+            return refuse(change, Why.NOTHING_TO_REVERSE, detail + ", ".join(sorted(others)))
         return refuse(change, Why.NOTHING_TO_REVERSE, f"{change.id}: none of these units has ended here")
 
     async def _word_reversals(self, change: Change, ended: Sequence[Part], grade: str) -> list[op.Reverse]:

@@ -32,6 +32,17 @@ def is_history(part: Part, change: Change) -> bool:
     return 0 < change.at_ms < part.since_ms - slack
 
 
+def is_anothers(part: Part, change: Change) -> bool:
+    """Whether what is taken back is another end than the one that ended the units here: by our key, else by the
+    reference. A reversal that surely came later may have names of its own."""
+    if change.key and part.captured_by:
+        differs = change.key.partition("-")[0] != part.captured_by
+    else:
+        differs = bool(change.reference and part.reference) and change.reference != part.reference
+    dated = change.effective is not None and not change.effective.exact
+    return differs and change.at_ms <= part.since_ms + (_DAY_MS if dated else _SKEW_MS)
+
+
 def find_named_twice(changes: Sequence[Change]) -> dict[str, str]:
     """Events of one kind, reference and time that share units, by id, each with the one it shares them with.
 

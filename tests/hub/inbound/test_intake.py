@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from adapters.contract import Change, ChangeKind, Moment
@@ -44,12 +46,13 @@ def test_an_end_of_ours_that_the_registry_takes_back_is_reversed() -> None:
         hub = open_hub(stage)
         hold = stage.place(units=100, first=1)
         await stage.settle(hub.dispatch, hold)
-        back = change("e9", ChangeKind.REVERSED, 1, 40, at_ms=stage.world.now_ms)
+        mine = stage.sandbox.book.entries[-1].reference
+        back = change("e9", ChangeKind.REVERSED, 1, 40, at_ms=stage.world.now_ms, reference=mine)
         assert tell(await hub.intake.take("puro", [back], "B")) == ["reversed"]
         assert await states(stage, 1, 40) == {"FREE"}
         assert await states(stage, 41, 100) == {"RETIRED"}
         assert tell(await hub.intake.take("puro", [back], "B")) == ["known"]
-        done = change("e7", ChangeKind.RETIRED, 1, 40)
+        done = change("e7", ChangeKind.RETIRED, 1, 40, reference=mine)
         assert tell(await hub.intake.take("puro", [done], "B")) == ["known"], "the retirement that was taken back"
         assert tell(await hub.intake.take("puro", [change("e8", ChangeKind.RETIRED, 41, 100)], "B")) == ["known"]
 
@@ -76,12 +79,44 @@ def test_a_hub_that_reads_everything_again_neither_undoes_nor_disputes_what_came
         assert len(stage.ledger.said) == said
         assert await stage.ledger.discrepancies() == []
         day = begun // DAY_MS * DAY_MS
+        mine = stage.sandbox.book.entries[-1].reference
         later = [
             change("e4", ChangeKind.ACTIVE, 41, 100, at_ms=stage.world.now_ms + 1),
-            change("e5", ChangeKind.REVERSED, 1, 40, at_ms=day, effective=Moment(day, exact=False)),
+            change("e5", ChangeKind.REVERSED, 1, 40, at_ms=day, reference=mine, effective=Moment(day, exact=False)),
         ]
         taken = await open_hub(stage).intake.take("puro", later, "B")
         assert sorted(tell(taken)) == ["contradicted", "reversed"], "of the same day it is no history"
+
+    play(story)
+
+
+DATED = {"effective": Moment(0, exact=False)}
+TAKEN_BACK = [
+    ("minutes before", -120_000, {}, "nothing-to-reverse"),
+    ("by a clock that is ahead", 120_000, {}, "nothing-to-reverse"),
+    ("the same day, or the one before", -DAY_MS, DATED, "nothing-to-reverse"),
+    ("later, under a number of its own", 600_000, {}, "reversed"),
+    ("another instruction's", 120_000, {"reference": "mine", "key": "ab" * 16}, "nothing-to-reverse"),
+    ("our instruction's, of several rows", -120_000, {"key": "hold"}, "reversed"),
+    ("ours", -120_000, {"reference": "mine"}, "reversed"),
+    ("without a reference", 120_000, {"reference": ""}, "reversed"),
+]
+
+
+@pytest.mark.parametrize("case", TAKEN_BACK, ids=lambda each: each[0])
+def test_another_end_that_was_taken_back_before_ours_undoes_nothing(case: tuple[str, int, dict[str, Any], str]) -> None:
+    """What the owner retired and took back itself, shortly before it was sold, is told again or late."""
+    _, shift, said, outcome = case
+
+    async def story(stage: Stage) -> None:
+        hub = open_hub(stage)
+        hold = stage.place(units=100, first=1)
+        await stage.settle(hub.dispatch, hold)
+        names = {"mine": stage.sandbox.book.entries[-1].reference, "hold": hold.hex()}
+        about = {name: names.get(value, value) if isinstance(value, str) else value for name, value in said.items()}
+        back = change("e1", ChangeKind.REVERSED, 1, 40, at_ms=stage.world.now_ms + shift, **about)
+        assert tell(await hub.intake.take("puro", [back], "B")) == [outcome]
+        assert await states(stage, 1, 40) == {"FREE" if outcome == "reversed" else "RETIRED"}
 
     play(story)
 
