@@ -43,6 +43,8 @@ class Call(NamedTuple):
     """The registry said 429 not long ago: a 401 is taken for more of it."""
     again: bool = False
     """An earlier attempt may have had effect, though nothing was found of it."""
+    shown: bool = False
+    """The registry showed it before: that it finds nothing now proves nothing."""
 
 
 class Absorbed(NamedTuple):
@@ -66,6 +68,10 @@ def absorb(message: Message, answer: Answer | Found, call: Call, can: Capabiliti
             return Absorbed(refused._replace(why=why))
         case Refused() if answer.final:
             return Absorbed(_settle(message, answer, 0, ""))
+        case NothingFound() if call.shown:
+            said = "the registry showed it before and finds nothing of it now: ask the registry itself"
+            pause = compute_backoff(message.failures, call.jitter)
+            return Absorbed(_delay(message, call.ended_ms + pause, said), alert=said)
         case NothingFound() if not sent and answer.by >= can.looked_up_by - {LookUp.REFERENCE}:
             digest = hashlib.sha256(answer.evidence).digest()
             known = message._replace(standing=Standing.NOTHING, nothing=digest, nothing_ms=call.began_ms, failures=0)

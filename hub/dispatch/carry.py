@@ -231,7 +231,9 @@ class Carrier:
     ) -> bool:
         registry = known.hold.registry
         lately = self._lines.throttled_lately(registry)
-        call = Call(began, ended, known.hold.dispatched_ms, self._seat.jitter(), lately, again=known.hold.attempt > 1)
+        shown = place in known.references or isinstance(message.answer, Report)
+        again, since = known.hold.attempt > 1, known.hold.dispatched_ms
+        call = Call(began, ended, since, self._seat.jitter(), lately, again=again, shown=shown)
         can = self._seat.adapters[registry].capabilities
         taken = absorb(message, answer, call, can, sent=sent)
         known.note(place, taken.message)

@@ -56,6 +56,12 @@ def test_answers_that_leave_no_doubt(
     assert (asked.standing, asked.not_before_ms) == (after_asking, not_before)
 
 
+def test_what_was_shown_before_and_is_not_found_now_is_a_persons() -> None:
+    taken = absorb(ASKED, NothingFound(EVERYWHERE, b"looked"), CALL._replace(shown=True), CAPABILITIES, sent=False)
+    assert (taken.message.standing, taken.message.not_before_ms) == (U, NOW + 500)
+    assert "showed it before" in taken.alert
+
+
 def test_a_no_to_what_was_sent_again_is_looked_into() -> None:
     again = CALL._replace(again=True)
     sent = absorb(SENT, Refused("not active", final=True), again, CAPABILITIES, sent=True).message

@@ -118,3 +118,26 @@ def test_a_no_to_what_was_sent_before_may_be_the_trace_of_what_was_done(done: bo
         assert stage.retired_units() == sum(stage.effects.values()) == (100 if done else 0)
 
     play(story)
+
+
+def test_what_the_registry_has_told_of_is_not_sent_again_because_a_list_lacks_it() -> None:
+    async def story(stage: Stage) -> None:
+        forgetful(stage)
+        hold = stage.place()
+        hub = stage.hub()
+        await hub.step()
+        assert len(stage.sandbox.desk.orders) == 1
+        stage.later(HOUR_MS)
+        stage.sandbox.faults.add(Fault(FaultKind.STALE, "GET", times=-1, value=2 * HOUR_MS))
+        for _ in range(5):
+            await hub.step()
+            stage.later(SETTLING_MS)
+        assert (await stage.hold(hold)).attempt == 1
+        assert "showed it before" in hub.backlog()[0].alert
+        stage.sandbox.faults.clear()
+        stage.later(DAY_MS)
+        found = await stage.settle(hub, hold)
+        assert (found.phase, found.attempt) == ("CAPTURED", 1)
+        assert stage.effects == {hold.hex(): 100}
+
+    play(story, approval_ms=DAY_MS)
