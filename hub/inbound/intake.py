@@ -138,6 +138,7 @@ class Intake:
         taken = await self._take(registry, change, grade, proposed)
         if taken.outcome is Outcome.REFUSED and taken.refusal is not None and taken.refusal.why is Why.LEDGER_REFUSED:
             taken = taken._replace(outcome=Outcome.WAITING)
+            self._gaps.pop((registry, change.id), None)  # it may take what is known, whatever is still missing
         if taken.outcome is Outcome.WAITING and taken.refusal is not None:
             self._desk.keep(change.evidence or repr(change[:7]).encode())
             self._waiting.add(registry, change, grade, taken.refusal)

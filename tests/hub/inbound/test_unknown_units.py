@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from adapters.contract import Change, ChangeKind
 from adapters.unfccc.mapping import PENDING
 from hub.inbound.intake import Defaults, Outcome
+from hub.inbound.refusals import Why
 from hub.units import Names
 from keeling.serials import parse, print_range
 from keeling.v1 import operations_pb2 as op
@@ -141,6 +142,29 @@ def test_of_units_half_of_which_are_known_that_half_is_taken_at_once() -> None:
         ended = [lot[:2] for lot in registry.lots("verra:29001") if lot[2] == "RETIRED"]
         assert (ended[0][0], ended[-1][1]) == (6, 35)
         assert registry.waiting.list_all("verra") == []
+
+    asyncio.run(story())
+
+
+def test_a_known_part_that_the_ledger_refused_is_tried_again_while_the_rest_is_still_missing() -> None:
+    async def story() -> None:
+        registry = open_registry()
+        await registry.take("verra", verra(1, 10))
+        intake = registry.intake()
+        registry.ledger.participant = "other"
+        blocked = verra(6, 15, ChangeKind.BLOCKED, at_ms=2)
+        assert tell(await intake.take("verra", [blocked], "B")) == ["ledger-refused"]
+        for _ in range(3):
+            registry.world.later(3_600_000)
+            assert await intake.retry("verra") == []
+        registry.ledger.participant = "natreg"
+        registry.world.later(3_600_000)
+        await intake.retry("verra")
+        known = verra(1, 10).serials
+        parts = await Names(registry.ledger).find([known] if known else [])
+        assert [(laid.range.first, laid.range.units) for part in parts for laid in part.restrictions] == [(6, 5)]
+        (item,) = registry.waiting.list_all("verra")
+        assert item.refusal.why is Why.UNKNOWN_UNITS
 
     asyncio.run(story())
 
