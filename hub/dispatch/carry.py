@@ -53,7 +53,8 @@ class Carrier:
             await self._settling_ms(registry)
         live = {hold.hold for hold in holds}
         for gone in [each for each in self.known if each not in live]:
-            self._forget(gone)
+            if gone not in self._working or not self._working[gone].locked():
+                self._forget(gone)  # else whoever is at it does so
 
     async def account(self, name: str) -> pb.Account:
         """An account as it was when it was first read in this round."""

@@ -5,6 +5,7 @@ What is said and what an answer means for a hold is not here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -111,15 +112,18 @@ class Lines:
             self._keep(registry, Quiet(now + (answer.retry_after_ms or 0), now))
         return answer
 
-    async def probe(self) -> None:
-        """Try every link whose breaker is open and rested, with a question that has no effect and is soon answered:
-        the first page of the registry's books. (All its events since the beginning may be very many.)"""
-        now = self._seat.now_ms()
-        for link in self.links():
-            if link.breaker.is_open and link.breaker.lets_try(now) and now >= self.quiet_until(link.registry):
-                adapter = self._seat.adapters[link.registry]
-                await self.turn(link.registry)
-                await self.call(link, lambda adapter=adapter: adapter.snapshot())  # type: ignore[misc]
+    async def probe(self, registry: str) -> None:
+        """Try every link to it whose breaker is open and rested, with a question that has no effect and is soon
+        answered: the first page of the registry's books. (All its events since the beginning may be very many.)"""
+        now, adapter = self._seat.now_ms(), self._seat.adapters[registry]
+        rested = [each for each in self.links() if each.registry == registry and each.breaker.is_open]
+
+        async def try_one(link: LinkMemory) -> None:
+            await self.turn(registry)
+            await self.call(link, adapter.snapshot)
+
+        if now >= self.quiet_until(registry):
+            await asyncio.gather(*(try_one(each) for each in rested if each.breaker.lets_try(now)))
 
     async def _judge(self, link: LinkMemory, failed: bool, began_ms: int, ended_ms: int) -> None:
         took = ended_ms - began_ms

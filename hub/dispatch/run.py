@@ -25,6 +25,8 @@ BREATH_S: Final = 0.05
 """The least time between two rounds: what happens meanwhile is looked at together."""
 LOOK_MS: Final = 30_000
 """The longest between two rounds, whatever is due."""
+AGAIN_MS: Final = 1_000
+"""How soon a round that failed begins again."""
 
 
 class Dispatcher:
@@ -36,7 +38,12 @@ class Dispatcher:
         self._seat = seat
         self._names = Names(seat.ledger)
         self.carrier: Final = Carrier(seat, self.lines, self.figures, self._names)
-        self._wake = asyncio.Event()
+        self._wakes: Final = {registry: asyncio.Event() for registry in seat.adapters}
+        self._woken = 0
+        """How often `wake` was called."""
+        self._reading: asyncio.Future[list[pb.HoldInfo]] | None = None
+        self._read_for = 0
+        """What `_woken` was when that began."""
 
     # -- rounds
 
@@ -45,9 +52,49 @@ class Dispatcher:
 
         Raises what went wrong with one of them when all others are as far as they go.
         """
-        self.figures.rounds += 1
         holds = await self._find_holds()
-        await self.lines.probe()
+        registries = list(self._seat.adapters)
+        raise_first(await asyncio.gather(*(self._carry(each, holds) for each in registries), return_exceptions=True))
+        return self._find_due(registries)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Rounds until `stop`; `wake` starts the next one at once. Each registry has its own: one that is slow, or has
+        more to do than its limits let through, keeps no other waiting. What goes wrong in one is told and only delays.
+        """
+        serving = [asyncio.ensure_future(self._serve(each, stop)) for each in self._seat.adapters]
+        try:
+            await asyncio.gather(stop.wait(), *serving)
+        finally:
+            for each in serving:
+                each.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
+            if self._reading is not None:
+                self._reading.cancel()
+
+    async def _serve(self, registry: str, stop: asyncio.Event) -> None:
+        """Rounds of one registry until `stop`."""
+        ended, wake = asyncio.ensure_future(stop.wait()), self._wakes[registry]
+        while not stop.is_set():
+            wake.clear()
+            try:
+                await self._carry(registry, await self._read_together())
+                due = self._find_due([registry])
+            except LedgerError:
+                due = self._seat.now_ms() + AGAIN_MS
+            except Exception as error:  # noqa: BLE001 - one registry's trouble must not end the others
+                about = {"registry": registry, "error": repr(error)}
+                self._seat.tell("a round failed and begins again", about)
+                due = self._seat.now_ms() + AGAIN_MS
+            woken = asyncio.ensure_future(wake.wait())
+            pause = max(0, due - self._seat.now_ms()) / 1000
+            await asyncio.wait({ended, woken}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            woken.cancel()
+            await asyncio.wait({ended}, timeout=BREATH_S)
+        ended.cancel()
+
+    async def _carry(self, registry: str, holds: list[pb.HoldInfo]) -> None:
+        """Those of one registry as far as they go; raises what went wrong with one of them when all others are."""
+        await self.lines.probe(registry)
         gate = asyncio.Semaphore(self._seat.at_once)
 
         async def work(lane: list[pb.HoldInfo]) -> None:
@@ -55,37 +102,33 @@ class Dispatcher:
                 async with gate:
                     await self.carrier.advance(hold)
 
-        ended = await asyncio.gather(*(work(lane) for lane in self._line_up(holds)), return_exceptions=True)
-        for failed in ended:
-            if failed is not None:
-                raise failed
-        now = self._seat.now_ms()
-        due = [known.due_ms for known in self.carrier.known.values() if known.due_ms]
-        due += [link.breaker.trial_ms for link in self.lines.links() if link.breaker.is_open]
-        return min([max(each, now) for each in due] + [now + LOOK_MS])
+        lanes = self._line_up([each for each in holds if each.registry == registry])
+        raise_first(await asyncio.gather(*(work(lane) for lane in lanes), return_exceptions=True))
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Rounds until `stop`; `wake` starts the next one at once. The ledger not answering only delays."""
-        ended = asyncio.ensure_future(stop.wait())
-        while not stop.is_set():
-            self._wake.clear()
-            try:
-                due = await self.step()
-            except LedgerError:
-                due = self._seat.now_ms() + 1_000
-            woken = asyncio.ensure_future(self._wake.wait())
-            pause = max(0, due - self._seat.now_ms()) / 1000
-            await asyncio.wait({ended, woken}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-            woken.cancel()
-            await asyncio.wait({ended}, timeout=BREATH_S)
-        ended.cancel()
+    def _find_due(self, registries: list[str]) -> int:
+        """When the next round of these is due."""
+        now = self._seat.now_ms()
+        known = [each for each in self.carrier.known.values() if each.hold.registry in registries]
+        links = [each for each in self.lines.links() if each.registry in registries]
+        due = [each.due_ms for each in known if each.due_ms]
+        due += [each.breaker.trial_ms for each in links if each.breaker.is_open]
+        return min([max(each, now) for each in due] + [now + LOOK_MS])
 
     def wake(self) -> None:
         """Something happened (a new hold, a notice, a link that works again): look now."""
-        self._wake.set()
+        self._woken += 1
+        for wake in self._wakes.values():
+            wake.set()
+
+    async def _read_together(self) -> list[pb.HoldInfo]:
+        """`_find_holds`, once for all rounds that begin while it is read and nothing new has happened since."""
+        if self._reading is None or self._reading.done() or self._read_for != self._woken:
+            self._reading, self._read_for = asyncio.ensure_future(self._find_holds()), self._woken
+        return await asyncio.shield(self._reading)
 
     async def _find_holds(self) -> list[pb.HoldInfo]:
         """Live holds that are ours to dispatch, in order of dispatch; the rest is forgotten."""
+        self.figures.rounds += 1
         self.carrier.begin_round()
         found = []
         for hold in await self._seat.ledger.live_holds():
@@ -154,3 +197,10 @@ class Dispatcher:
             for known in self.carrier.known.values()
         ]
         return sorted(lines, key=lambda line: (line.since_ms or now, line.hold))
+
+
+def raise_first(ended: list[BaseException | None]) -> None:
+    """Raise the first of these outcomes that is an exception."""
+    for failed in ended:
+        if failed is not None:
+            raise failed

@@ -68,7 +68,7 @@ class Seat(NamedTuple):
     timeout_ms: int = 20_000
     """The longest a call to a registry takes; what the adapters were opened with."""
     at_once: int = 32
-    """Holds worked on at the same time."""
+    """Holds of a registry worked on at the same time."""
     limits: Mapping[str, tuple[Limit, ...]] = {}
     """By registry, what was agreed with it instead of what its adapter knows; none at all: an empty tuple."""
     quiet: Path | None = None

@@ -116,7 +116,7 @@ def test_a_breaker_does_not_end_a_ban() -> None:
         for _ in range(5):
             market.later(DAY_MS // 24)
             lines.see(await market.ledger.account("alice/icm"))
-            await lines.probe()
+            await lines.probe("icm")
         assert not link.breaker.is_open
         (window,) = (await market.ledger.account("alice/icm")).link_windows
         assert window.reason == UNTIL
