@@ -15,7 +15,7 @@ from hub.dispatch.wording import join_ranges
 from hub.inbound.contradictions import Contradictions
 from hub.inbound.elsewhere import is_asked_for
 from hub.inbound.issuing import Defaults, Issuer, is_alike
-from hub.inbound.order import WORDS, find_named_twice, is_anothers, is_history
+from hub.inbound.order import WORDS, find_named_twice, is_anothers, is_history, is_outcome, is_unrecorded
 from hub.inbound.proposals import Proposals
 from hub.inbound.refusals import Refusal, Why
 from hub.inbound.stops import Stops
@@ -128,9 +128,15 @@ class Intake:
     async def _try_again(self, item: Waiting) -> Taken:
         """Nothing is said to the ledger while it has of the units what it had before."""
         change, key = item.change, (item.registry, item.change.id)
+        still = Taken(change.id, Outcome.WAITING, item.refusal)
+        if item.refusal.why is Why.UNDER_WAY:
+            if any(part.state == "INSTRUCTED" for part in await self._find(change)):
+                return still  # the dispatcher asks about it when it is time
+            taken = await self._take_one(item.registry, change, item.grade, False)
+            return still if self._waiting.has(*key) else taken
         gaps = [] if change.serials is None else await self._names.find_gaps(change.serials)
         if gaps and change.kind not in ISSUANCES and self._gaps.get(key) == gaps:
-            return Taken(change.id, Outcome.WAITING, item.refusal)
+            return still
         self._gaps[key] = gaps
         return await self._take_one(item.registry, change, item.grade, False)
 
@@ -142,10 +148,21 @@ class Intake:
         if taken.outcome is Outcome.WAITING and taken.refusal is not None:
             self._desk.keep(change.evidence or repr(change[:7]).encode())
             self._waiting.add(registry, change, grade, taken.refusal)
+        elif taken.outcome in (Outcome.DISPATCHED, Outcome.NOTED) and is_unrecorded(await self._find(change), change):
+            # Heard by whoever instructed the units; should it turn out to be something else, it must not be lost.
+            refusal = Refusal(Why.UNDER_WAY, "an instruction on these units is not over, and may have asked for it")
+            self._waiting.add(registry, change, grade, refusal)
         else:
             self._waiting.remove(registry, change.id)
             self._gaps.pop((registry, change.id), None)
         return taken
+
+    async def _find(self, change: Change) -> list[Part]:
+        """Where the units are of what may end or move some; nothing where the ledger lacks some."""
+        try:
+            return await self._names.find([change.serials] if change.serials is not None and is_outcome(change) else [])
+        except Unnameable:
+            return []
 
     def _propose(self, registry: str, change: Change) -> bool:
         return self._desk.proposals is not None and self._desk.proposals.take(registry, change)

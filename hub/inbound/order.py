@@ -32,6 +32,18 @@ def is_history(part: Part, change: Change) -> bool:
     return 0 < change.at_ms < part.since_ms - slack
 
 
+def is_outcome(change: Change) -> bool:
+    """Whether an instruction may have asked for it."""
+    return change.kind in _ENDS or change.kind is ChangeKind.TRANSFERRED
+
+
+def is_unrecorded(parts: Sequence[Part], change: Change) -> bool:
+    """Whether the ledger does not show yet what this tells of units that are instructed."""
+    if change.kind in _ENDS:
+        return any(part.state in LIVE_HERE for part in parts)
+    return change.kind is ChangeKind.TRANSFERRED and any(part.state == "INSTRUCTED" for part in parts)
+
+
 def is_anothers(part: Part, change: Change) -> bool:
     """Whether what is taken back is another end than the one that ended the units here: by our key, else by the
     reference. A reversal that surely came later may have names of its own."""

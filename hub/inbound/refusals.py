@@ -33,6 +33,8 @@ class Why(StrEnum):
     """Serials of another registry."""
     UNKNOWN_UNITS = "unknown-units"
     """Units that no batch on this ledger has."""
+    UNDER_WAY = "under-way"
+    """It may be what an instruction on these units asked for, and the ledger does not show that yet."""
     NOTHING_TO_REVERSE = "nothing-to-reverse"
     """An end was taken back that is not known here: news out of order, told again by polling."""
     LEDGER_REFUSED = "ledger-refused"
@@ -56,6 +58,7 @@ STATUS: Final = {
     Why.QUANTITY_DISAGREES: 422,
     Why.FOREIGN_SERIALS: 422,
     Why.UNKNOWN_UNITS: 422,
+    Why.UNDER_WAY: 422,
     Why.NOTHING_TO_REVERSE: 422,
     Why.LEDGER_REFUSED: 422,
     Why.TRY_AGAIN: 503,

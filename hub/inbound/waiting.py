@@ -43,6 +43,8 @@ class Waiting(NamedTuple):
         """What a person can do, so that it is taken by itself soon after."""
         if self.refusal.why is Why.UNKNOWN_REGISTRY:
             return f"have the electorate set a record registry:{self.registry}"
+        if self.refusal.why is Why.UNDER_WAY:
+            return "nothing: it is looked at again once the instruction on these units is over"
         if self.refusal.why is Why.LEDGER_REFUSED and self.refusal.detail.startswith("NOT_PERMITTED"):
             return f"have the record registry:{self.registry} name us, or let one of those it names bring it"
         if self.refusal.why is Why.LEDGER_REFUSED:
@@ -77,6 +79,10 @@ class WaitingList:
         if before != item:
             known[change.id] = item
             self._changed.add(registry)
+
+    def has(self, registry: str, change: str) -> bool:
+        """Whether an event waits."""
+        return change in self._read(registry)
 
     def remove(self, registry: str, change: str) -> None:
         """It was taken, or is known."""

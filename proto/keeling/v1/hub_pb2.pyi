@@ -560,7 +560,7 @@ class WaitingNews(_message.Message):
     since_ms: _builtins.int
     """when this hub first heard of it"""
     why: _builtins.str
-    """a stable name: unknown-units, unknown-registry or ledger-refused"""
+    """a stable name: unknown-units, unknown-registry, ledger-refused or under-way"""
     detail: _builtins.str
     advice: _builtins.str
     """what a person can do"""
