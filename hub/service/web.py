@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from hub.adjustments.feed import parse_cursor
 from hub.inbound.server import Inbound, read_body
 from hub.inbound.waiting import tell_waiting
 from hub.ledger_client import LedgerError
@@ -239,7 +240,8 @@ def _read_page(request: web.Request) -> Asked:
 def _read_cursor(text: str) -> tuple[int, int] | None:
     if not text:
         return None
-    height, dot, ordinal = text.partition(".")
-    if not (dot and height.isascii() and height.isdecimal() and ordinal.isascii() and ordinal.isdecimal()):
-        raise Problem(400, "bad-cursor", "a cursor is HEIGHT.ORDINAL, as in the id of every event")
-    return int(height), int(ordinal)
+    try:
+        place = parse_cursor(text)
+    except ValueError as error:
+        raise Problem(400, "bad-cursor", "a cursor is HEIGHT.ORDINAL, as in the id of every event") from error
+    return place

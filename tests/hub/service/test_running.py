@@ -192,6 +192,8 @@ async def check_bad_calls(stage: Stage, hub: Running, session: aiohttp.ClientSes
         ("trader", "GET", "/v1/holds/zz", {}, 400, "bad-id"),
         ("trader", "GET", f"/v1/holds/{'0' * 32}", {}, 404, "not-found"),
         ("trader", "GET", "/v1/events?after=x", {}, 400, "bad-cursor"),
+        ("trader", "GET", f"/v1/events?after={'9' * 20}.1", {}, 400, "bad-cursor"),
+        ("trader", "GET", f"/v1/events?after={'9' * 4_400}.1", {}, 400, "bad-cursor"),
         ("trader", "GET", "/v2", {}, 404, "no-such-path"),
         ("trader", "PUT", "/v1/holds", {}, 405, "method-not-allowed"),
     ]  # fmt: skip
