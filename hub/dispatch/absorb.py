@@ -58,6 +58,15 @@ class Absorbed(NamedTuple):
 def absorb(message: Message, answer: Answer | Found, call: Call, can: Capabilities, *, sent: bool) -> Absorbed:
     """The message after an answer to a sending (`sent`) or to a question."""
     match answer:
+        case Report() if not _adds_up(answer, message.instruction.units):
+            told = f"{answer.done_units} done, {answer.pending_units} pending, {answer.refused_units} refused"
+            said = f"an answer that does not add up: {told} of {message.instruction.units} units"
+            if sent:
+                return Absorbed(
+                    message._replace(standing=Standing.UNSURE, not_before_ms=0, failures=0, why=said), 0, said
+                )
+            pause = compute_backoff(message.failures, call.jitter)
+            return Absorbed(_delay(message, call.ended_ms + pause, said), alert=said)
         case Report():
             seen = message._replace(seen_ms=0 if sent else call.began_ms)
             pause = _compute_pause(answer, call, can) if answer.pending_units else 0
@@ -93,6 +102,12 @@ def absorb(message: Message, answer: Answer | Found, call: Call, can: Capabiliti
         return Absorbed(message._replace(standing=Standing.UNSURE, not_before_ms=0, failures=0, why=detail))
     pause = compute_backoff(message.failures, call.jitter)
     return Absorbed(_delay(message, call.ended_ms + pause, detail))
+
+
+def _adds_up(answer: Report, units: int) -> bool:
+    """Whether each unit asked for is done, pending or refused, once."""
+    parts = (answer.done_units, answer.pending_units, answer.refused_units)
+    return min(parts) >= 0 and sum(parts) == units
 
 
 def _compute_pause(answer: Report, call: Call, can: Capabilities) -> int:

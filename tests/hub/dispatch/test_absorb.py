@@ -56,6 +56,22 @@ def test_answers_that_leave_no_doubt(
     assert (asked.standing, asked.not_before_ms) == (after_asking, not_before)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Report("R", (), 0),
+        Report("R", (LOT,), 1),
+        Report("R", (LOT.part(1, 40),), 0, refused_units=100),
+        Report("R", (LOT.part(1, 40),), -40, refused_units=100),
+    ],
+)
+def test_a_report_that_does_not_add_up_is_not_believed(answer: Report) -> None:
+    for message, sent in ((SENT, True), (ASKED, False)):
+        taken = absorb(message, answer, CALL, CAPABILITIES, sent=sent)
+        assert (taken.message.standing, taken.message.answer) == (U, None)
+        assert "does not add up" in taken.alert
+
+
 def test_what_was_shown_before_and_is_not_found_now_is_a_persons() -> None:
     taken = absorb(ASKED, NothingFound(EVERYWHERE, b"looked"), CALL._replace(shown=True), CAPABILITIES, sent=False)
     assert (taken.message.standing, taken.message.not_before_ms) == (U, NOW + 500)
