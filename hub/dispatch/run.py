@@ -7,6 +7,7 @@ done with one hold is in `carry`.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from datetime import UTC, datetime
 from typing import Final
 
@@ -82,7 +83,8 @@ class Dispatcher:
             except LedgerError:
                 due = self._seat.now_ms() + AGAIN_MS
             except Exception as error:  # noqa: BLE001 - one registry's trouble must not end the others
-                about = {"registry": registry, "error": repr(error)}
+                *_, last = traceback.extract_tb(error.__traceback__)  # not its words: they may be about a buyer
+                about = {"registry": registry, "error": f"{type(error).__name__} at {last.filename}:{last.lineno}"}
                 self._seat.tell("a round failed and begins again", about)
                 due = self._seat.now_ms() + AGAIN_MS
             woken = asyncio.ensure_future(wake.wait())
