@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from adapters.balances import Balance, Balancing
 from adapters.capabilities import Capabilities
@@ -28,6 +28,9 @@ from adapters.contract import (
     UnsendableError,
     WrongShape,
 )
+
+NO_ANSWER: Final = "the adapter answers with no value of the contract"
+T = TypeVar("T")
 
 
 class GuardedAdapter:
@@ -70,25 +73,29 @@ class GuardedAdapter:
     async def instruct(self, instruction: Instruction) -> Answer:
         """Unknown where it raised: the message may have arrived."""
         try:
-            return await self.adapter.instruct(instruction)
+            return self._check("instruct", await self.adapter.instruct(instruction), Answer) or Unknown(NO_ANSWER)
         except Exception as error:  # noqa: BLE001 - see above
             return Unknown(self._explain("instruct", error))
 
     async def ask(self, question: Question) -> Found:
         try:
-            return await self.adapter.ask(question)
+            return self._check("ask", await self.adapter.ask(question), Found) or WrongShape(NO_ANSWER)
         except Exception as error:  # noqa: BLE001 - see above
             return WrongShape(self._explain("ask", error))
 
     async def changes(self, cursor: str) -> Changes | Trouble:
         try:
-            return await self.adapter.changes(cursor)
+            return self._check("changes", await self.adapter.changes(cursor), Changes | Trouble) or WrongShape(
+                NO_ANSWER
+            )
         except Exception as error:  # noqa: BLE001 - see above
             return WrongShape(self._explain("changes", error))
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         try:
-            return await self.adapter.snapshot(page)
+            return self._check("snapshot", await self.adapter.snapshot(page), Holdings | Trouble) or WrongShape(
+                NO_ANSWER
+            )
         except Exception as error:  # noqa: BLE001 - see above
             return WrongShape(self._explain("snapshot", error))
 
@@ -112,6 +119,14 @@ class GuardedAdapter:
             await self.adapter.close()
         except Exception as error:  # noqa: BLE001 - see above
             self._explain("close", error)
+
+    def _check(self, what: str, answer: T, kinds: Any) -> T | None:
+        """The answer; None, and told, where it is none of the contract's: a `return` that was forgotten."""
+        if isinstance(answer, kinds):
+            return answer
+        about = {"registry": self.name, "call": what, "error": f"{NO_ANSWER}: {type(answer).__name__}"}
+        self._tell("an adapter failed instead of answering", about)
+        return None
 
     def _explain(self, what: str, error: Exception) -> str:
         """Tell where it was. Not what it said: that may hold words meant for the registry alone."""

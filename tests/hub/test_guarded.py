@@ -10,7 +10,7 @@ import pytest
 from adapters.capabilities import Action
 from adapters.contract import Adapter, Instruction, Question, Unknown, UnsendableError, WrongShape
 from adapters.sandbox.faults import Fault, FaultKind
-from hub.guarded import GuardedAdapter
+from hub.guarded import NO_ANSWER, GuardedAdapter
 from keeling.serials import parse
 from tests.hub.dispatch.stage import SERIAL, Stage, play
 
@@ -51,6 +51,26 @@ def test_every_call_that_raises_is_an_answer_and_is_told_without_its_words() -> 
         await guarded.close()
         assert [each["call"] for each in told] == list(calls)
         assert "Jane" not in str(told)
+
+    play(story)
+
+
+def test_an_answer_that_is_none_of_the_contracts_is_never_believed() -> None:
+    class Forgetful(Broken):
+        def __getattr__(self, name: str) -> Any:
+            async def answer(*_: Any) -> None:
+                return None
+
+            return answer if name in self._broken else getattr(self._adapter, name)
+
+    async def story(stage: Stage) -> None:
+        told: list[Mapping[str, Any]] = []
+        calls = ("instruct", "ask", "changes", "snapshot")
+        guarded = GuardedAdapter(Forgetful(stage.adapter, *calls), lambda _, about: told.append(about))
+        assert isinstance(await guarded.instruct(INSTRUCTION), Unknown), "it may have arrived"
+        answers = [await guarded.ask(Question(INSTRUCTION)), await guarded.changes(""), await guarded.snapshot()]
+        assert all(isinstance(each, WrongShape) for each in answers)
+        assert [(each["call"], each["error"]) for each in told] == [(each, f"{NO_ANSWER}: NoneType") for each in calls]
 
     play(story)
 
