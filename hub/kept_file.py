@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-BYTES_MAX: Final = 4_096
+BYTES_MAX: Final = 1 << 20
+"""A cursor may name a place in the events of each of some thousand organisations."""
 
 
 class KeptFile:
@@ -27,7 +28,9 @@ class KeptFile:
             return ""
 
     def write(self, text: str) -> None:
-        """Keep the text; raises `OSError`."""
+        """Keep the text; raises `OSError`, and `ValueError` for what would not be read again."""
+        if len(text.encode()) > BYTES_MAX:
+            raise ValueError(f"{len(text.encode())} bytes for {self._path.name}, more than are kept: {BYTES_MAX}")
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         partial = self._path.with_suffix(f".{os.getpid()}")
         with partial.open("wb") as file:

@@ -119,6 +119,14 @@ class Intake:
         self._waiting.flush()
         return taken
 
+    def count_left_out(self, registry: str) -> int:
+        """How many events there was no room for that had to wait."""
+        return self._waiting.left_out.get(registry, 0)
+
+    def has_room(self, registry: str) -> bool:
+        """Whether there is room again for what was left out."""
+        return self._waiting.has_room(registry)
+
     async def retry(self, registry: str) -> list[Taken]:
         """Try again what waits and is due; returns what waits no more."""
         tried = [await self._try_again(item) for item in self._waiting.list_due(registry)]

@@ -19,7 +19,8 @@ from hub.inbound.taken import ISSUANCES
 from keeling.serials import Grain, SerialRange, print_range
 
 KEPT_MAX: Final = 10_000
-"""Events of one registry that are kept; what comes beyond is counted, and told again by polling after a restart."""
+"""Events of one registry that are kept; what comes beyond is counted, and told again by polling once there is room, or
+after a restart."""
 AGAIN_MS: Final = 15_000
 """What waits is tried again after so long, then after twice as long, and so on."""
 AGAIN_MAX_MS: Final = 300_000
@@ -79,6 +80,10 @@ class WaitingList:
         if before != item:
             known[change.id] = item
             self._changed.add(registry)
+
+    def has_room(self, registry: str) -> bool:
+        """Whether so much less waits than there is room for that what was left out may be told again."""
+        return len(self._read(registry)) <= KEPT_MAX // 2
 
     def has(self, registry: str, change: str) -> bool:
         """Whether an event waits."""

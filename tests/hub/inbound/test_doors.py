@@ -15,20 +15,21 @@ from joserfc import jws
 from joserfc.jwk import OctKey
 from structlog.testing import capture_logs
 
-from adapters.contract import ChangeKind, Changes, Unavailable
+from adapters.contract import Change, ChangeKind, Changes, Unavailable
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.notices import Notice, sign_notice
+from hub.inbound import waiting
 from hub.inbound.drop_folder import DropFolder
 from hub.inbound.intake import Outcome
 from hub.inbound.keys import InboundKey
 from hub.inbound.polling import Poller
 from hub.inbound.refusals import Why
 from hub.inbound.server import BODY_BYTES_MAX, QUIET_MS, Inbound
-from hub.kept_file import KeptFile
+from hub.kept_file import BYTES_MAX, KeptFile
 from hub.ledger_client import LedgerError
 from keeling.v1 import operations_pb2 as op
-from tests.hub.dispatch.stage import Stage, play
-from tests.hub.inbound.scene import KEY, SECRET, Hub, change, open_hub, restricted, retire_there, tell
+from tests.hub.dispatch.stage import EVIDENCE, UNITS, Stage, play
+from tests.hub.inbound.scene import KEY, SECRET, WHOLE, Hub, change, open_hub, restricted, retire_there, tell
 from tests.hub.inbound.test_signatures import LEDGER_KEY, Message, sign
 from tests.hub.memory_ledger import lose_answer
 
@@ -249,6 +250,67 @@ def test_a_cursor_that_does_not_move_ends_the_reading(tmp_path: Path) -> None:
         source = Stuck()
         await Poller("puro", source, KeptFile(tmp_path / "deep" / "puro"), open_hub(stage).intake, "B").poll()
         assert source.calls == 2
+
+    play(story)
+
+
+class Long:
+    """A registry of many organisations, whose cursor names a place in the events of each."""
+
+    def __init__(self) -> None:
+        self.cursor = ";".join(f"{number:064x}=100/100" for number in range(500))
+        self.asked: list[str] = []
+
+    async def changes(self, cursor: str) -> Changes:
+        self.asked.append(cursor)
+        return Changes((), self.cursor, more=False, as_of_ms=0)
+
+
+def test_a_long_cursor_is_not_forgotten(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        source = Long()
+        for _ in range(2):
+            await Poller("puro", source, KeptFile(tmp_path / "puro"), open_hub(stage).intake, "B").poll()
+        assert source.asked == ["", source.cursor], "nothing is read twice"
+        source.cursor = "x" * (BYTES_MAX + 1)
+        with pytest.raises(ValueError, match="more than are kept"):
+            await Poller("puro", source, KeptFile(tmp_path / "puro"), open_hub(stage).intake, "B").poll()
+
+    play(story)
+
+
+class Told:
+    """Events one by one; the cursor is how many were told."""
+
+    def __init__(self, *events: Change) -> None:
+        self.events = events
+
+    async def changes(self, cursor: str) -> Changes:
+        at = int(cursor or 0)
+        return Changes(self.events[at : at + 1], str(min(at + 1, len(self.events))), at + 1 < len(self.events), 0)
+
+
+def test_news_that_there_was_no_room_for_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(stage: Stage) -> None:
+        monkeypatch.setattr(waiting, "KEPT_MAX", 2)
+        unknown = [change(f"e{n}", ChangeKind.RETIRED, UNITS + n, UNITS + n, reference=f"r{n}") for n in range(1, 5)]
+        source = Told(*unknown, change("known", ChangeKind.RETIRED, 1, 9))
+        cursor, hub = KeptFile(tmp_path / "puro"), open_hub(stage)
+        poller = Poller("puro", source, cursor, hub.intake, "B")
+        assert tell((await poller.poll()).taken) == ["unknown-units"] * 4 + ["contradicted"], (
+            "nothing stands in the way"
+        )
+        assert cursor.read() == "2", "where reading goes on after a restart"
+        assert tell((await poller.poll()).taken) == []
+        seen = [op.Observation(first_number=str(UNITS + 1), units=4, status=op.Observation.ACTIVE)]
+        stage.world.must("hub", op.ExtendBatch(batch="corc-1", observations=seen, evidence=EVIDENCE))
+        stage.later(60_000)
+        assert len(await hub.intake.retry("puro")) == 2
+        assert tell((await poller.poll()).taken) == ["attested", "attested", "contradicted"]
+        assert cursor.read() == "5"
+        lots = (await stage.ledger.find_lots(WHOLE.space, UNITS + 1, UNITS + 4)).lots
+        states = {each.lot.state for each in lots}
+        assert states == {"RETIRED"}
 
     play(story)
 
