@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import Final
 
 from adapters.contract import Change, ChangeKind
@@ -62,17 +61,28 @@ def find_named_twice(changes: Sequence[Change]) -> dict[str, str]:
     may what happened to them twice, with something else in between.
     """
     found: dict[str, str] = {}
-    groups: dict[tuple[str, str, int], list[int]] = {}
+    groups: dict[tuple[str, str, int, str], list[tuple[int, int, int]]] = {}
     for place, change in enumerate(changes):
         if change.serials is not None and change.reference and change.kind not in WORDS:
-            groups.setdefault((change.kind, change.reference, change.at_ms), []).append(place)
+            about = (change.kind, change.reference, change.at_ms, change.serials.space)
+            groups.setdefault(about, []).append((change.serials.first, change.serials.last, place))
     for group in groups.values():
-        for first, second in combinations(group, 2):
-            one, other = changes[first], changes[second]
-            between = [each for each in changes[first + 1 : second] if each.kind not in (one.kind, *WORDS)]
-            if one.id != other.id and _share(one, other) and not any(_share(one, each) for each in between):
-                found |= {one.id: other.id, other.id: one.id}
+        open_rows: list[tuple[int, int]] = []
+        for first, last, place in sorted(group):
+            open_rows = [row for row in open_rows if row[0] >= first]  # those that reach as far as this one begins
+            for _, before in open_rows:
+                one, other = changes[before], changes[place]
+                if (one.id not in found or other.id not in found) and _is_twice(changes, *sorted((before, place))):
+                    found |= {one.id: other.id, other.id: one.id}
+            open_rows.append((last, place))
     return found
+
+
+def _is_twice(changes: Sequence[Change], first: int, second: int) -> bool:
+    """Whether two events that share units are one thing told twice: nothing else happened to them in between."""
+    one, other = changes[first], changes[second]
+    between = (each for each in changes[first + 1 : second] if each.kind not in (one.kind, *WORDS))
+    return one.id != other.id and _share(one, other) and not any(_share(one, each) for each in between)
 
 
 def _share(one: Change, other: Change) -> bool:
