@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from adapters.contract import Adapter
 from hub.inbound.intake import Intake, Taken
-from hub.inbound.keys import Keys
+from hub.inbound.keys import InboundKey, Keys
 from hub.inbound.refusals import Refusal, Why
 from hub.inbound.server import take_document
 from hub.inbound.signed_file import JWS_BYTES_MAX, check_signed_file
@@ -38,19 +38,20 @@ class DropFolder:
     def __init__(self, folder: Path, registry: str, adapter: Adapter, keys: Keys, intake: Intake) -> None:
         self._folder, self._registry, self._adapter = folder, registry, adapter
         self._keys, self._intake = keys, intake
-        self._refused: dict[str, tuple[int, ...]] = {}
+        self._refused: dict[str, tuple[tuple[int, ...], tuple[InboundKey, ...]]] = {}
+        """What of a file and with which keys it was refused: another key may be the one that signed it."""
 
     async def look(self) -> list[Dropped]:
-        """Take what is new and whole. A file that is refused is told once, and again when it has changed.
+        """Take what is new and whole. A file that is refused is told once, and again when it or the keys have changed.
 
         Raises `LedgerError`; what was not taken is there at the next look.
         """
-        found = []
+        found, keys = [], tuple(self._keys(self._registry))
         for path in self._list():
-            state = _describe(path)
+            state = _describe(path), keys
             if self._refused.get(path.name) == state:
                 continue
-            dropped = await self._take(path)
+            dropped = await self._take(path, keys)
             found.append(dropped)
             if dropped.refusal is not None and dropped.refusal.why is not Why.REPLAYED:
                 self._refused[path.name] = state
@@ -64,7 +65,7 @@ class DropFolder:
             if not hidden and path.is_file() and not path.is_symlink():
                 yield path
 
-    async def _take(self, path: Path) -> Dropped:
+    async def _take(self, path: Path, keys: Sequence[InboundKey]) -> Dropped:
         size = path.stat().st_size
         if size > FILE_BYTES_MAX:
             detail = f"{size} bytes; at most {FILE_BYTES_MAX} are read"
@@ -75,7 +76,7 @@ class DropFolder:
         with beside.open("rb") as file:
             signature = file.read(JWS_BYTES_MAX + 1)
         document = path.read_bytes()
-        said = check_signed_file(self._keys(self._registry), signature, document)
+        said = check_signed_file(keys, signature, document)
         if isinstance(said, Refusal):
             return Dropped(path.name, (), said)
         kept = self._folder / "taken" / said.id
