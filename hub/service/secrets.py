@@ -24,7 +24,7 @@ def open_secrets(
 
     def read(name: str) -> str:
         if folder is not None:
-            return read_secret(folder / Path(name).name)
+            return read_secret(folder / name) if Path(name).name == name else ""
         return environment.get(name_variable(registry, name), "")
 
     return read

@@ -94,6 +94,9 @@ def test_secrets_are_read_at_every_call_and_from_nowhere_else(tmp_path: Path) ->
     assert secret("../outside") == ""
     assert name_variable("uk_ets", "key-id") == "KEELING_SECRET_UK_ETS_KEY_ID"
     assert open_secrets("puro", None, {"KEELING_SECRET_PURO_KEY_ID": "e"})("key-id") == "e"
+    (tmp_path / "their-key").write_text("theirs")
+    assert open_secrets("article6", tmp_path)("their-key") == "theirs"
+    assert open_secrets("article6", tmp_path)("reader:../their-key") == "", "who calls itself so is no reader"
 
 
 def test_words_for_a_registry_are_those_of_the_buyer_before_the_general_ones() -> None:
