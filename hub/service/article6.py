@@ -65,7 +65,7 @@ class Announcements:
                 log.warning("announcements wait for the registry", registry=self._registry, why=type(page).__name__)
                 return False
             await self.take(page.items)
-            if not page.more:
+            if not page.more or page.cursor == cursor:
                 return True
             cursor = page.cursor
 

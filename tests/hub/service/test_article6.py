@@ -54,6 +54,24 @@ def open_intake(world: Parties) -> tuple[AnnouncingIntake, Announcements]:
     return AnnouncingIntake(Desk(ledger, {}, Deaf(), lambda _: b""), {"national_62": announced}), announced
 
 
+def test_a_list_of_events_that_does_not_move_ends_the_reading() -> None:
+    class Stuck:
+        calls = 0
+
+        async def changes(self, cursor: str) -> Changes:
+            self.calls += 1
+            if self.calls > 9:
+                raise RuntimeError("asked for ever")
+            return Changes((), "here", more=True, as_of_ms=0)
+
+    async def trial() -> None:
+        source = Stuck()
+        assert await open_intake(authorized_world())[1].read_all(source)
+        assert source.calls == 2
+
+    asyncio.run(trial())
+
+
 def test_what_came_before_its_transfer_is_recognised_once_the_transfer_is_there() -> None:
     world = authorized_world()
 
