@@ -99,7 +99,7 @@ class Names:
                 back = frozenset(_read_fact(event, "reference") for event in each.custody if event.kind == "REVERSED")
                 part = Part(exact, lot.state, lot.account, lot.hold, _find_capture(each), since, laid, back)
                 named = next((_read_fact(event, "reference") for event in each.custody[:1]), "")
-                parts.append(part._replace(reference=named))
+                parts.append(part._replace(reference=named, captures=_find_captures(each)))
         return parts
 
     async def find_gaps(self, serials: SerialRange) -> list[Gap]:
@@ -179,6 +179,8 @@ class Part(NamedTuple):
     """What restricts some of them, and where."""
     taken_back: frozenset[str] = frozenset()
     """The registry's references of ends that it took back, as far as their chain of custody is shown."""
+    captures: frozenset[str] = frozenset()
+    """The holds (hex) whose captures moved the units, whatever became of them since; not what was taken back."""
     reference: str = ""
     """The registry's, of what brought them where they are; empty: not known."""
 
@@ -189,12 +191,18 @@ def _find_restrictions(found: pb.FoundLot, exact: op.Range) -> tuple[Laid, ...]:
 
 
 def _find_capture(found: pb.FoundLot) -> str:
-    """A capture for a transfer is an event about its hold, one that ended units names it among its facts."""
-    for event in found.custody[:1]:
-        if event.kind == "CAPTURED":
-            return event.subject
-        return _read_fact(event, "hold")
-    return ""
+    return _read_capture(found.custody[0]) if found.custody else ""
+
+
+def _find_captures(found: pb.FoundLot) -> frozenset[str]:
+    chain = list(found.custody)
+    back = next((place for place, event in enumerate(chain) if event.kind == "REVERSED"), len(chain))
+    return frozenset(_read_capture(event) for event in chain[:back]) - {""}
+
+
+def _read_capture(event: pb.Event) -> str:
+    """The hold of a capture: one for a transfer is an event about it, one that ended units names it among its facts."""
+    return event.subject if event.kind == "CAPTURED" else _read_fact(event, "hold")
 
 
 def _read_fact(event: pb.Event, name: str) -> str:

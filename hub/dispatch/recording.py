@@ -92,7 +92,7 @@ async def record_capture(seat: Seat, names: Names, known: Remembered, message: M
     except Unnameable as error:
         return Recorded(Outcome.STUCK, f"the registry used units that are not known here: {error}")
     ours = known.hold.hold.hex()
-    fresh = join_ranges(part.range for part in parts if part.captured_by != ours)
+    fresh = join_ranges(part.range for part in parts if ours not in part.captures)
     if not fresh:
         return Recorded(Outcome.DONE)
     evidence = op.Evidence(digest=seat.keep(report.evidence), grade=grade, reference=report.reference)

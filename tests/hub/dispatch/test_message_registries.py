@@ -31,6 +31,7 @@ from hub.dispatch.words import BY_EXPIRY, Words, describe_with
 from keeling.v1 import operations_pb2 as op
 from tests.adapters.article6_stand import secrets_for
 from tests.hub.dispatch.test_slow_registries import Details, Scene, open_scene, open_world
+from tests.node.reads.trading_world import hold_id
 
 UNITS = 1_000
 CHECK_MS = 600_000
@@ -157,6 +158,33 @@ def test_certificates_sold_in_a_session_leave_the_block_and_what_is_left_open_co
         found = await scene.ledger.hold(hold)
         assert (found.phase, found.captured) == ("CAPTURED", 100)
         assert scene.sandbox.book.units(icm_sandbox.BUYER) == 100
+
+    play("icm", story)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_the_rest_of_a_transfer_is_captured_when_the_buyer_has_used_the_first_part(restarted: bool) -> None:
+    async def story(scene: Scene) -> None:
+        scene.sandbox.faults.add(Fault(FaultKind.PARTIAL_OPEN, "DESK", value=600))
+        hub, hold = scene.hub(), place_hold(scene, "icm")
+        await hub.step()
+        assert (await scene.ledger.hold(hold)).captured == 60
+        used = op.Hold(
+            hold=hold_id("the buyer's own"),
+            account="bob/it",
+            selection=op.Selection(units=30),
+            purpose=op.Hold.FOR_RETIREMENT,
+            expires_ms=scene.world.now_ms + 48 * HOUR_MS,
+        )
+        scene.world.must("bob", used)
+        order = next(o for o in scene.sandbox.desk.orders.values() if o.key == hold.hex())
+        scene.sandbox.desk.complete(order.reference)
+        hub = scene.hub() if restarted else hub
+        for _ in range(3):
+            scene.later(HOUR_MS)
+            await hub.step()
+        found = await scene.ledger.hold(hold)
+        assert (found.phase, found.captured) == ("CAPTURED", 100)
 
     play("icm", story)
 
