@@ -198,12 +198,13 @@ class Interface:
                 if not page.done():
                     await response.write(b": alive\n\n")
                     continue
+                check_caller(request, self._parts.config.callers, "viewer")  # its token may have been replaced since
                 for event in page.result().events:
                     place = f"{event.place.height}.{event.place.ordinal}"
                     data = json.dumps(tell_message(event))
                     await response.write(f"id: {place}\nevent: {event.kind}\ndata: {data}\n\n".encode())
                 page = asyncio.ensure_future(anext(pages))
-        except (LedgerError, ConnectionError, StopAsyncIteration) as error:
+        except (LedgerError, ConnectionError, StopAsyncIteration, Problem) as error:
             log.info("a stream of news ended", why=str(error))
         finally:
             page.cancel()

@@ -240,6 +240,20 @@ def test_a_replaced_credential_is_used_by_the_next_call(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_stream_of_news_ends_where_its_caller_is_one_no_more(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with open_stage(tmp_path) as stage, stage.hub() as hub, aiohttp.ClientSession() as session:
+            url, headers = f"http://{hub.address}/v1/events", {"Authorization": f"Bearer {TOKENS['viewer']}"}
+            async with session.get(url, params={"after": "1.0"}, headers=headers) as stream:
+                await asyncio.wait_for(stream.content.readuntil(b"\n\n"), WAIT_S)
+                (tmp_path / "viewer.token").write_text("a token of somebody else")
+                await stage.world.must("acme", op.OpenAccount(account="acme/unheard-of", owner="acme"))
+                rest = await asyncio.wait_for(stream.content.read(), WAIT_S)
+            assert b"unheard-of" not in rest
+
+    asyncio.run(run())
+
+
 def test_the_document_says_what_is_served(tmp_path: Path) -> None:
     document = build_document()
     said = {(method.upper(), path) for path, calls in document["paths"].items() for method in calls}
