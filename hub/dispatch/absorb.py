@@ -84,6 +84,10 @@ def absorb(message: Message, answer: Answer | Found, call: Call, can: Capabiliti
         case NothingFound() if not sent and answer.by >= can.looked_up_by - {LookUp.REFERENCE}:
             digest = hashlib.sha256(answer.evidence).digest()
             known = message._replace(standing=Standing.NOTHING, nothing=digest, nothing_ms=call.began_ms, failures=0)
+            if 0 < answer.as_of_ms < call.began_ms:  # books of then prove nothing of what came after
+                pause = compute_pause(call.dispatched_ms, call.ended_ms)
+                known = known._replace(nothing_ms=answer.as_of_ms, not_before_ms=call.ended_ms + pause)
+                return Absorbed(known._replace(why=f"nothing found as of {format_instant(answer.as_of_ms)}"))
             return Absorbed(known._replace(not_before_ms=0, why="nothing found yet"))
         case Throttled():
             return _throttle(message, answer.retry_after_ms, call)

@@ -121,6 +121,17 @@ def test_nothing_found_counts_only_when_everything_was_looked_up(by: frozenset[L
         assert len(found.nothing) == 32
 
 
+@pytest.mark.parametrize(
+    ("as_of_ms", "counts_ms", "again_ms"),
+    [(0, CALL.began_ms, 0), (CALL.began_ms + 9, CALL.began_ms, 0), (NOW - 5_000, NOW - 5_000, NOW + 2_000)],
+)
+def test_books_of_an_earlier_time_prove_nothing_of_what_came_after(
+    as_of_ms: int, counts_ms: int, again_ms: int
+) -> None:
+    found = absorb(ASKED, NothingFound(EVERYWHERE, b"looked", as_of_ms), CALL, CAPABILITIES, sent=False).message
+    assert (found.standing, found.nothing_ms, found.not_before_ms) == (N, counts_ms, again_ms)
+
+
 def test_a_401_among_429s_keeps_the_registry_quiet_and_alone_alerts() -> None:
     alone = absorb(SENT, Unauthorised("Invalid API Key"), CALL, CAPABILITIES, sent=True)
     assert (alone.quiet_until_ms, "Invalid API Key" in alone.alert) == (0, True)
