@@ -7,6 +7,7 @@ done with one hold is in `carry`.
 from __future__ import annotations
 
 import asyncio
+import re
 import traceback
 from datetime import UTC, datetime
 from typing import Final
@@ -16,7 +17,7 @@ from hub.dispatch.carry import Carrier
 from hub.dispatch.figures import Figures
 from hub.dispatch.hearing import OUTCOMES, is_about
 from hub.dispatch.lines import Lines
-from hub.dispatch.memory import INSTRUCTED, Pending, describe_pending
+from hub.dispatch.memory import INSTRUCTED, Pending, Remembered, describe_pending
 from hub.dispatch.seat import Seat
 from hub.ledger_client import LedgerError
 from hub.units import Names, Unnameable
@@ -26,6 +27,8 @@ BREATH_S: Final = 0.05
 """The least time between two rounds: what happens meanwhile is looked at together."""
 LOOK_MS: Final = 30_000
 """The longest between two rounds, whatever is due."""
+HOLD: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+"""The id of a hold in a key of ours."""
 AGAIN_MS: Final = 1_000
 """How soon a round that failed begins again."""
 
@@ -154,7 +157,7 @@ class Dispatcher:
 
     async def hear(self, registry: str, change: Change) -> bool:
         """Take a registry's news about a hold of ours: ask about it now. False: it is about none; attest it."""
-        about = [each.hold.hold for each in self.carrier.known.values() if is_about(each, registry, change)]
+        about = [each.hold.hold for each in self._find_known(change) if is_about(each, registry, change)]
         for hold_id in about or await self._find_instructed(registry, change):
             known = self.carrier.known.get(hold_id)
             for place, message in enumerate(known.messages if known is not None else ()):
@@ -163,6 +166,14 @@ class Dispatcher:
             await self.carrier.advance(await self._seat.ledger.hold(hold_id))
             about = about or [hold_id]
         return bool(about)
+
+    def _find_known(self, change: Change) -> list[Remembered]:
+        """Holds that the news may be about: a key names one, which is not looked for among all."""
+        if not change.key:
+            return list(self.carrier.known.values())
+        name = change.key.partition("-")[0]
+        known = self.carrier.known.get(bytes.fromhex(name)) if HOLD.fullmatch(name) else None
+        return [] if known is None else [known]
 
     async def _find_instructed(self, registry: str, change: Change) -> list[bytes]:
         """Holds of ours, not looked at yet, that the ledger shows to be instructed on units of the news."""
