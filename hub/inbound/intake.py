@@ -63,6 +63,10 @@ _STATES: Final = {
     op.Observation.PENDING: frozenset({"PENDING"}),
 }
 """States of units here that already say what the registry says."""
+_SILENT: Final = (Outcome.DISPATCHED, Outcome.NOTED, Outcome.CONTRADICTED)
+"""What may leave no trace on units that are instructed: the ledger expects that they end."""
+_HEARD: Final = "an instruction on these units is not over, and may have asked for it"
+_SAID: Final = "an instruction on some of these units is not over: the ledger takes it for what was asked"
 
 
 class Desk(NamedTuple):
@@ -140,8 +144,13 @@ class Intake:
         if item.refusal.why is Why.UNDER_WAY:
             if any(part.state == "INSTRUCTED" for part in await self._find(change)):
                 return still  # the dispatcher asks about it when it is time
-            taken = await self._take_one(item.registry, change, item.grade, False)
-            return still if self._waiting.has(*key) else taken
+            # What was said to the ledger before has no second effect under its name.
+            named = change if item.refusal.detail == _HEARD else change._replace(id=f"{change.id}@over")
+            taken = await self._take_one(item.registry, named, item.grade, False)
+            if self._waiting.has(item.registry, named.id):
+                return still
+            self._waiting.remove(*key)
+            return taken
         gaps = [] if change.serials is None else await self._names.find_gaps(change.serials)
         if gaps and change.kind not in ISSUANCES and self._gaps.get(key) == gaps:
             return still
@@ -156,10 +165,10 @@ class Intake:
         if taken.outcome is Outcome.WAITING and taken.refusal is not None:
             self._desk.keep(change.evidence or repr(change[:7]).encode())
             self._waiting.add(registry, change, grade, taken.refusal)
-        elif taken.outcome in (Outcome.DISPATCHED, Outcome.NOTED) and is_unrecorded(await self._find(change), change):
+        elif taken.outcome in _SILENT and is_unrecorded(await self._find(change), change, taken.outcome):
             # Heard by whoever instructed the units; should it turn out to be something else, it must not be lost.
-            refusal = Refusal(Why.UNDER_WAY, "an instruction on these units is not over, and may have asked for it")
-            self._waiting.add(registry, change, grade, refusal)
+            said = _SAID if taken.outcome is Outcome.CONTRADICTED else _HEARD
+            self._waiting.add(registry, change, grade, Refusal(Why.UNDER_WAY, said))
         else:
             self._waiting.remove(registry, change.id)
             self._gaps.pop((registry, change.id), None)
@@ -310,10 +319,24 @@ class Intake:
             return lifted
         if change.reference and any(change.reference in part.taken_back for part in parts):
             return Taken(change.id, Outcome.KNOWN)
+        if self._forget_under_way(registry, change):
+            return Taken(change.id, Outcome.NOTED)
         if others:
             detail = f"{change.id} takes back {change.reference or change.key}; what ended units here is "
             return refuse(change, Why.NOTHING_TO_REVERSE, detail + ", ".join(sorted(others)))
         return refuse(change, Why.NOTHING_TO_REVERSE, f"{change.id}: none of these units has ended here")
+
+    def _forget_under_way(self, registry: str, change: Change) -> bool:
+        """Whether it takes back what waits for an instruction to be over; that waits no more."""
+        waits = [each for each in self._waiting.list_all(registry) if each.refusal.why is Why.UNDER_WAY]
+        known = [each.change for each in waits if change.reference and each.change.reference == change.reference]
+        whole = change.serials
+        over = [
+            each for each in known if whole is not None and each.serials is not None and _holds(whole, each.serials)
+        ]
+        for each in over:
+            self._waiting.remove(registry, each.id)
+        return bool(over)
 
     async def _word_reversals(self, change: Change, ended: Sequence[Part], grade: str) -> list[op.Reverse]:
         """One reversal for each event that ended some of the units."""
@@ -339,3 +362,7 @@ class Intake:
             )
             for (height, ordinal), ranges in sorted(found.items())
         ]
+
+
+def _holds(whole: SerialRange, part: SerialRange) -> bool:
+    return whole.space == part.space and whole.first <= part.first and part.last <= whole.last

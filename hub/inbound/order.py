@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from adapters.contract import Change, ChangeKind
+from hub.inbound.taken import Outcome
 from hub.reconcile.classes import ENDED_HERE, LIVE_HERE
 from hub.units import Part
 
@@ -36,11 +37,12 @@ def is_outcome(change: Change) -> bool:
     return change.kind in _ENDS or change.kind is ChangeKind.TRANSFERRED
 
 
-def is_unrecorded(parts: Sequence[Part], change: Change) -> bool:
+def is_unrecorded(parts: Sequence[Part], change: Change, outcome: Outcome) -> bool:
     """Whether the ledger does not show yet what this tells of units that are instructed."""
-    if change.kind in _ENDS:
+    if change.kind in _ENDS and outcome is not Outcome.CONTRADICTED:
         return any(part.state in LIVE_HERE for part in parts)
-    return change.kind is ChangeKind.TRANSFERRED and any(part.state == "INSTRUCTED" for part in parts)
+    waits = change.kind in _ENDS or (change.kind is ChangeKind.TRANSFERRED and outcome is not Outcome.CONTRADICTED)
+    return waits and any(part.state == "INSTRUCTED" for part in parts)
 
 
 def is_anothers(part: Part, change: Change) -> bool:

@@ -74,6 +74,47 @@ def test_what_a_desk_did_for_an_ended_hold_is_no_step_of_the_next_one_on_its_uni
     play(story, approval_ms=DAY_MS)
 
 
+@pytest.mark.parametrize(("kind", "first", "last"), [(ChangeKind.CANCELLED, 1, 100), (RETIRED, 51, 150)])
+def test_what_no_hold_asked_for_is_restricted_whole_once_the_instruction_on_a_part_is_over(
+    kind: ChangeKind, first: int, last: int
+) -> None:
+    async def story(stage: Stage) -> None:
+        hold = stage.place(units=100, first=1)
+        stage.world.must("hub", op.Dispatch(hold=hold, attempt=1, instruction=bytes(32)))
+        intake, waiting = open_intake(stage, Unaware())
+        assert tell(await intake.take("puro", [change("e1", kind, first, last)], "B")) == ["contradicted"]
+        assert await restricted(stage) == ([(101, 150)] if last > 100 else []), "the ledger takes a part for expected"
+        assert len(waiting.list_all("puro")) == 1
+        assert await retry(stage, intake) == []
+        evidence = op.Evidence(digest=EVIDENCE.digest, grade="B", reference="refused")
+        stage.world.must("hub", op.Release(hold=hold, reason="refused", evidence=evidence))
+        assert await retry(stage, intake) == ["contradicted"]
+        found = await restricted(stage)
+        assert (found[0][0], found[-1][1], sum(high - low + 1 for low, high in found)) == (first, last, 100)
+        assert waiting.list_all("puro") == []
+
+    play(story)
+
+
+def test_what_was_taken_back_before_the_instruction_was_over_is_held_against_nobody() -> None:
+    async def story(stage: Stage) -> None:
+        hold = stage.place(units=100, first=1)
+        stage.world.must("hub", op.Dispatch(hold=hold, attempt=1, instruction=bytes(32)))
+        intake, waiting = open_intake(stage, Unaware())
+        await intake.take("puro", [change("e1", RETIRED, 1, 100, reference="own")], "B")
+        part = change("e2", ChangeKind.REVERSED, 1, 50, at_ms=2, reference="own")
+        assert tell(await intake.take("puro", [part], "B")) == ["nothing-to-reverse"]
+        assert len(waiting.list_all("puro")) == 1, "of a part nobody knows what to think"
+        back = change("e3", ChangeKind.REVERSED, 1, 100, at_ms=2, reference="own")
+        assert tell(await intake.take("puro", [back], "B")) == ["noted"]
+        evidence = op.Evidence(digest=EVIDENCE.digest, grade="B", reference="refused")
+        stage.world.must("hub", op.Release(hold=hold, reason="refused", evidence=evidence))
+        assert await retry(stage, intake) == []
+        assert await restricted(stage) == []
+
+    play(story)
+
+
 def test_what_was_done_as_asked_waits_no_more_once_it_is_recorded() -> None:
     async def story(stage: Stage) -> None:
         hub = stage.hub()
