@@ -94,16 +94,16 @@ class Carrier:
     async def _remember(self, hold: pb.HoldInfo) -> Remembered:
         known = self.known.get(hold.hold)
         if known is None or known.unsendable or known.is_outdated_by(hold) or (hold.attempt > 1 and not known.first_ms):
-            told = known.told_attempt if known is not None else 0
+            told, why = (known.told_attempt, known.told_why) if known is not None else (0, "")
             known = await begin(hold, await self.account(hold.account), self._seat, self._names)
-            self.known[hold.hold], known.told_attempt = known, told
+            self.known[hold.hold], known.told_attempt, known.told_why = known, told, why
             known.maybe_mine = hold.attempt if self._inherited is None else self._inherited.get(hold.hold, 0)
         known.hold = hold
         known.first_ms = known.first_ms or hold.dispatched_ms
         if known.is_anothers and known.told_attempt != hold.attempt:
             known.told_attempt = hold.attempt
-            about = {"hold": hold.hold.hex(), "registry": hold.registry, "attempt": hold.attempt, "hub": hold.hub}
-            self._seat.tell("another process has the attempt", {**about, "why": describe_sender(known)})
+            why = describe_sender(known)
+            self._tell("another process has the attempt", known, attempt=hold.attempt, hub=hold.hub, why=why)
         return known
 
     async def _decide(self, known: Remembered) -> Step:
@@ -157,6 +157,7 @@ class Carrier:
                 recorded = await record_release(self._seat, known, step, self._grade(known))
                 if recorded.outcome is Outcome.DONE:
                     answer = known.messages[step.place].answer
+                    self._tell("released", known, units=step.units)
                     self._figures.released_units += step.units
                     self._figures.unseen_units += step.units if isinstance(answer, Report) and answer.unseen else 0
                 return self._go_on(known, recorded)
@@ -171,6 +172,7 @@ class Carrier:
         recorded = await record_dispatch(self._seat, known, step)
         if recorded.outcome is Outcome.DONE:
             self._figures.dispatched += 1
+            self._tell("dispatched", known, attempt=step.attempt, account=known.hold.account)
             known.mine, known.send_until_ms, known.changed = step.attempt, began + settling // 2, ""
             for place, message in enumerate(known.messages):
                 if step.attempt == 1 or (message.standing is Standing.NOTHING and not message.refused_again):
@@ -238,19 +240,25 @@ class Carrier:
         can = self._seat.adapters[registry].capabilities
         taken = absorb(message, answer, call, can, sent=sent)
         known.note(place, taken.message)
+        self._call_person(known, taken.alert)
         known.alert = taken.alert
         self._lines.keep_quiet(registry, taken.quiet_until_ms)
         name = type(answer).__name__
         self._figures.answers[name] = self._figures.answers.get(name, 0) + 1
         if isinstance(answer, Report):
             self._seat.keep(answer.evidence)
+        if sent:
+            why = "" if isinstance(answer, Report) else taken.message.why or getattr(answer, "reason", "")
+            self._tell("sent", known, answer=name, reference=known.references.get(place, ""), why=why)
         return True
 
     async def _capture(self, known: Remembered, place: int) -> bool:
         message = known.messages[place]
         recorded = await record_capture(self._seat, self._names, known, message, self._grade(known))
         if recorded.outcome is Outcome.DONE:
-            self._figures.captured_units += message.done_units - message.recorded_units
+            captured = message.done_units - message.recorded_units
+            self._tell("captured", known, units=captured, reference=known.references.get(place, ""))
+            self._figures.captured_units += captured
             known.messages[place] = message._replace(recorded_units=message.done_units)
         return self._go_on(known, recorded)
 
@@ -272,8 +280,17 @@ class Carrier:
     def _stop(self, known: Remembered, why: str) -> bool:
         """Leave the hold to a person; it is tried again after a while."""
         now = self._seat.now_ms()
+        self._call_person(known, why)
         known.stuck = why
         if now >= known.stuck_until_ms:
             known.stuck_until_ms = now + _STUCK_PAUSE_MS
         known.due_ms = known.stuck_until_ms
         return False
+
+    def _call_person(self, known: Remembered, why: str) -> None:
+        if why and why != known.told_why:
+            known.told_why = why
+            self._tell("a hold needs a person", known, why=why)
+
+    def _tell(self, said: str, known: Remembered, **about: object) -> None:
+        self._seat.tell(said, {"hold": known.hold.hold.hex(), "registry": known.hold.registry, **about})

@@ -45,6 +45,8 @@ class Remembered:
     first looked, or handing it in got no answer."""
     told_attempt: int = 0
     """The newest attempt of which the log says that another process has it."""
+    told_why: str = ""
+    """Why the log says last that a person is needed."""
     send_until_ms: int = 0
     first_ms: int = 0
     """When the first attempt was recorded, or earlier: nothing at the registry that is older can be this hold's."""

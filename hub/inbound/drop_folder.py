@@ -42,7 +42,8 @@ class DropFolder:
         """What of a file and with which keys it was refused: another key may be the one that signed it."""
 
     async def look(self) -> list[Dropped]:
-        """Take what is new and whole. A file that is refused is told once, and again when it or the keys have changed.
+        """Take what is new and whole. A file that is refused is told once, and again when it or the keys have changed;
+        one that cannot be read keeps no other waiting.
 
         Raises `LedgerError`; what was not taken is there at the next look.
         """
@@ -51,7 +52,11 @@ class DropFolder:
             state = _describe(path), keys
             if self._refused.get(path.name) == state:
                 continue
-            dropped = await self._take(path, keys)
+            try:
+                dropped = await self._take(path, keys)
+            except OSError as error:
+                said = f"{path.name} cannot be read: {error.strerror}"
+                dropped = Dropped(path.name, (), Refusal(Why.UNREADABLE, said))
             found.append(dropped)
             if dropped.refusal is not None and dropped.refusal.why is not Why.REPLAYED:
                 self._refused[path.name] = state
@@ -96,7 +101,7 @@ def _describe(path: Path) -> tuple[int, ...]:
     for each in (path, path.with_name(path.name + SIGNATURE)):
         try:
             found = each.stat()
-            state += [found.st_size, found.st_mtime_ns, found.st_ino]
+            state += [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
         except FileNotFoundError:
             state.append(0)
     return tuple(state)

@@ -39,7 +39,9 @@ class Why(StrEnum):
     """An end was taken back that is not known here: news out of order, told again by polling."""
     LEDGER_REFUSED = "ledger-refused"
     TRY_AGAIN = "try-again"
-    """The ledger did not answer; the sender should send it again."""
+    """The ledger did not answer, or no key of the registry can be used; the sender should send it again."""
+    UNREADABLE = "unreadable"
+    """A file that may not be read here, or is gone."""
 
 
 STATUS: Final = {
@@ -62,6 +64,7 @@ STATUS: Final = {
     Why.NOTHING_TO_REVERSE: 422,
     Why.LEDGER_REFUSED: 422,
     Why.TRY_AGAIN: 503,
+    Why.UNREADABLE: 503,
 }
 """A repeat is answered as delivered: its sender did not hear the first answer."""
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from adapters.contract import Adapter, WrongShape
 from hub.inbound.intake import Intake, Taken
-from hub.inbound.keys import Keys
+from hub.inbound.keys import Keys, KeyTextError
 from hub.inbound.refusals import STATUS, Refusal, Verified, Why
 from hub.inbound.replays import Replays
 from hub.inbound.signed_http import SignedRequest, check_signed_request
@@ -74,7 +74,10 @@ class Inbound:
     async def take(self, registry: str, request: SignedRequest, body: bytes) -> list[Taken] | Refusal:
         """Take one message: verified, read, and what it says put where it belongs."""
         now = self._now_ms()
-        keys = self._keys(registry)
+        try:
+            keys = self._keys(registry)
+        except KeyTextError as error:
+            return Refusal(Why.TRY_AGAIN, str(error))
         if "signature-input" in request.headers:
             said = check_signed_request(keys, request, body, now)
         else:

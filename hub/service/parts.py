@@ -17,7 +17,7 @@ import structlog
 from aiohttp import web
 
 from adapters.capabilities import Action, Limit
-from adapters.contract import Adapter, Settings, System
+from adapters.contract import Adapter, Settings, System, Trouble
 from adapters.systems import SYSTEMS, CannotOpenError, open_system
 from hub.adjustments.feed import Feed
 from hub.adjustments.recognition import Recogniser
@@ -31,7 +31,7 @@ from hub.dispatch.words import Words, describe_with
 from hub.evidence import EvidenceShelf
 from hub.guarded import GuardedAdapter
 from hub.inbound.intake import Defaults, Desk
-from hub.inbound.keys import InboundKey, parse_key
+from hub.inbound.keys import InboundKey, KeyTextError, parse_key
 from hub.inbound.proposals import Proposals, Rule
 from hub.inbound.waiting import WaitingList
 from hub.ledger_client import LedgerClient
@@ -104,6 +104,8 @@ class Parts:
         self.now_ms: Final = now_ms
         self._sections = {each.name: each for each in config.registries}
         self._secrets = {each.name: open_secrets(each.name, each.secrets) for each in config.registries}
+        self._broken_keys: set[tuple[str, str]] = set()
+        """What is wrong with keys of registries, as it was told."""
         self.systems: Final[dict[str, tuple[System, Adapter]]] = {
             each.name: (SYSTEMS[each.adapter], self._open(each)) for each in config.registries
         }
@@ -182,11 +184,23 @@ class Parts:
         _tell_ended(run)
 
     def find_keys(self, registry: str) -> list[InboundKey]:
-        """The keys that sign what a registry pushes, read now. Raises `KeyTextError` for what is none."""
+        """The keys that sign what a registry pushes, read now. One that is none is told and left out, so that what
+        the others signed is taken; raises `KeyTextError` where no other is left."""
         section = self._sections.get(registry)
-        names = section.inbound_keys if section is not None else ()
-        texts = [(name, self._secrets[registry](name)) for name in names]
-        return [parse_key(name, text) for name, text in texts if text]
+        found, broken = list[InboundKey](), list[KeyTextError]()
+        for name in section.inbound_keys if section is not None else ():
+            text = self._secrets[registry](name)
+            try:
+                found += [parse_key(name, text)] if text else []
+            except KeyTextError as error:
+                broken.append(error)
+        told = {(registry, str(error)) for error in broken}
+        for _, why in sorted(told - self._broken_keys):
+            log.warning("a key cannot be used", registry=registry, why=why)
+        self._broken_keys = {each for each in self._broken_keys if each[0] != registry} | told
+        if broken and not found:
+            raise broken[0]
+        return found
 
     def cursor_path(self, registry: str) -> Path:
         """Where polling of a registry remembers how far it is."""
@@ -198,9 +212,14 @@ class Parts:
             await adapter.close()
 
 
+def describe_trouble(trouble: Trouble) -> dict[str, str]:
+    """Why a registry's books could not be read, for the log."""
+    return {"trouble": type(trouble).__name__, "detail": trouble.detail[:300]}
+
+
 def _tell(said: str, about: Mapping[str, Any]) -> None:
-    """As a line of the log."""
-    log.info(said, **about)
+    """As a line of the log: a warning where there is a reason to tell, for then it is no routine."""
+    (log.warning if about.get("why") else log.info)(said, **about)
 
 
 def _tell_ended(run: Run) -> None:

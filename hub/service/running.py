@@ -27,7 +27,7 @@ from hub.ledger_client import LedgerClient, LedgerError
 from hub.service.attesting import open_signatory
 from hub.service.calls import Calls
 from hub.service.config import HubConfig
-from hub.service.parts import Parts
+from hub.service.parts import Parts, describe_trouble
 from hub.service.rpc import Callers, Door, RpcServer
 from hub.service.web import Interface
 from network.keys import load_signing_key
@@ -174,7 +174,7 @@ class Running:
                 log.warning("news wait for the ledger", registry=registry, error=str(error))
             else:
                 if polled.trouble is not None:
-                    log.warning("no news", registry=registry, trouble=type(polled.trouble).__name__)
+                    log.warning("no news", registry=registry, **describe_trouble(polled.trouble))
                 for taken in polled.taken:
                     if taken.refusal is not None:
                         about = {"registry": registry, "id": taken.change, "why": taken.refusal.why.value}
@@ -187,8 +187,11 @@ class Running:
     def _make_watcher(self, registry: str, folder: DropFolder) -> Callable[[], Awaitable[None]]:
         async def look() -> None:
             for dropped in await folder.look():
-                why = "" if dropped.refusal is None else dropped.refusal.why.value
-                log.info("file", registry=registry, name=dropped.name, taken=len(dropped.taken), refused=why)
+                about = {"registry": registry, "name": dropped.name, "taken": len(dropped.taken)}
+                if dropped.refusal is None:
+                    log.info("file", **about)
+                else:
+                    log.warning("file", **about, refused=dropped.refusal.why.value, detail=dropped.refusal.detail)
             await self._rest(DROP_EVERY_S)
 
         return look
@@ -226,7 +229,7 @@ class Running:
             if trouble is None:
                 await self._stop.wait()
                 return
-            log.warning("proposals wait for the registry", registry=registry, trouble=type(trouble).__name__)
+            log.warning("proposals wait for the registry", registry=registry, **describe_trouble(trouble))
             await self._rest(WAITING_EVERY_S)
 
         return read

@@ -203,3 +203,35 @@ def test_ranges_read_the_same_however_they_were_cut() -> None:
 
     assert cut(("a", 5, 5), ("b", 1, 1), ("a", 0, 5)) == cut(("a", 0, 10), ("b", 1, 1))
     assert len(cut(("a", 0, 5), ("a", 6, 1))) == 2
+
+
+def test_what_becomes_of_a_hold_is_told_step_by_step() -> None:
+    async def story(stage: Stage) -> None:
+        said: list[tuple[str, dict[str, Any]]] = []
+        hub = Dispatcher(stage.seat("hub")._replace(tell=lambda told, about: said.append((told, dict(about)))))
+        hold = stage.place()
+        stage.sandbox.faults.add(Fault(FaultKind.CUT_AFTER, "^POST"))
+        await hub.step()
+        assert (await stage.hold(hold)).phase == "CAPTURED"
+        assert {(about["hold"], about["registry"]) for _, about in said} == {(hold.hex(), "puro")}
+        assert [told for told, _ in said] == ["dispatched", "sent", "captured"]
+        dispatched, sent, captured = (about for _, about in said)
+        assert (dispatched["attempt"], dispatched["account"]) == (1, "alice/puro")
+        assert (sent["answer"], sent["reference"], bool(sent["why"])) == ("Unknown", "", True)
+        assert (captured["units"], bool(captured["reference"])) == (100, True)
+
+    play(story)
+
+
+def test_a_no_is_told_with_its_reason_and_what_came_of_it() -> None:
+    async def story(stage: Stage) -> None:
+        said: list[tuple[str, dict[str, Any]]] = []
+        hub = Dispatcher(stage.seat("hub")._replace(tell=lambda told, about: said.append((told, dict(about)))))
+        hold = stage.place()
+        stage.sandbox.faults.add(Fault(FaultKind.REFUSE, "^DESK"))
+        await hub.step()
+        assert (await stage.hold(hold)).phase == "RELEASED"
+        assert [told for told, _ in said] == ["dispatched", "sent", "released"]
+        assert said[-1][1]["units"] == 100
+
+    play(story)

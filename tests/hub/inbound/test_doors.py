@@ -21,10 +21,11 @@ from adapters.sandbox.notices import Notice, sign_notice
 from hub.inbound import waiting
 from hub.inbound.drop_folder import DropFolder
 from hub.inbound.intake import Outcome
-from hub.inbound.keys import InboundKey
+from hub.inbound.keys import InboundKey, KeyTextError
 from hub.inbound.polling import Poller
-from hub.inbound.refusals import Why
+from hub.inbound.refusals import Refusal, Why
 from hub.inbound.server import BODY_BYTES_MAX, QUIET_MS, Inbound
+from hub.inbound.signed_http import SignedRequest
 from hub.kept_file import BYTES_MAX, KeptFile
 from hub.ledger_client import LedgerError
 from keeling.v1 import operations_pb2 as op
@@ -117,6 +118,19 @@ def test_what_is_not_taken_is_answered_by_name_and_changes_nothing() -> None:
         ("puro", "too-large", None),
         ("puro", "bad-signature", 1),
     ]
+
+
+def test_a_sender_comes_again_where_none_of_its_keys_can_be_used() -> None:
+    async def story(stage: Stage) -> None:
+        def broken(registry: str) -> list[InboundKey]:
+            raise KeyTextError("key new: what follows whsec_ is not base64")
+
+        now = stage.world.now_ms
+        inbound = Inbound(open_hub(stage).intake, {"puro": stage.adapter}, broken, lambda: now)
+        found = await inbound.take("puro", SignedRequest("POST", "http://hub/inbound/puro", {}), b"{}")
+        assert found == Refusal(Why.TRY_AGAIN, "key new: what follows whsec_ is not base64")
+
+    play(story)
 
 
 def test_two_gigabytes_cost_no_memory() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.systems import CannotOpenError
+from hub.inbound.keys import KeyTextError
 from hub.ledger_client import Signatory
 from hub.service.config import parse_config, place_paths
 from hub.service.parts import Parts, open_salt_keys
@@ -77,3 +79,21 @@ def test_a_salt_that_can_be_guessed_is_refused_at_start(tmp_path: Path, text: st
         (tmp_path / "salt").write_text(text)
     with pytest.raises(CannotOpenError, match="salt: a secret of 32 characters or more"):
         Parts(config, LEDGER)
+
+
+def test_a_key_that_is_none_is_told_once_and_the_others_go_on(tmp_path: Path) -> None:
+    config = place_paths(parse_config(FILE + 'secrets = "keys"\ninbound_keys = ["old", "new"]\n'), tmp_path)
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "old").write_text("whsec_" + "A" * 32)
+    (tmp_path / "keys" / "new").write_text("whsec_%%%")
+    parts = Parts(config, LEDGER)
+    with capture_logs() as logs:
+        assert [key.name for key in parts.find_keys("puro")] == ["old"]
+        assert [key.name for key in parts.find_keys("puro")] == ["old"]
+    assert [each["why"] for each in logs] == ["key new: what follows whsec_ is not base64"]
+    (tmp_path / "keys" / "old").unlink()
+    with pytest.raises(KeyTextError, match="key new"):
+        parts.find_keys("puro")
+    (tmp_path / "keys" / "new").write_text("whsec_" + "B" * 32)
+    assert [key.name for key in parts.find_keys("puro")] == ["new"]
+    asyncio.run(parts.close())
