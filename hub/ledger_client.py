@@ -30,6 +30,8 @@ CALL_S: Final = 10.0
 PATIENCE_S: Final = 60.0
 """All tries of a call together, in seconds, unless the caller says otherwise."""
 PAGE: Final = 500
+_NEAR: Final = 64
+"""Events read at a time where the first one of a block is looked for: the block before it has some too."""
 _PASSES: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -264,9 +266,12 @@ class LedgerClient:
         """Who the node is and how far."""
         return await self._ask(self._stub.GetStatus, pb.GetStatusRequest())  # type: ignore[no-any-return]
 
-    async def watch(self, after: tuple[int, int] | None, *, until_now: bool = False) -> AsyncIterator[pb.WatchResponse]:
-        """Events after a cursor, then new ones; raises `LedgerError` when the stream breaks: go on from its cursor."""
-        request = pb.WatchRequest(until_now=until_now)
+    async def watch(
+        self, after: tuple[int, int] | None, *, until_now: bool = False, most: int = 0
+    ) -> AsyncIterator[pb.WatchResponse]:
+        """Events after a cursor, then new ones, until there were `most` of them (0: no limit); raises `LedgerError`
+        when the stream breaks: go on from its cursor."""
+        request = pb.WatchRequest(until_now=until_now, most=most)
         if after is not None:
             request.after.height, request.after.ordinal = after
         try:
@@ -289,11 +294,17 @@ class LedgerClient:
     async def event_at(self, height: int, ordinal: int) -> pb.Event:
         """One event by its place; raises `NotOnLedger`."""
         place = (height, ordinal)
-        before = (height, ordinal - 1) if ordinal else ((height - 1, 0) if height > 1 else None)
-        async for page in self.watch(before, until_now=True):
-            for event in page.events:
-                if (event.place.height, event.place.ordinal) == place:
-                    return event
+        after, most = ((height, ordinal - 1), 1) if ordinal else ((height - 1, 0) if height > 1 else None, _NEAR)
+        while after is None or after < place:
+            cursor = after
+            async for page in self.watch(after, until_now=True, most=most):
+                for event in page.events:
+                    if (event.place.height, event.place.ordinal) == place:
+                        return event
+                cursor = (page.cursor.height, page.cursor.ordinal)
+            if cursor == after:
+                break
+            after = cursor
         raise NotOnLedger(f"there is no event {height}.{ordinal}")
 
     async def _pages(self, method: Any, request: Any) -> AsyncIterator[Any]:

@@ -237,9 +237,11 @@ class LedgerService(rpc.LedgerServicer):
 
     async def Watch(self, request: pb.WatchRequest, context: Context) -> None:  # type: ignore[override]
         after = (request.after.height, request.after.ordinal) if request.HasField("after") else None
-        while True:
+        left = request.most or None
+        while left != 0:
+            most = WATCH_PAGE if left is None else min(left, WATCH_PAGE)
             try:
-                page, cursor, height = await asyncio.to_thread(self._read_events, after, request.account)
+                page, cursor, height = await asyncio.to_thread(self._read_events, after, request.account, most)
             except ReadRefused as error:
                 await abort(context, error.code, error.reason.name, str(error), **error.values)
             except StoreError:
@@ -252,6 +254,7 @@ class LedgerService(rpc.LedgerServicer):
                 except TimeoutError:
                     text = f"the reader took nothing for {self._slow_reader_s:g} s; resume from the last cursor it has"
                     await abort(context, code_pb2.RESOURCE_EXHAUSTED, "SLOW_READER", text)
+                left = None if left is None else left - len(page.events)
             if moved:
                 continue
             if request.until_now:
@@ -259,9 +262,9 @@ class LedgerService(rpc.LedgerServicer):
             await self._replica.wait_above(height)
 
     def _read_events(
-        self, after: tuple[int, int] | None, account: str
+        self, after: tuple[int, int] | None, account: str, most: int
     ) -> tuple[pb.WatchResponse, tuple[int, int], int]:
         with self._store.snapshot() as view:
-            events, cursor = read_events(view, after, account, WATCH_PAGE)
+            events, cursor = read_events(view, after, account, most)
             page = pb.WatchResponse(events=events, cursor=pb.Cursor(height=cursor[0], ordinal=cursor[1]))
             return page, cursor, read_height(view)

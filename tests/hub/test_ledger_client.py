@@ -135,6 +135,8 @@ def test_a_hold_goes_to_the_registry_and_back_over_a_real_node(tmp_path: Path, m
                 serials = await names.to_serials([used.range])
                 assert print_range(serials[0]) == SERIAL.replace(f"1-{UNITS}", "1-100")
                 await follow_a_hold(desk, seat, now_ms)
+                whole = [each async for page in ledger.watch(None, until_now=True) for each in page.events]
+                assert [await ledger.event_at(each.place.height, each.place.ordinal) for each in whole] == whole
                 with pytest.raises(Unnameable):
                     await names.find([parse(SERIAL).part(1, 1)._replace(space="puro:elsewhere")])
             finally:

@@ -237,6 +237,9 @@ def test_watch_resumes_exactly(folder: tuple[NodeFolder, Destination]) -> None:
         cut = places[len(places) // 2]
         rest = await client.watch(pb.WatchRequest(after=pb.Cursor(height=cut[0], ordinal=cut[1]), until_now=True))
         assert [e for e in whole if (e.place.height, e.place.ordinal) > cut] == rest
+        assert await client.watch(pb.WatchRequest(most=3)) == whole[:3], "and then no waiting for more"
+        many = pb.WatchRequest(after=pb.Cursor(height=cut[0], ordinal=cut[1]), until_now=True, most=10_000)
+        assert await client.watch(many) == rest
         last = pb.Cursor(height=places[-1][0], ordinal=places[-1][1])
         stream = client.ledger.Watch(pb.WatchRequest(after=last, account="B"))
         waiting = asyncio.ensure_future(stream.read())

@@ -2539,10 +2539,13 @@ class WatchRequest(_message.Message):
     AFTER_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     UNTIL_NOW_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """only events about this account: its units, cash and holds, and what was decided for it"""
     until_now: _builtins.bool
     """end at the newest event instead of waiting for more"""
+    most: _builtins.int
+    """end after so many events; 0: no limit"""
     @_builtins.property
     def after(self) -> Global___Cursor:
         """the last event seen; missing: from the beginning"""
@@ -2553,10 +2556,11 @@ class WatchRequest(_message.Message):
         after: Global___Cursor | None = ...,
         account: _builtins.str = ...,
         until_now: _builtins.bool = ...,
+        most: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "until_now", b"until_now"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "most", b"most", "until_now", b"until_now"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
