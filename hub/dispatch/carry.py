@@ -78,7 +78,10 @@ class Carrier:
         """Step after step until the hold waits, is over, or needs a person. It is read again after every record."""
         lock = self._working.setdefault(hold.hold, asyncio.Lock())
         async with lock:
-            current: pb.HoldInfo | None = hold
+            known = self.known.get(hold.hold)
+            # It may have been read before what was done with it since.
+            newer = known is not None and known.hold.height > hold.height
+            current: pb.HoldInfo | None = known.hold if known is not None and newer else hold
             try:
                 while current is not None and current.phase in LIVE:
                     known = await self._remember(current)

@@ -48,6 +48,8 @@ class Dispatcher:
         self._reading: asyncio.Future[list[pb.HoldInfo]] | None = None
         self._read_for = 0
         """What `_woken` was when that began."""
+        self._readings = self._settled = 0
+        """How many began, and the newest of those that ended."""
 
     # -- rounds
 
@@ -134,6 +136,8 @@ class Dispatcher:
     async def _find_holds(self) -> list[pb.HoldInfo]:
         """Live holds that are ours to dispatch, in order of dispatch; the rest is forgotten."""
         self.figures.rounds += 1
+        self._readings += 1
+        reading = self._readings
         self.carrier.begin_round()
         found = []
         for hold in await self._seat.ledger.live_holds():
@@ -142,7 +146,9 @@ class Dispatcher:
             account = await self.carrier.account(hold.account)
             if account.link.registry == hold.registry and account.link.hub == self._seat.participant:
                 found.append(hold)
-        await self.carrier.settle_round(found)
+        if reading > self._settled:  # else a newer one has shown what is live
+            self._settled = reading
+            await self.carrier.settle_round(found)
         return sorted(found, key=lambda hold: (hold.dispatched_ms or hold.expires_ms, hold.hold))
 
     def _line_up(self, holds: list[pb.HoldInfo]) -> list[list[pb.HoldInfo]]:

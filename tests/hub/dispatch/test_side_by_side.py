@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapters.sandbox.faults import Fault, FaultKind
 from hub.dispatch.run import Dispatcher
 from hub.ledger_client import LedgerUnreachable
 from keeling.v1 import ledger_pb2 as pb
@@ -49,7 +50,7 @@ class Two:
         self.hub.wake()
 
     async def wait_for(self, holds: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.begun.count(FAST) < holds:
                 await asyncio.sleep(0.01)
 
@@ -119,5 +120,34 @@ def test_what_fails_at_one_registry_is_told_and_keeps_no_other_waiting(error: Ex
         stop.set()
         await running
         assert [about["registry"] for about in two.told] == ([SLOW] if isinstance(error, ZeroDivisionError) else [])
+
+    play(story)
+
+
+def test_what_was_read_before_takes_nothing_back() -> None:
+    """A reading that began before a hold was placed, and ends after it was instructed, forgets nothing of it."""
+
+    async def story(stage: Stage) -> None:
+        hub, read, go_on = stage.hub(), stage.ledger.live_holds, asyncio.Event()
+        before = await read()
+
+        async def late() -> list[pb.HoldInfo]:
+            await go_on.wait()
+            return before
+
+        stage.ledger.live_holds = late  # type: ignore[method-assign]
+        reading = asyncio.create_task(hub.step())
+        await asyncio.sleep(0)
+        stage.ledger.live_holds = read  # type: ignore[method-assign]
+        stage.sandbox.faults.add(Fault(FaultKind.THROTTLE, "^POST", value=25))
+        hold = stage.place()
+        (placed,) = await read()
+        await hub.step()
+        go_on.set()
+        await reading
+        assert hub.carrier.known[hold].mine == 1
+        await hub.carrier.advance(placed)
+        known = hub.carrier.known[hold]
+        assert (known.hold.phase, known.hold.attempt, known.mine) == ("INSTRUCTED", 1, 1)
 
     play(story)
