@@ -113,25 +113,34 @@ class Stage:
         """The story cannot go on."""
         return StoryBroken(text)
 
-    def free_port(self) -> int:
-        """The first of a few ports that nobody uses."""
-        return _free_port()
+    def free_ports(self, wanted: int) -> int:
+        """The first of so many ports beside each other that nobody uses."""
+        while True:
+            first = _free_port()
+            if all(_is_free(first + each) for each in range(wanted)):
+                return first
 
     def wait_output(self, wanted: str, *words: str) -> None:
         """Ask again until a command says something."""
         self._wait(lambda: wanted in self._process(words)[1], f"{' '.join(words)} never said {wanted!r}")
 
-    def wait_witness(self, lie: str, names: Sequence[str]) -> str:
-        """Wait until one of the nodes can prove a lie; returns whose node."""
+    def wait_witness(self, lie: str, names: Sequence[str], is_past: Callable[[], bool] = lambda: False) -> str:
+        """Wait until one of the nodes can prove a lie; returns whose node. Empty: it is past, and none can."""
         found: list[str] = []
 
-        def is_proved() -> bool:
+        def is_over() -> bool:
+            past = is_past()
             asked = (name for name in names if lie in self._process(("log", "evidence", "--profile", name))[1])
             found.extend(asked)
-            return bool(found)
+            return bool(found) or past
 
-        self._wait(is_proved, f"nobody can prove that somebody {lie}")
-        return found[0]
+        self._wait(is_over, f"nobody can prove that somebody {lie}")
+        return found[0] if found else ""
+
+    def read_epoch(self, file: str) -> int:
+        """The oldest epoch that a node of a network is in; 0: one does not answer."""
+        facts = json.loads(self._process(("network", "status", file, "--json"))[1])
+        return min(int(each.get("status", {}).get("epoch", 0)) for each in facts["nodes"])
 
     def wait_level(self, file: str, names: Sequence[str]) -> None:
         """Wait until these nodes of a network are at one height."""
@@ -187,6 +196,15 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True
 
 
 def found_network(stage: Stage) -> None:

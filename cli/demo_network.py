@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LIARS: Final = Path(__file__).parent.parent / "docs" / "samples" / "liars"
 FILE: Final = "four.toml"
+TRIES: Final = 8
+"""How often Power tries to show another log before the others have left it."""
 
 
 def four_organisations(stage: Stage) -> None:
@@ -25,7 +27,7 @@ def four_organisations(stage: Stage) -> None:
     stage.title("Four organisations run one ledger: each a node of its own, none trusted by the others")
     who = ["natreg:registry,bank=National registry", "acme:group=Acme", "audit:auditor=Auditor", "power:exchange=Power"]
     words = [word for each in who for word in ("--organisation", each)]
-    stage.run("network", "new", FILE, *words, "--port", str(stage.free_port()))
+    stage.run("network", "new", FILE, *words, "--port", str(stage.free_ports(len(who))))
     stage.run("network", "up", FILE)
     for name in ("acme", "power"):
         stage.run("account", "open", f"{name}/main", "--owner", name, "--profile", name)
@@ -49,17 +51,27 @@ def one_is_killed(stage: Stage) -> None:
 def an_engine_shows_two_logs(stage: Stage) -> None:
     """The host of the ordering log changes what it showed."""
     stage.title("The ordering log moves to Power's machine, and Power changes what stands in it")
-    stage.run("network", "reseed", FILE, "--host", "power")
-    _pay(stage, "2.00")
-    _pay(stage, "3.00")
-    stage.run("network", "down", FILE, "--only", "power", show=False)
-    _run_liar(stage, "rewrite_log.py", "four/power")
-    stage.run("network", "up", FILE, show=False)
-    witness = stage.wait_witness("showed two ordering logs", ("natreg", "acme", "audit"))
+    witness = next(filter(None, (_show_two_logs(stage) for _ in range(TRIES))), "")
+    if not witness:
+        raise stage.broken("whenever Power was back, the others had left its log")
     stage.run("log", "evidence", "--profile", witness, "-o", "engine.evidence")
     stage.run("network", "reseed", FILE)
     _pay(stage, "4.00")
     stage.say("nothing final is lost: the others left that log for a new one, and offered again what it lacked")
+
+
+def _show_two_logs(stage: Stage) -> str:
+    """Whose node can prove it. Empty: on a busy machine Power was away for so long that the others left its log for a
+    new epoch before they saw the other one, as they should."""
+    stage.run("network", "reseed", FILE, "--host", "power")
+    _pay(stage, "2.00")
+    _pay(stage, "3.00")
+    hosted = stage.read_epoch(FILE)
+    stage.run("network", "down", FILE, "--only", "power", show=False)
+    _run_liar(stage, "rewrite_log.py", "four/power")
+    stage.run("network", "up", FILE, show=False)
+    names = ("natreg", "acme", "audit")
+    return stage.wait_witness("showed two ordering logs", names, lambda: stage.read_epoch(FILE) > hosted > 0)
 
 
 def one_rewrites_its_store(stage: Stage) -> None:
