@@ -306,7 +306,7 @@ def warn_of_order(session: Session, hold: bytes) -> str:
         return ""
     since = format_time(found.dispatched_ms)
     return (
-        f"warning: {found.registry} was told to act on {since} and may still do so, unless it said no; "
+        f"warning: {found.registry} was instructed at {since} and may still do it, unless it said no; "
         f"to take it back there first: keeling hub withdraw {format_id(hold)}"
     )
 

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from hub.ledger_client import LedgerClient, NotOnLedger
-from tests.cli.command_line import Keeling
 from tests.cli.hub_stage import HubStage
 
 PAGE = Path(__file__).parents[2] / "docs" / "article64.md"
 BATCH, SENT = "a64er:99-2024", "019a0000-0000-7000-8000-0000000000d1"
 AT = "unassigned@unfccc"
-
-
-@pytest.fixture
-def stage(keeling: Keeling) -> Iterator[HubStage]:
-    made = HubStage(keeling)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def wait_for_lots(stage: HubStage, *wanted: tuple[int, str, str]) -> None:

@@ -7,32 +7,19 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from hub.ledger_client import LedgerClient
 from keeling.v1 import ledger_pb2 as pb
-from tests.cli.command_line import Keeling
 from tests.cli.hub_stage import HubStage, read_blocks
 
 PAGE = Path(__file__).parents[2] / "docs" / "article6.md"
 SECTION = "Two Parties, from the letter to their reports"
 SENT, USED = "019a0000-0000-7000-8000-0000000000b1", "019a0000-0000-7000-8000-0000000000b2"
 HUB = "gha.toml"
-
-
-@pytest.fixture
-def stage(keeling: Keeling) -> Iterator[HubStage]:
-    made = HubStage(keeling)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def this_year(line: str) -> str:

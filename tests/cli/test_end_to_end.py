@@ -176,7 +176,7 @@ def test_units_of_an_outside_registry_are_held_not_retired(keeling: Keeling, nod
     shown = keeling.json("hold", "show", hold)
     assert (shown["captured"], shown["still_held"], shown["phase"]) == (100, 900, "INSTRUCTED")
     rest = keeling.must("release", hold, "--reason", "registry: done", "--evidence", "ef" * 32, "--grade", "B")
-    assert "verra was told to act on" in rest.err
+    assert "verra was instructed at" in rest.err
     (line,) = keeling.json("available", "--account", "A")["lines"]
     assert (line["free"], line["held"], line["instructed"], line["ended"]) == (1100, 0, 0, 100)
 

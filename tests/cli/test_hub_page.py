@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
-
-import pytest
 
 from keeling.certificate_page import read_page
-from tests.cli.command_line import Ended, Keeling
+from tests.cli.command_line import Ended
 from tests.cli.hub_stage import HubStage, read_blocks
 
 PURO, VERRA = "019a0000-0000-7000-8000-0000000000a1", "019a0000-0000-7000-8000-0000000000a2"
-
-
-@pytest.fixture
-def stage(keeling: Keeling) -> Iterator[HubStage]:
-    made = HubStage(keeling)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def test_the_page_is_typed_as_it_stands(stage: HubStage) -> None:

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from keeling.certificate_page import read_page
-from tests.cli.command_line import Keeling
 from tests.cli.hub_stage import HubStage, read_blocks
 
 HOLD = "019a0000-0000-7000-8000-0000000000c1"
-
-
-@pytest.fixture
-def stage(keeling: Keeling) -> Iterator[HubStage]:
-    made = HubStage(keeling)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def test_an_answer_that_is_lost_after_the_effect_is_found(stage: HubStage) -> None:
