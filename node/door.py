@@ -26,6 +26,10 @@ class TurnedAway(Exception):
         self.which = which
 
 
+class KeyTurnedAway(TurnedAway):
+    """The submitter's key may not hand in, by what this node knows: one that is behind may not know the key yet."""
+
+
 class Admitted(NamedTuple):
     """A parsed submission and the signatures it rests on; `claims[0]` is the submitter's."""
 
@@ -50,7 +54,7 @@ def admit(raws: Sequence[bytes], network: bytes, state: State, transactions_max:
             raise TurnedAway(Refusal(Reason.FOREIGN_NETWORK, detail), which)
         refusal = check_submitter(state, submission.key)
         if refusal is not None:
-            raise TurnedAway(refusal, which)
+            raise KeyTurnedAway(refusal, which)
         admitted.append(Admitted(submission, _claims(submission, network)))
     return admitted
 

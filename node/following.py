@@ -73,10 +73,26 @@ class Following:
         heard = sum(1 for name in self._validators() if name in self._tips)
         return heard > self._chain.outlook.policy.faults
 
+    @property
+    def is_current(self) -> bool:
+        """Whether this node knows how far the others are, and is as far."""
+        outlook = self._chain.outlook
+        alone = outlook.is_validator and outlook.policy.quorum == 1
+        return alone or (self.is_informed and not self.behind)
+
+    async def wait_current(self, patience_s: float) -> bool:
+        """Wait until this node is as far as the others, at most for so long; return whether it is."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience_s
+        while not self.is_current and (left := until - loop.time()) > 0:
+            await self._pulse.next(left)
+        return self.is_current
+
     def hear(self, sender: str, tip: TipMessage) -> None:
         """Somebody says how far it is."""
+        is_news = sender not in self._tips
         self._tips[sender] = tip.height
-        if self.behind:
+        if self.behind or is_news:
             self._pulse.beat()
 
     def ask(self) -> None:

@@ -20,7 +20,7 @@ from keeling.v1 import ledger_pb2_grpc as rpc
 from node import reads
 from node.core.refusal import Refusal
 from node.core.state import State
-from node.door import Admitted, TurnedAway, admit, check_answers
+from node.door import Admitted, KeyTurnedAway, TurnedAway, admit, check_answers
 from node.dry_run import dry_run
 from node.errors import abort, abort_failed, abort_refused
 from node.intake import Answered, Full, Observing, Poisonous
@@ -43,6 +43,9 @@ WATCH_PAGE: Final = 1_000
 SLOW_READER_S: Final = 60.0
 """A stream whose reader takes nothing for this long is ended, with the cursor to resume from."""
 
+
+BEHIND_S: Final = 10.0
+"""A caller whose key is not known waits so long at most for this node to catch up with the others."""
 
 M = TypeVar("M", bound=Message)
 
@@ -163,9 +166,7 @@ class LedgerService(rpc.LedgerServicer):
         if upgrade:
             await abort(context, code_pb2.UNAVAILABLE, "NODE_OBSERVES", upgrade)
         try:
-            state = State(StateReader(self._store))
-            network = self._replica.chain.genesis.network
-            admitted = admit(list(request.submissions), network, state, self._transactions_max)
+            admitted = await self._pass_door(list(request.submissions), context)
             answers = await self._verifier.check_many([claim for item in admitted for claim in item.claims])
             check_answers(admitted, answers)
         except TurnedAway as away:
@@ -174,6 +175,24 @@ class LedgerService(rpc.LedgerServicer):
             text = "this node cannot use its store and is about to stop; nothing was ordered, hand in at another"
             await abort(context, code_pb2.UNAVAILABLE, "NODE_FAILED", text)
         return admitted
+
+    async def _pass_door(self, raws: list[bytes], context: Context) -> list[Admitted]:
+        """A node that is behind, as after a restart, first catches up before it says of a key that it may not."""
+
+        def look() -> list[Admitted]:
+            network = self._replica.chain.genesis.network
+            return admit(raws, network, State(StateReader(self._store)), self._transactions_max)
+
+        following = self._replica.following
+        try:
+            return look()
+        except KeyTurnedAway as away:
+            if following.is_current:
+                raise
+            if not await following.wait_current(BEHIND_S):
+                text = f"this node is behind the others or does not hear them, and by what it has: {away.refusal}"
+                await abort(context, code_pb2.UNAVAILABLE, "NODE_BEHIND", f"{text}; try again, or hand in at another")
+        return look()
 
     async def Submit(self, request: pb.SubmitRequest, context: Context) -> pb.SubmitResponse:
         admitted = await self._admit(request, context)
