@@ -21,13 +21,14 @@ from bench.figures import Figure, Section, compute_percentile, with_aim
 from bench.join import write_lots
 from bench.ledger import GROUPS, ORIGIN, REGISTRY, Market, Person, make_founder, make_person
 from bench.limits import Limits
-from bench.node_process import NodeProcess, find_port
+from bench.node_process import NodeProcess
 from bench.sizes import Sizes
 from network.folders import NodeFolder, install_genesis
 from network.founding import FoundingNode, build_genesis, list_peers, prepare_node
 from network.jetstream_servers import ServersError, find_binary, start_server, wait_ready
 from network.jetstream_trial import prepare_servers, read_places
 from network.keys import Role, load_key_file
+from network.ports import find_ports
 from network.profiles import profile_of, save_profile
 from node.store.rocks import RocksStore
 
@@ -53,7 +54,7 @@ class Network(Market):
         root.mkdir()
         founding = [
             FoundingNode(
-                prepare_node(self.nodes / name, ORIGIN, name, f"127.0.0.1:{find_port()}", "", now, None),
+                prepare_node(self.nodes / name, ORIGIN, name, f"127.0.0.1:{find_ports()[0]}", "", now, None),
                 name,
                 ("registry",) if name == REGISTRY else ("group",),
             )

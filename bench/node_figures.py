@@ -12,8 +12,9 @@ from bench.client import Sent, send
 from bench.figures import Figure, Section, compute_percentile, with_aim
 from bench.ledger import PER_CALL, Ledger, Load
 from bench.limits import Limits
-from bench.node_process import NodeProcess, find_port, measure_folder, running
+from bench.node_process import NodeProcess, measure_folder, running
 from bench.sizes import Sizes
+from network.ports import find_ports
 from node.core import tables
 from node.store.contract import Family
 from node.store.rocks import RocksStore
@@ -52,7 +53,7 @@ class Single(NamedTuple):
 def open_ledger(root: Path, accounts: int) -> Ledger:
     """A new node folder below `root`, and what its people will sign."""
     root.mkdir()
-    return Ledger(root, find_port(), accounts)
+    return Ledger(root, find_ports()[0], accounts)
 
 
 def measure_together(ledger: Ledger, sizes: Sizes) -> Together:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,13 +89,6 @@ def running(folder: NodeFolder) -> Iterator[NodeProcess]:
         yield node
     finally:
         node.stop()
-
-
-def find_port() -> int:
-    """A port of loopback nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def measure_folder(folder: Path) -> int:

@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from adapters import registry
 from cli import demo_network, importing
 from cli.demo_hub import tell_ghost
 from cli.main import main as run_keeling
+from network.ports import find_ports
 
 LOADED: Final = (grpc_status, nacl, rich, keeling, network, registry, importing)
 ROOT: Final = Path(__file__).parent.parent
@@ -115,10 +115,7 @@ class Stage:
 
     def free_ports(self, wanted: int) -> int:
         """The first of so many ports beside each other that nobody uses."""
-        while True:
-            first = _free_port()
-            if all(_is_free(first + each) for each in range(wanted)):
-                return first
+        return find_ports(wanted)[0]
 
     def wait_output(self, wanted: str, *words: str) -> None:
         """Ask again until a command says something."""
@@ -192,24 +189,10 @@ def _title(text: str) -> None:
     print(f"\n--- {text}\n", flush=True)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            return False
-    return True
-
-
 def found_network(stage: Stage) -> None:
     _title("A national registry founds a ledger: one validator, its keys, its genesis file")
-    stage.run("init", "natreg", "--name", "National registry", "--listen", f"127.0.0.1:{_free_port()}", "--metrics", "")
+    address = f"127.0.0.1:{find_ports()[0]}"
+    stage.run("init", "natreg", "--name", "National registry", "--listen", address, "--metrics", "")
     stage.start_node()
     stage.run("status")
     _title("Two corporate groups join, each with a key of its own")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,6 +30,7 @@ from network.jetstream_servers import (
     start_server,
     wait_ready,
 )
+from network.ports import find_ports
 from network.trust import build_roots
 
 SERVERS: Final = 3
@@ -67,7 +67,7 @@ def prepare_servers(nodes: Path, participants: Sequence[str], now: datetime, pas
     write_new_file(tls.certificate, certificate)
     write_new_file(tls.anchors, build_roots(tuple(encode_public_key(key) for key in keys.values())))
     members = {name: create_nkey(config.ordering.nkey) for name, config in configs.items()}
-    ports = _free_ports(3 * SERVERS)
+    ports = find_ports(3 * SERVERS)
     places = [
         ServerPlace(f"nats-{at + 1}", root / f"nats-{at + 1}", *ports[3 * at : 3 * at + 3]) for at in range(SERVERS)
     ]
@@ -128,14 +128,3 @@ def _find_process(place: ServerPlace) -> int | None:
     except (OSError, ValueError):
         return None
     return process if str(place.folder / "server.conf").encode() in command.split(b"\x00") else None
-
-
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

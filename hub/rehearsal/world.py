@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -32,6 +31,7 @@ from keeling.units import Purpose
 from keeling.v1 import operations_pb2 as op
 from network.folders import NodeFolder, NodeIdentity, create_node_folder
 from network.keys import Role, SeedSigner
+from network.ports import find_ports
 from network.processes import NotStarted
 from network.profiles import open_destination, profile_of
 from network.rehearsal import RehearsalClock, create_clock
@@ -94,7 +94,7 @@ async def open_world(folder: Path, clock: Clock, counters: Sequence[Counter]) ->
         participant="natreg",
         genesis=lambda made: _found(made, signers, records, clock.now_ms()),
         now=datetime.now(UTC),
-        listen=f"127.0.0.1:{_free_port()}",
+        listen=f"127.0.0.1:{find_ports()[0]}",
         metrics="",
     )
     network = hashlib.sha256(root.genesis.read_bytes()).digest()
@@ -133,12 +133,6 @@ async def _start_node(folder: NodeFolder, clock: Path) -> asyncio.subprocess.Pro
         words = (folder.root / "node.log").read_text("utf-8", "replace").strip().splitlines()
         raise NotStarted(f"the node of the rehearsal did not start: {words[-1] if words else 'it said nothing'}")
     return process
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _found(identity: NodeIdentity, signers: dict[str, SeedSigner], records: list[op.SetRecord], now_ms: int) -> bytes:

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from typing import Any
 from hub.ledger_client import LedgerClient
 from hub.service.config import load_config
 from hub.service.running import open_ledger
+from network.ports import find_ports
 from tests.cli.command_line import Ended, Keeling
 from tests.cli.running_node import START_S, RunningNode
 
@@ -50,21 +50,9 @@ def split_statements(block: str) -> list[str]:
     return [each for each in statements if each.strip()]
 
 
-def find_ports() -> dict[str, str]:
+def ports_for_pages() -> dict[str, str]:
     """Free ports for those on the pages: two beside each other for the sandboxes, one for each hub."""
-    for _ in range(100):
-        with socket.socket() as first, socket.socket() as second, socket.socket() as third, socket.socket() as fourth:
-            first.bind(("127.0.0.1", 0))
-            low = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", low + 1))
-            except OSError:
-                continue
-            third.bind(("127.0.0.1", 0))
-            fourth.bind(("127.0.0.1", 0))
-            hubs = {"7480": str(third.getsockname()[1]), "7481": str(fourth.getsockname()[1])}
-            return {"7490": str(low), "7491": str(low + 1), **hubs}
-    raise AssertionError("no two free ports beside each other")
+    return dict(zip(("7490", "7491", "7480", "7481"), map(str, find_ports(4)), strict=True))
 
 
 class HubProcess:
@@ -111,7 +99,7 @@ class HubStage:
 
     def __init__(self, keeling: Keeling) -> None:
         self.keeling = keeling
-        self.ports = find_ports()
+        self.ports = ports_for_pages()
         self.said: dict[str, Ended] = {}
         """What each `keeling` line of the page ended with, by the line as printed."""
         self.node: RunningNode | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from network.ports import find_ports
 from tests.cli.command_line import Keeling
 from tests.cli.hub_stage import WAIT_S, HubProcess, HubStage, read_blocks
 from tests.cli.test_hub_kills import UNITS, hurry, place
@@ -52,9 +52,7 @@ def why(stage: HubStage, hold: str, file: str = "group.toml") -> str:
 
 def start_second(stage: HubStage) -> HubProcess:
     """The same file with another address and another folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_ports()[0]
     text = (stage.keeling.root / "group.toml").read_text()
     text = text.replace(stage.ports["7480"], str(port)).replace("[ledger]", 'folder = "second"\n\n[ledger]', 1)
     (stage.keeling.root / SECOND).write_text(text)

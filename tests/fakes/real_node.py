@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from keeling.policy import Validator as PolicyValidator
 from keeling.v1 import operations_pb2 as op
 from network.folders import NodeFolder, NodeIdentity, create_node_folder
 from network.keys import Role
+from network.ports import find_ports
 from network.profiles import open_destination, profile_of
 from network.transport import Destination
 from tests.fakes.world import EVERYTHING, Person
@@ -23,9 +23,7 @@ ORIGIN = "ledger.example/test"
 
 def free_port() -> int:
     """A port nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return find_ports()[0]
 
 
 def make_folder(
