@@ -7,6 +7,7 @@ Submitting goes through the door and the replica; every read sees one frozen vie
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -44,8 +45,8 @@ SLOW_READER_S: Final = 60.0
 """A stream whose reader takes nothing for this long is ended, with the cursor to resume from."""
 
 
-BEHIND_S: Final = 10.0
-"""A caller whose key is not known waits so long at most for this node to catch up with the others."""
+BEHIND_S: Final = 15.0
+"""A caller whose key is not known waits so long at most for this node to catch up, and half of the time it gave."""
 
 M = TypeVar("M", bound=Message)
 
@@ -189,7 +190,7 @@ class LedgerService(rpc.LedgerServicer):
         except KeyTurnedAway as away:
             if following.is_current:
                 raise
-            if not await following.wait_current(BEHIND_S):
+            if not await following.wait_current(min(BEHIND_S, (context.time_remaining() or math.inf) / 2)):
                 text = f"this node is behind the others or does not hear them, and by what it has: {away.refusal}"
                 await abort(context, code_pb2.UNAVAILABLE, "NODE_BEHIND", f"{text}; try again, or hand in at another")
         return look()

@@ -24,7 +24,13 @@ class Aborted(Exception):
 
 
 class Call:
-    """The context of a call, of which only its end matters."""
+    """The context of a call that gives `patience_s`."""
+
+    def __init__(self, patience_s: float | None = None) -> None:
+        self._patience_s = patience_s
+
+    def time_remaining(self) -> float | None:
+        return self._patience_s
 
     async def abort_with_status(self, status: Any) -> None:
         ((_, raw),) = status.trailing_metadata
@@ -33,11 +39,11 @@ class Call:
         raise Aborted(info.reason, status.details)
 
 
-def hand_in(net: Consortium, name: str, raw: bytes) -> asyncio.Task[pb.SubmitResponse]:
+def hand_in(net: Consortium, name: str, raw: bytes, call: Call = Call()) -> asyncio.Task[pb.SubmitResponse]:
     """Hand in at a node's service for clients."""
     verifier, entry = cast("Verifier", PlainSignatures()), public_of(name, "entry")
     service = LedgerService(net.nodes[name], net.stores[name], verifier, name, entry, net.clock_of(name))
-    return asyncio.create_task(service.Submit(pb.SubmitRequest(submissions=[raw], brief=True), Call()))
+    return asyncio.create_task(service.Submit(pb.SubmitRequest(submissions=[raw], brief=True), call))
 
 
 async def inline(work: Callable[..., Any], *arguments: Any) -> Any:
@@ -84,9 +90,12 @@ def test_a_node_that_hears_too_few_others_says_so_instead_of_judging_the_key() -
         for other in OTHERS[1:]:
             net.network.cut("v1", other)
         await net.start("v1")
-        with pytest.raises(Aborted, match=r"UNKNOWN_KEY.*hand in at another") as caught:
-            await hand_in(net, "v1", raw)
-        assert caught.value.args[0] == "NODE_BEHIND"
+        for patience_s, answered_s in ((None, BEHIND_S), (60.0, BEHIND_S), (10.0, 5.0)):
+            began = net.loop.time()
+            with pytest.raises(Aborted, match=r"UNKNOWN_KEY.*hand in at another") as caught:
+                await hand_in(net, "v1", raw, Call(patience_s))
+            assert caught.value.args[0] == "NODE_BEHIND"
+            assert net.loop.time() - began == pytest.approx(answered_s, abs=0.5)
         await net.stop()
 
     net.run(scenario())
