@@ -12,8 +12,9 @@ from pathlib import Path
 from network.config import load_config
 from network.folders import NodeFolder
 from network.keys import Role, describe_key_file
-from network.processes import start_nodes, stop_nodes
+from network.processes import find_process, start_nodes, stop_nodes
 from tests.cli.command_line import Keeling
+from tests.cli.level import wait_level
 from tests.fakes.real_node import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,7 @@ def test_what_the_page_says_is_typed(keeling: Keeling) -> None:
             else:
                 ports = [word.replace("127.0.0.1:7471", f"127.0.0.1:{free_port()}") for word in words[1:]]
                 keeling.must(*ports)
+                wait_level(keeling, [*founders, *(["acme"] if find_process(acme) else [])])
         wait_for(keeling, founders)
         assert load_config(acme.config).peers == ()
         standings = {each["participant"]: each["standing"] for each in keeling.json("network", "members")["members"]}

@@ -12,6 +12,7 @@ from uuid import UUID
 from network.folders import NodeFolder
 from network.processes import start_nodes, stop_nodes
 from tests.cli.command_line import Keeling
+from tests.cli.level import wait_level
 from tests.fakes.real_node import free_port
 
 NAMES = ("natreg", "acme", "power", "audit")
@@ -72,6 +73,7 @@ def units_of(keeling: Keeling, account: str) -> int:
 def test_a_successor_goes_on_from_the_last_final_block(keeling: Keeling) -> None:
     root = keeling.root
     first = found_first(keeling)
+    wait_level(keeling, ("natreg", "acme"))
     keeling.must("log", "export", "-o", root / "first.bundle", "--profile", "natreg")
     keeling.must("network", "down", first)
     old, old_genesis = root / "first" / "natreg", root / "first" / "natreg" / "genesis"
@@ -107,6 +109,7 @@ def test_a_successor_goes_on_from_the_last_final_block(keeling: Keeling) -> None
         stop_nodes([folders[3]])
         give(keeling, 25)
         assert (units_of(keeling, "natreg/a"), units_of(keeling, "acme/a")) == (625, 375)
+        wait_level(keeling, ("natreg", "acme"))
         status = keeling.json("status", "--profile", "acme")
         assert (status["height"], status["validators"]) == (told["height"] + 3, 4)
         bundle = root / "second.bundle"
