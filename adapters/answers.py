@@ -93,8 +93,11 @@ def judge(record: Record, instruction: Instruction) -> Report | Refused:
         raise ShapeError(f"{record.reference} is of {record.units} units, not of {instruction.units}")
     if record.key not in ("", instruction.key):
         raise ShapeError(f"{record.reference} has another key")
+    check_apart(record.done, record.reference)
     units = sum(part.units for part in record.done)
     if record.stage is Stage.REFUSED and not units:
+        if record.refused_units not in (0, record.units):
+            raise ShapeError(f"{record.reference} is refused for {record.refused_units} of {record.units} units")
         return Refused(record.reason or "refused", final=True, evidence=record.evidence)
     pending = record.units - units - record.refused_units
     whole = record.stage in (Stage.DONE, Stage.UNDONE)
@@ -116,7 +119,8 @@ def judge(record: Record, instruction: Instruction) -> Report | Refused:
 def recognise(records: Iterable[Record], question: Question) -> Record | None:
     """The record that answers the question, by reference or key; None: there is none.
 
-    One without a key that used these units since could be ours and could be somebody else's: `ShapeError`.
+    One without a key that used these units since, or waits to use as many, could be ours and could be somebody else's:
+    `ShapeError`.
     """
     asked, ours, doubtful = question.instruction, [], []
     for record in records:
@@ -128,12 +132,23 @@ def recognise(records: Iterable[Record], question: Question) -> Record | None:
     if len(ours) > 1:
         raise ShapeError(f"{len(ours)} orders carry one key: {', '.join(record.reference for record in ours)[:200]}")
     if not ours and doubtful:
-        raise ShapeError(f"{doubtful[0]} used these units without a sign whose order it was: a person must look")
+        raise ShapeError(f"{doubtful[0]} is of these units without a sign whose order it is: a person must look")
     return ours[0] if ours else None
 
 
 def _touches(record: Record, instruction: Instruction) -> bool:
-    return any(part.overlaps(lot) for part in record.done for lot in instruction.lots)
+    """Whether it used these units; which ones it will use cannot be seen while it waits, only how many."""
+    waits = record.stage is Stage.WAITING and record.units == instruction.units
+    return waits or any(part.overlaps(lot) for part in record.done for lot in instruction.lots)
+
+
+def check_apart(ranges: Iterable[SerialRange], name: str) -> None:
+    """Refuse with `ShapeError` ranges of one answer that name a unit twice: it was done once."""
+    known: list[SerialRange] = []
+    for part in sorted(ranges, key=lambda each: (each.space, each.first)):
+        if known and known[-1].overlaps(part):
+            raise ShapeError(f"{name} names units of {part.first}..{part.last} twice")
+        known.append(part)
 
 
 def take(value: Any, name: str, kind: type) -> Any:

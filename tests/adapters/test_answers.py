@@ -26,6 +26,9 @@ NAMELESS = MADE._replace(reference="r2", key="")
         ([MADE._replace(key="")], ("r1",), "r1"),
         ([NAMELESS], (), "doubt"),
         ([NAMELESS._replace(done=(OTHER,))], (), None),
+        ([NAMELESS._replace(stage=Stage.WAITING, done=())], (), "doubt"),
+        ([NAMELESS._replace(stage=Stage.WAITING, done=(), units=99)], (), None),
+        ([NAMELESS._replace(stage=Stage.WAITING, done=()), MADE], (), "r1"),
         ([NAMELESS._replace(recorded_ms=SENT - SKEW_MS - 1)], (), None),
         ([NAMELESS, MADE], (), "r1"),
         ([MADE, MADE._replace(reference="r3")], (), "doubt"),
@@ -58,6 +61,10 @@ def test_whose_it_is(records: list[Record], references: tuple[str, ...], found: 
         ({"stage": Stage.WAITING}, ShapeError),
         ({"stage": Stage.REFUSED}, ShapeError),
         ({"stage": Stage.REFUSED, "done": (LOT.part(1, 40),), "refused_units": 60}, ShapeError),
+        ({"stage": Stage.REFUSED, "done": (), "refused_units": 60}, ShapeError),
+        ({"stage": Stage.REFUSED, "done": (), "refused_units": 100}, Refused),
+        ({"stage": Stage.PARTLY, "done": (LOT.part(1, 40), LOT.part(1, 40))}, ShapeError),
+        ({"done": (LOT.part(1, 60), LOT.part(21, 60))}, ShapeError),
     ],
 )
 def test_what_it_means(changed: dict[str, object], expected: object) -> None:
