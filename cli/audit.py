@@ -92,8 +92,8 @@ def certificate(
 ) -> Answer:
     """Did these units end as the certificate says, and was any of it withdrawn?
 
-    Needs no node, only the certificate and your own copy of the genesis file. A copy cannot know what happened after it
-    was made: ask for a new one to see whether the registry has taken anything back since.
+    Needs no node, only the certificate and your own copy of the genesis file. It shows what happened, and nothing of
+    what came later or was left out: ask the hub for a new one, or the registry, whether anything was taken back since.
 
     \b
     Example:
@@ -128,7 +128,8 @@ def certificate(
     lines += [f"withdrawn: {standing.withdrawn_units:,} units"] if standing.withdrawn_units else []
     lines += ["sandbox: not a real registry"] if found.driver == "sandbox" else []
     lines += [f"the salted hash on the ledger is of: {name}: {value}" for name, value in shown]
-    stated = "how it was reached, serials, the registry's name and the units' origin"
+    lines += [f"what was taken back after height {standing.height} is not in it; proved at height {standing.proved_at}"]
+    stated = "how it was reached, serials, unit of measure, the registry's name and the units' origin"
     lines += [f"{stated} are as its issuer states them; all else was found in the proof"]
     return Answer(facts, lines)
 

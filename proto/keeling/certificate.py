@@ -3,8 +3,9 @@
 A certificate carries the audit bundles of the blocks in which the units ended, and, after a reversal, of those in which
 that was taken back. What it says must be found in them. It proves positions of a batch, account, times, the registry's
 reference and the grade; how the registry prints those positions is stated beside them. Whoever has the attachment may
-add what of it is to be read: the salted hash in the proof is then that of a name. An older copy cannot know of a later
-reversal: the verdict says up to which height it speaks. Source: architecture G9, G11; gathering is not done here.
+add what of it is to be read: the salted hash in the proof is then that of a name. Proofs show what happened and never
+that nothing else did: neither an older copy nor whoever leaves a reversal out on purpose tells of it, and the verdict
+says up to which height it speaks. Source: architecture G9, G11; gathering is not done here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -32,6 +34,7 @@ _TEXTS: Final = (
     *("network", "hold", "ended", "event", "registry", "reference", "grade", "account", "beneficiary", "effective"),
     *("recorded", "driver"),
 )
+_PLACE: Final = re.compile(r"(0|[1-9]\d{0,19})\.(0|[1-9]\d{0,9})", re.ASCII)
 DRIVERS: Final = ("live", "sandbox", "file", "")
 
 
@@ -132,6 +135,9 @@ class Standing(NamedTuple):
     units: int
     withdrawn_units: int
     height: int
+    """The newest block in which something that it tells happened."""
+    proved_at: int
+    """The newest height to which a proof is final: whoever made it could have known what happened until then."""
     origin: str
 
 
@@ -169,11 +175,9 @@ def parse_certificate(data: bytes) -> Certificate:
         told = json.loads(data)
         if told["format"] != FORMAT:
             raise CertificateError(f"the format is {str(told['format'])[:80]!r}, not {FORMAT!r}")
-        fields = {name: told[name] for name in (*_TEXTS, "grain")}
+        fields: dict[str, Any] = _check_texts({name: told[name] for name in (*_TEXTS, "grain")})
         lots = tuple(_parse_stretch(lot) for lot in told["lots"])
-        taken_back = tuple(
-            Withdrawal(**{**each, "lots": tuple(map(_parse_stretch, each["lots"]))}) for each in told["withdrawals"]
-        )
+        taken_back = tuple(_parse_withdrawal(each) for each in told["withdrawals"])
         proofs = tuple(base64.b64decode(proof, validate=True) for proof in told["proofs"])
         if fields["driver"] not in DRIVERS:
             raise CertificateError(f"the driver is {str(fields['driver'])[:40]!r}, none of {', '.join(DRIVERS[:-1])}")
@@ -201,7 +205,13 @@ def _check_texts(told: dict[str, Any]) -> dict[str, str]:
 
 
 def _parse_stretch(told: Any) -> Stretch:
-    return Stretch(told["batch"], int(told["first"]), int(told["units"]), told["serials"])
+    texts = _check_texts(told)
+    return Stretch(texts["batch"], int(texts["first"]), int(texts["units"]), texts["serials"])
+
+
+def _parse_withdrawal(told: dict[str, Any]) -> Withdrawal:
+    texts = _check_texts({name: value for name, value in told.items() if name != "lots"})
+    return Withdrawal(**texts, lots=tuple(map(_parse_stretch, told["lots"])))
 
 
 def check_certificate(certificate: Certificate, genesis: bytes) -> Standing:
@@ -209,27 +219,28 @@ def check_certificate(certificate: Certificate, genesis: bytes) -> Standing:
 
     Raises `CertificateError` for whatever does not hold, `GenesisError` for a file that is none.
     """
+    for place in (certificate.event, *(each.event for each in certificate.withdrawals)):
+        if _PLACE.fullmatch(place) is None:
+            raise CertificateError(f"{place[:40]!r} is no place of an event: HEIGHT.ORDINAL")
     shown: list[tuple[int, int, Event]] = []
-    height, origin = 0, ""
+    proved_at, origin = 0, ""
     for number, proof in enumerate(certificate.proofs, start=1):
         verdict = verify_bundle(proof, genesis)
         if verdict.facts is None:
             raise CertificateError(f"proof {number}: {verdict.failure}")
         if verdict.facts.kind is not Kind.CUT or verdict.facts.network.hex() != certificate.network:
             raise CertificateError(f"proof {number} is not a cut of the network the certificate names")
-        height, origin = max(height, verdict.facts.height), verdict.facts.origin
+        proved_at, origin = max(proved_at, verdict.facts.height), verdict.facts.origin
         shown += _read_shown(proof)
     _check_ending(certificate, shown)
     for each in certificate.withdrawals:
         _check_withdrawal(certificate, each, shown)
-    told = {each.event.partition(".")[0] for each in certificate.withdrawals}
-    for at, _, event in shown:
-        if event.kind == EventKind.REVERSED and event.fact("reverses") == certificate.event and str(at) not in told:
-            raise CertificateError(f"a proof shows a withdrawal at height {at} that the certificate does not tell")
+    _check_all_told(certificate, shown)
     _check_disjoint(certificate)
     if certificate.disclosure is not None:
         check_disclosed(certificate, certificate.disclosure)
-    return Standing(certificate.status, certificate.units, certificate.withdrawn_units, height, origin)
+    height = max(map(_height_of, (certificate.event, *(each.event for each in certificate.withdrawals))))
+    return Standing(certificate.status, certificate.units, certificate.withdrawn_units, height, proved_at, origin)
 
 
 def _read_shown(proof: bytes) -> Iterator[tuple[int, int, Event]]:
@@ -253,6 +264,8 @@ def _check_ending(certificate: Certificate, shown: list[tuple[int, int, Event]])
     kind = ENDINGS.get(certificate.ended)
     if kind is None:
         raise CertificateError(f"{certificate.ended!r} is no way for units to end")
+    if not certificate.hold:
+        raise CertificateError("it names no instruction: what ended without one has no certificate")
     facts = {name: getattr(certificate, name) for name in ("hold", "reference", "grade", "beneficiary")}
     if certificate.purpose is not None:
         if kind is not EventKind.USED:
@@ -282,6 +295,32 @@ def _check_withdrawal(certificate: Certificate, each: Withdrawal, shown: list[tu
         if same and _is_at(height, time_ms, each.event, each.recorded) and _ranges(event) == wanted:
             return
     raise CertificateError(f"no proof shows the withdrawal {each.event}")
+
+
+def _check_all_told(certificate: Certificate, shown: list[tuple[int, int, Event]]) -> None:
+    """Every reversal of these units in the block they ended in that a proof shows is one that the certificate tells.
+
+    A cut does not show which number an event has in its block: what a reversal calls it is believed, not the document.
+    """
+    told = {
+        (_height_of(each.event), *sorted((lot.batch, lot.first, lot.units) for lot in each.lots))
+        for each in certificate.withdrawals
+    }
+    ours = _height_of(certificate.event)
+    for at, _, event in shown:
+        if event.kind != EventKind.REVERSED or event.fact("reverses").partition(".")[0] != str(ours):
+            continue
+        touched = any(
+            move.batch == lot.batch and move.first < lot.first + lot.units and lot.first < move.first + move.units
+            for move in event.moves
+            for lot in certificate.lots
+        )
+        if touched and (at, *_ranges(event)) not in told:
+            raise CertificateError(f"a proof shows a withdrawal at height {at} that the certificate does not tell")
+
+
+def _height_of(place: str) -> int:
+    return int(place.partition(".")[0])
 
 
 def check_disclosed(certificate: Certificate, excerpt: Excerpt) -> None:

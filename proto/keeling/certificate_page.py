@@ -177,9 +177,8 @@ def _describe_withdrawals(certificate: Certificate) -> list[str]:
     parts: list[str] = []
     for each in certificate.withdrawals:
         parts += _table(f"Withdrawn {each.recorded}", [(lot.serials, lot.batch, lot.units) for lot in each.lots])
-        parts.append(
-            f'<p>{escape(each.reason)} <span class="quiet">({escape(each.reference)}, event {each.event})</span></p>'
-        )
+        told = f"({escape(each.reference)}, event {escape(each.event)})"
+        parts.append(f'<p>{escape(each.reason)} <span class="quiet">{told}</span></p>')
     return parts
 
 

@@ -34,6 +34,7 @@ from keeling.v1 import operations_pb2 as op
 from node.export import export_cut
 from tests.fakes.recorded_world import story as recorded_story
 from tests.hub.dispatch.stage import DAY_MS, SERIAL, Stage, play
+from tests.node.reads.trading_world import DIGEST
 
 SERIALS = SERIAL.replace("1-10000", "1-100")
 
@@ -118,6 +119,80 @@ def test_two_reversals_of_one_retirement_are_both_told() -> None:
     play(story)
 
 
+def test_a_withdrawal_that_a_proof_shows_cannot_be_left_out_by_any_spelling() -> None:
+    async def story(stage: Stage) -> None:
+        hold = await retire(stage)
+        stage.later(2 * DAY_MS)
+        height, _, ordinal = (await gather(stage, hold))[0].event.partition(".")
+        waiting = []
+        for first, last in ((1, 10), (91, 100)):  # in one block
+            ranges = [op.Range(batch="corc-1", first=first, units=last - first + 1)]
+            word = op.Evidence(digest=DIGEST, grade="B", reference="undo-1")
+            place = {"height": int(height), "ordinal": int(ordinal)}
+            back = op.Reverse(**place, ranges=ranges, reason="its mistake", evidence=word)  # type: ignore[arg-type]
+            waiting.append(stage.world.submission("hub", stage.world.transaction("hub", back), approvals=["hub"]))
+        stage.world.block(*waiting)
+        (found,) = await gather(stage, hold)
+        assert check_certificate(found, stage.world.genesis_bytes).withdrawn_units == 20
+        one, two = found.withdrawals
+        assert one.event.partition(".")[0] == two.event.partition(".")[0]
+        for told in ((one,), (two,), ()):
+            assert is_refused(found._replace(withdrawals=told), stage.world.genesis_bytes), told
+        assert is_refused(
+            found._replace(withdrawals=(), event=f"{height}.{int(ordinal) + 7}"), stage.world.genesis_bytes
+        )
+
+    play(story)
+
+
+def test_it_speaks_of_the_heights_that_it_shows_whenever_its_proofs_were_made() -> None:
+    async def story(stage: Stage) -> None:
+        hold = await retire(stage)
+        (found,) = await gather(stage, hold)
+        shown = int(found.event.partition(".")[0])
+        await take_back(stage, 1, 100)
+        moment = next(each.header.time_ms for each in stage.world.blocks if each.header.height == shown)
+        fresh = await WorldProver(stage).cut("alice/puro", moment, moment + 1)
+        late = await WorldProver(stage).cut("alice/puro", 0, moment)
+        for proofs in ((fresh,), (*found.proofs, late)):
+            standing = check_certificate(found._replace(proofs=proofs), stage.world.genesis_bytes)
+            assert (standing.status, standing.height) == ("standing", shown), "nothing later is in it"
+            assert standing.proved_at > shown
+
+    play(story)
+
+
+def test_nothing_that_a_document_says_is_markup_in_its_page() -> None:
+    async def story(stage: Stage) -> None:
+        hold = await retire(stage)
+        await take_back(stage, 1, 40)
+        (found,) = await gather(stage, hold)
+        (back,) = found.withdrawals
+        nasty = back._replace(event=f"{back.event}<style>", recorded="<style>", reason="<style>", reference="<style>")
+        page = format_page(found._replace(withdrawals=(nasty,)))
+        assert page.count("<style>") == 1
+        named = found._replace(withdrawals=(back._replace(event=back.event + "<b>"),))
+        assert is_refused(named, stage.world.genesis_bytes)
+
+    play(story)
+
+
+def test_every_word_of_a_document_is_text() -> None:
+    async def story(stage: Stage) -> None:
+        hold = await retire(stage)
+        await take_back(stage, 1, 40)
+        document = format_certificate((await gather(stage, hold))[0])
+        told = json.loads(document)
+        words = ("grain", "grade", "ended", "event", "hold", "driver")
+        bad: list[dict[str, Any]] = [{name: odd} for name in words for odd in (7, list[str](), None)]
+        bad += [{"withdrawals": [told["withdrawals"][0] | {"event": 7}]}, {"lots": [told["lots"][0] | {"serials": 7}]}]
+        for each in bad:
+            with pytest.raises(CertificateError):
+                read_page(_edit(document, **each))
+
+    play(story)
+
+
 def _more_units(found: Certificate) -> Certificate:
     return found._replace(lots=(found.lots[0]._replace(units=101),))
 
@@ -140,6 +215,8 @@ CHANGES: dict[str, Callable[[Certificate], Certificate]] = {
     "a use for nothing": lambda c: c._replace(purpose=Purpose("", "", "", "")),
     "no proof": lambda c: c._replace(proofs=()),
     "half a proof": lambda c: c._replace(proofs=(c.proofs[0][:-40],)),
+    "another spelling of its place": lambda c: c._replace(event="0" + c.event),
+    "more in its place": lambda c: c._replace(event=c.event + " by <b>me</b>"),
     "an invented withdrawal": lambda c: c._replace(withdrawals=(Withdrawal("9.9", "", "", "", c.lots),)),
 }
 
@@ -265,6 +342,8 @@ def test_the_command_tells_what_holds(tmp_path: Path) -> None:
 
     done = run("before.html")
     assert (done.exit_code, "is standing at height" in done.stdout) == (0, True)
+    assert "is not in it" in done.stdout
+    assert "unit of measure" in done.stdout
     told = json.loads(run("after.json", "--json").stdout)
     assert (told["status"], told["withdrawn_units"], told["serials"]) == ("partly withdrawn", 40, [SERIALS])
     done = run("bad.html")
