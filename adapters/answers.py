@@ -1,7 +1,7 @@
-"""What a registry's record of one order means for an instruction, where our key stands in the record's note. Pure.
+"""What registries' answers have in common: values that must be there, noes, and records whose note has our key. Pure.
 
-Shared by registries that know no idempotency key and keep a free note (Gold Standard, I-REC, Isometric). How each of
-them writes such a record is in its own `mapping`.
+`Record` and what it means are shared by registries that know no idempotency key and keep a free note (Gold Standard,
+I-REC, Isometric). How each of them writes such a record is in its own `mapping`.
 """
 
 from __future__ import annotations

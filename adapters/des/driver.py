@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action, Capabilities, LookUp
 from adapters.contract import (
     Answer,
@@ -27,7 +28,7 @@ from adapters.contract import (
     WrongShape,
 )
 from adapters.des import messages
-from adapters.des.messages import Ends, ShapeError
+from adapters.des.messages import Ends
 from adapters.des.signing import (
     HEADER,
     KeyTextError,

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action
 from adapters.contract import (
     SAFE_KEY,
@@ -84,10 +85,6 @@ KINDS: Final[Mapping[str, ChangeKind]] = {
     "AEF file": ChangeKind.NOTICE,
 }
 """What the event types mean to us. `facts` of an event say more: authorization, Parties, AEF action and subtype."""
-
-
-class ShapeError(ValueError):
-    """The message is not what the exchange describes; the text names the place."""
 
 
 class Ends(NamedTuple):

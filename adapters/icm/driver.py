@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import quote
 
+from adapters.answers import ShapeError
 from adapters.balances import Balance
 from adapters.capabilities import Action, Capabilities, LookUp
 from adapters.contract import (
@@ -29,7 +30,6 @@ from adapters.contract import (
 )
 from adapters.icm import mapping
 from adapters.icm.basis import BASIS, CAPABILITIES
-from adapters.icm.mapping import ShapeError
 from adapters.icm.sessions import CONFIRMED, instant, read_session
 from adapters.web import Line, Reply, format_json, parse_json
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from adapters.answers import ShapeError
 from adapters.balances import Balance
 from adapters.capabilities import Action
 from adapters.contract import (
@@ -53,10 +54,6 @@ _KINDS: Final = {
 _IN_SESSION: Final = (Action.BLOCK, Action.UNBLOCK, Action.TRANSFER)
 _YEAR: Final = re.compile(r"20\d{2}(-\d{2})?", re.ASCII)
 _STATUSES: Final = ("PENDING", "PARTIAL", "DONE", "REFUSED", "REVERSED")
-
-
-class ShapeError(ValueError):
-    """The JSON is not what is assumed of the registry; the text names the place."""
 
 
 class Ordered(NamedTuple):

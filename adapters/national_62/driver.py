@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action
 from adapters.contract import Adapter, Driver, NothingFound, Refused, Settings, System, Trouble, Unknown, WrongShape
 from adapters.des.driver import SECRETS, Dialect, ExchangeAdapter, Opened
-from adapters.des.messages import ShapeError, read_rows
+from adapters.des.messages import read_rows
 from adapters.national_62 import mapping
 from adapters.national_62.basis import BASIS, CAPABILITIES
 from adapters.national_62.mapping import FileNote

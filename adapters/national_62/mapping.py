@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from adapters.answers import ShapeError
 from adapters.contract import Instruction, Refused, UnsendableError
 from adapters.des import placing
-from adapters.des.messages import MAJOR_VERSION, MINOR_VERSION, Ends, ShapeError, read_text, read_units
+from adapters.des.messages import MAJOR_VERSION, MINOR_VERSION, Ends, read_text, read_units
 from adapters.web import format_json
 
 FILE_BYTES_MAX: Final = 8 << 20

@@ -9,6 +9,7 @@ import base64
 import hashlib
 from typing import Any, Final
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -31,7 +32,7 @@ from adapters.contract import (
 )
 from adapters.puro import mapping
 from adapters.puro.basis import BASIS, CAPABILITIES
-from adapters.puro.mapping import Page, ShapeError, Transaction
+from adapters.puro.mapping import Page, Transaction
 from adapters.web import Line, Reply, format_json, parse_json
 
 _PAGE: Final = 100

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action
 from adapters.contract import (
     SAFE_KEY,
@@ -39,10 +40,6 @@ _KINDS: Final = {
     "Withdrawal": ChangeKind.CANCELLED,
 }
 _PRIVATE: Final = ("beneficiaryContactPersonEmail", "beneficiaryName", "beneficiaryLocation")
-
-
-class ShapeError(ValueError):
-    """The JSON is not what Puro documents; the text names the place."""
 
 
 class Page(NamedTuple):

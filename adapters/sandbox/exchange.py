@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Final
 
 from aiohttp import web
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action
 from adapters.contract import ChangeKind
 from adapters.des import messages
-from adapters.des.messages import ShapeError, Status, TransactionType, format_block
+from adapters.des.messages import Status, TransactionType, format_block
 from adapters.des.signing import (
     HEADER,
     KeyTextError,

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from adapters.answers import ShapeError
 from adapters.contract import ChangeKind
-from adapters.des.messages import ShapeError
 from adapters.national_62.mapping import FileNote, read_file
 from adapters.sandbox.book import Entry
 from adapters.sandbox.clock import SandboxClock

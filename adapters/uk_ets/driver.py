@@ -10,6 +10,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action, Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -34,7 +35,7 @@ from adapters.contract import (
 from adapters.uk_ets import mapping
 from adapters.uk_ets.basis import BASIS, CAPABILITIES
 from adapters.uk_ets.hours import compute_execution, compute_next_minute
-from adapters.uk_ets.mapping import ShapeError, Transaction
+from adapters.uk_ets.mapping import Transaction
 from adapters.web import Line, Reply, format_json, parse_json
 
 WAITS: Final = "waits for the second representative"

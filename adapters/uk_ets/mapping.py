@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action
 from adapters.contract import (
     SAFE_KEY,
@@ -91,10 +92,6 @@ _KEPT: Final = (
     "message",
 )
 """What of an answer is kept as evidence: no names of holders and users, no comments."""
-
-
-class ShapeError(ValueError):
-    """The JSON is not what the registry's code writes; the text names the place."""
 
 
 class Transaction(NamedTuple):

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -35,7 +36,7 @@ from adapters.contract import (
 from adapters.verra import mapping, rows
 from adapters.verra.basis import BASIS, CAPABILITIES, DAY_MS, PAGE_ROWS_MAX, STANDARD, START_MAX
 from adapters.verra.mapping import Item
-from adapters.verra.rows import EndRow, Page, ShapeError
+from adapters.verra.rows import EndRow, Page
 from adapters.web import Line, Reply, format_json
 
 _SEARCH: Final = "/raas-report-api/es/public/{}/publicReportPageSearch"

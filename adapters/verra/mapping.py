@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action
 from adapters.contract import SAFE_KEY, ChangeKind, Instruction, Moment, Question, Refused, Report, UnsendableError
 from adapters.verra.basis import CAPABILITIES, DAY_MS
-from adapters.verra.rows import EndRow, ShapeError, read_project, read_units, take, text
+from adapters.verra.rows import EndRow, read_project, read_units, take, text
 from adapters.web import format_json
 from keeling.serials import SerialError, SerialRange, parse, print_range
 

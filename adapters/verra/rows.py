@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from adapters.answers import ShapeError
 from adapters.contract import Change, ChangeKind, Holding, HoldingState, Moment
 from adapters.verra.basis import PAGE_ROWS_MAX
 from adapters.web import format_json
@@ -36,10 +37,6 @@ _KEPT: Final = (
 )
 """What of a row is kept as evidence: nothing that anybody typed."""
 _EXPORT: Final = "Cancel/Export - "
-
-
-class ShapeError(ValueError):
-    """The JSON is not what public rows look like; the text names the place."""
 
 
 class Page(NamedTuple):

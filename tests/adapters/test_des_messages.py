@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action
 from adapters.contract import Instruction, Report
 from adapters.des import messages
@@ -52,7 +53,7 @@ def test_signed_nonsense_is_a_value_too() -> None:
         ):
             try:
                 found = parse_it(value)
-            except messages.ShapeError:
+            except ShapeError:
                 continue
             assert not isinstance(found, Report), found
 
@@ -84,5 +85,5 @@ def test_impossible_totals_are_no_transaction() -> None:
         {"proposalUnitBlocks": [{**block, "serials": "MMR-UN01-0009-2024-1-x"}]},
     )
     for wrong in wrongs:
-        with pytest.raises(messages.ShapeError):
+        with pytest.raises(ShapeError):
             messages.read_transaction({**good, **wrong})

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.answers import ShapeError
 from adapters.balances import Balance
 from adapters.capabilities import Action
 from adapters.contract import (
@@ -28,7 +29,6 @@ from adapters.contract import (
 )
 from adapters.icm import SYSTEM, mapping
 from adapters.icm.driver import IcmAdapter
-from adapters.icm.mapping import ShapeError
 from adapters.icm.sessions import INDIA, add_months, day_of, find_session, instant, quarter_of
 from adapters.sandbox.clock import SandboxClock
 from adapters.sandbox.icm import BUYER, PLANT, TOKEN, IcmSandbox

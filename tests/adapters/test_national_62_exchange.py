@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action
 from adapters.contract import (
     Adapter,
@@ -23,7 +24,6 @@ from adapters.contract import (
     UnsendableError,
     WrongShape,
 )
-from adapters.des.messages import ShapeError
 from adapters.national_62 import SYSTEM, mapping
 from adapters.national_62.driver import NationalAdapter
 from adapters.national_62.mapping import FileNote

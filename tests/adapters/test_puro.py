@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action
 from adapters.contract import (
     Adapter,
@@ -21,7 +22,7 @@ from adapters.contract import (
     UnsendableError,
 )
 from adapters.puro import SYSTEM
-from adapters.puro.mapping import ShapeError, read_changes, read_report, read_transaction
+from adapters.puro.mapping import read_changes, read_report, read_transaction
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.puro import ACCOUNTS, ISSUANCE, KEY_ID, KEY_SECRET, PuroSandbox
 from keeling.serials import parse

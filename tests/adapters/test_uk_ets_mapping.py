@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action
 from adapters.contract import Instruction, UnsendableError
 from adapters.sandbox.uk_ets import OURS, OUTSIDE
 from adapters.uk_ets import mapping
-from adapters.uk_ets.mapping import ShapeError
 from keeling.serials import parse
 from tests.adapters.exchange_stand import any_json, dump
 

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from adapters.answers import ShapeError
 from adapters.capabilities import Action, LookUp
 from adapters.contract import (
     Adapter,
@@ -30,7 +31,6 @@ from adapters.sandbox.verra import ACCOUNTS, APPKEY, TOKEN, VerraSandbox
 from adapters.verra import SYSTEM
 from adapters.verra.basis import STANDARD
 from adapters.verra.mapping import read_item, read_receipt
-from adapters.verra.rows import ShapeError
 from keeling.serials import parse, print_range
 from tests.adapters.exchange_stand import DAY_MS, Stand, ended_units
 from tests.adapters.exchange_suite import ExchangeSuite

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.answers import ShapeError
 from adapters.contract import ChangeKind, HoldingState
 from adapters.verra import mapping, rows
-from adapters.verra.rows import ShapeError
 from tests.adapters.exchange_stand import any_json, dump
 
 SERIAL = "19385-941467007-941467431-VCS-VCU-1507-VER-ET-14-1340-01012020-31122020-1"
