@@ -71,6 +71,7 @@ class Attestor:
         known = {hashlib.sha256(each).digest(): each for each in documents}
         if not 0 < len(transaction.operations) <= _OPERATIONS_MAX:
             raise WillNotAttest(f"{len(transaction.operations)} operations; 1 to {_OPERATIONS_MAX} are looked at")
+        holds = set[bytes]()
         for operation in transaction.operations:
             name = operation.WhichOneof("operation")
             if name not in ("capture", "release"):
@@ -78,6 +79,9 @@ class Attestor:
             said: op.Capture | op.Release = getattr(operation, name)
             if said.evidence.digest not in known:
                 raise WillNotAttest("the registry's answer was not sent along")
+            if said.hold in holds:  # each alone may be what the registry says, and both together more than that
+                raise WillNotAttest("one operation for each hold is looked at")
+            holds.add(said.hold)
             await self._check(said)
         for document in documents:
             self._seat.keep(document)
@@ -90,6 +94,9 @@ class Attestor:
         adapter = self._seat.adapters.get(hold.registry)
         if adapter is None or hold.phase != INSTRUCTED:
             raise WillNotAttest(f"hold {said.hold.hex()} is {hold.phase} at {hold.registry}: nothing to attest here")
+        ours = adapter.capabilities.grade
+        if not said.evidence.grade >= ours:  # A is the best
+            raise WillNotAttest(f"answers here have grade {ours}, not {said.evidence.grade or 'none'}")
         account = await self._seat.ledger.account(hold.account)
         known = await begin(hold, account, self._seat, self._names)
         if known.unsendable:
@@ -112,6 +119,8 @@ class Attestor:
         await self._check_ranges(hold.registry, said, [each.answer for each in seen if isinstance(each.answer, Report)])
 
     async def _check_ranges(self, registry: str, said: op.Capture, reports: Sequence[Report]) -> None:
+        if not said.ranges:
+            raise WillNotAttest("a capture names the units that the registry used")  # the ledger would take all
         done = [part for report in reports if not report.undone for part in report.done]
         try:
             used = await self._names.to_ranges(done)

@@ -151,6 +151,9 @@ def capture(hold: bytes, document: bytes, units: int = 100, first: int = 1) -> o
         ({"release": 1}, "declined 0 units more, not 1"),
         ({"undone": True}, "shows 0 of 100 units"),
         ({"other": True}, "OPEN at puro"),
+        ({"units": 0}, "names the units that"),
+        ({"grade": "A"}, "answers here have grade B, not A"),
+        ({"twice": True}, "one operation for each hold"),
     ],
 )
 def test_what_is_not_attested(wrong: dict[str, Any], words: str) -> None:
@@ -161,9 +164,12 @@ def test_what_is_not_attested(wrong: dict[str, Any], words: str) -> None:
             stage.sandbox.desk.undo(next(iter(stage.sandbox.desk.orders)))
         asked = stage.place("two", first=5_000) if wrong.get("other") else hold
         said: Any = capture(asked, document, wrong.get("units", 100), wrong.get("first", 1))
+        if not wrong.get("units", 100):
+            said.ClearField("ranges")  # the ledger takes it for all that is held
+        said.evidence.grade = wrong.get("grade", "B")
         if "release" in wrong:
             said = op.Release(hold=hold, units=1, reason="no", evidence=said.evidence)
-        raw = wrong.get("raw", to_raw(*wrong.get("operations", [said])))
+        raw = wrong.get("raw", to_raw(*wrong.get("operations", [said] * (2 if wrong.get("twice") else 1))))
         with pytest.raises(WillNotAttest, match=words):
             await attestor(stage).attest(raw, wrong.get("documents", [document]))
         approval = (
@@ -235,3 +241,17 @@ def test_a_client_hands_in_its_own_approvals_and_those_of_others() -> None:
         assert not parse_submission(alone).transactions[0].approvals
 
     asyncio.run(run())
+
+
+def test_what_was_declined_is_not_attested_twice_in_one_transaction() -> None:
+    async def story(stage: Stage) -> None:
+        stage.sandbox.faults.add(Fault(FaultKind.PARTIAL, "DESK", value=500))
+        hold, hub, document = stage.place(), stage.hub(), b"the registry's answer"
+        await hub.step()
+        evidence = op.Evidence(digest=hashlib.sha256(document).digest(), grade="B", reference="one")
+        said = op.Release(hold=hold, units=50, reason="no", evidence=evidence)
+        assert (await attestor(stage).attest(to_raw(said), [document])).key == VERIFIER.public_key
+        with pytest.raises(WillNotAttest, match="one operation for each hold"):
+            await attestor(stage).attest(to_raw(said, said), [document])
+
+    play(story, attestors=BOTH)
