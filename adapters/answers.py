@@ -19,14 +19,19 @@ from adapters.contract import (
     Question,
     Refused,
     Report,
+    Unknown,
     UnsendableError,
+    WrongShape,
 )
-from adapters.web import format_json
+from adapters.web import Reply, format_json
 from keeling.serials import SerialRange
 
 SKEW_MS: Final = 300_000
 """How far the registry's clock may be off when a record is recognised without our key."""
 UNITS_MAX: Final = 2**63
+DECISIONS: Final = ("NOT_ACTIVE", "NOT_YOURS", "UNKNOWN_UNITS", "INSUFFICIENT_QUANTITY", "DECLINED")
+"""Codes of errors by which a registry says what it decided of the units: assumed, for none publishes a list."""
+_NOES: Final = (400, 403, 404)
 _NOTE: Final = re.compile(r"\[([\w-]{1,64})\]", re.ASCII)
 
 
@@ -85,6 +90,24 @@ def read_key(note: Any) -> str:
     """Our key in a note, or nothing."""
     found = _NOTE.search(note) if isinstance(note, str) else None
     return found[1] if found else ""
+
+
+def read_no(reply: Reply, decisions: Iterable[str]) -> Refused | WrongShape | Unknown:
+    """A 4xx with an `error` (or `title`, `code`) and words beside it.
+
+    Nothing happened where the request itself was no good (400) or not allowed (403, 404). Final is only what the
+    registry decided of these units, by the codes that are known of it. Any other status may be about what a first
+    message did, or come from a gateway that lost patience: only asking tells.
+    """
+    said = reply.json if isinstance(reply.json, dict) else {}
+    code = said.get("error") or said.get("title") or said.get("code")
+    if not isinstance(code, str):
+        return WrongShape(f"{reply.status} without a reason", reply.body)
+    detail = said.get("message") or said.get("detail")
+    reason = f"{code}: {detail}" if isinstance(detail, str) else code
+    if reply.status not in _NOES:
+        return Unknown(f"{reply.status}: {reason}")
+    return Refused(reason, reply.status == 400 and code in frozenset(decisions), reply.body)
 
 
 def judge(record: Record, instruction: Instruction) -> Report | Refused:

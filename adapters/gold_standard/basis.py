@@ -51,6 +51,7 @@ BASIS: Final = (
     Basis("GET /account/credits lists blocks as the public list does, and says whose they are"),
     Basis("a retirement undone stays listed as UNDONE"),
     Basis("a review takes up to five days"),
+    Basis("a no about the units of an order is 400 with one of a few codes; every other no is about the message"),
 )
 
 CAPABILITIES: Final = Capabilities(

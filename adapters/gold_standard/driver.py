@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import Record, ShapeError, judge, recognise, take
+from adapters.answers import DECISIONS, Record, ShapeError, judge, read_no, recognise, take
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -39,7 +39,6 @@ _AGENT: Final = "Mozilla/5.0 (compatible; Keeling)"
 _REVIEW_MS: Final = 5 * 86_400_000
 _ORDERS: Final = "/account/retirements"
 _PAGE: Final = re.compile(r"(\d{1,6}):(\d{1,9})", re.ASCII)
-_DECISIONS: Final = ("NOT_ACTIVE", "NOT_YOURS", "UNKNOWN_UNITS", "INSUFFICIENT_QUANTITY", "DECLINED")
 
 
 class Page(NamedTuple):
@@ -90,7 +89,7 @@ class GoldStandardAdapter:
         if not isinstance(reply, Reply):
             return reply
         try:
-            return judge(mapping.read_order(reply.json), instruction) if reply.good else _read_refusal(reply)
+            return judge(mapping.read_order(reply.json), instruction) if reply.good else read_no(reply, DECISIONS)
         except ShapeError as error:
             return WrongShape(str(error), reply.body)
 
@@ -204,16 +203,6 @@ class GoldStandardAdapter:
             return {"User-Agent": _AGENT}
         key, token = self._settings.secret("api-key"), self._settings.secret("account-token")
         return {"User-Agent": _AGENT, "X-Registry-API-key": key, "Authorization": f"Bearer {token}"}
-
-
-def _read_refusal(reply: Reply) -> Refused | WrongShape:
-    """4xx: the units cannot be used, or we said it wrong."""
-    said = reply.json if isinstance(reply.json, dict) else {}
-    code, detail = said.get("error"), said.get("message")
-    if not isinstance(code, str):
-        return WrongShape(f"{reply.status} without a reason", reply.body)
-    reason = f"{code}: {detail}" if isinstance(detail, str) else code
-    return Refused(reason, reply.status == 400 and code in _DECISIONS, reply.body)
 
 
 def _open(driver: Driver, settings: Settings) -> Adapter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import quote
 
-from adapters.answers import ShapeError
+from adapters.answers import ShapeError, read_no
 from adapters.balances import Balance
 from adapters.capabilities import Action, Capabilities, LookUp
 from adapters.contract import (
@@ -22,7 +22,6 @@ from adapters.contract import (
     Instruction,
     NothingFound,
     Question,
-    Refused,
     Settings,
     System,
     Trouble,
@@ -66,7 +65,7 @@ class IcmAdapter:
         if not isinstance(reply, Reply):
             return reply
         if not reply.good:
-            return _read_refusal(reply)
+            return read_no(reply, ())  # an order that was not taken: nothing was decided of the units
         try:
             return mapping.read_report(mapping.read_order(reply.json), instruction, mapping.format_plain(reply.json))
         except ShapeError as error:
@@ -155,15 +154,6 @@ class IcmAdapter:
 
     def _authorisation(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._settings.secret('token')}"}
-
-
-def _read_refusal(reply: Reply) -> Refused | WrongShape:
-    """4xx: the order was not taken, so that nothing was decided of the units."""
-    said = reply.json if isinstance(reply.json, dict) else {}
-    code, text = said.get("error"), said.get("message")
-    if not isinstance(code, str) or not isinstance(text, str):
-        return WrongShape(f"{reply.status} without a reason", reply.body)
-    return Refused(f"{code}: {text}", final=False, evidence=reply.body)
 
 
 def _open(driver: Driver, settings: Settings) -> Adapter:

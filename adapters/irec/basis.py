@@ -49,6 +49,7 @@ BASIS: Final = (
     Basis("nothing is done once for one key: the same order twice is done twice"),
     Basis("a token that ran out answers 401, and nothing happened"),
     Basis("one request a second is not too much"),
+    Basis("a no about the units of an order is 400 with one of a few codes; every other no is about the message"),
 )
 
 CAPABILITIES: Final = Capabilities(

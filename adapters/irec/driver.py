@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from adapters.answers import ShapeError, judge, recognise, take, text
+from adapters.answers import DECISIONS, ShapeError, judge, read_no, recognise, take, text
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -25,7 +25,6 @@ from adapters.contract import (
     Instruction,
     NothingFound,
     Question,
-    Refused,
     Settings,
     System,
     Trouble,
@@ -41,7 +40,6 @@ from adapters.web import Line, Reply, format_json, parse_json
 _BASE: Final = "/api/irec/v1"
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 _PLACE: Final = re.compile(r"([^=;]+)=(\d{1,12})", re.ASCII)
-_DECISIONS: Final = ("NOT_ACTIVE", "NOT_YOURS", "UNKNOWN_UNITS", "INSUFFICIENT_QUANTITY", "DECLINED")
 
 
 class IrecAdapter:
@@ -80,7 +78,7 @@ class IrecAdapter:
             return reply
         try:
             if not reply.good:
-                return _read_refusal(reply)
+                return read_no(reply, DECISIONS)
             return judge(mapping.read_redemption(take(reply.json, "transaction", dict)), instruction)
         except ShapeError as error:
             return WrongShape(str(error), reply.body)
@@ -215,16 +213,6 @@ class IrecAdapter:
             return WrongShape("/api/token: no access_token")
         self._token = token
         return None
-
-
-def _read_refusal(reply: Reply) -> Refused | WrongShape:
-    """4xx: the certificates cannot be used, or we said it wrong."""
-    said = reply.json if isinstance(reply.json, dict) else {}
-    code, detail = said.get("error"), said.get("message")
-    if not isinstance(code, str):
-        return WrongShape(f"{reply.status} without a reason", reply.body)
-    reason = f"{code}: {detail}" if isinstance(detail, str) else code
-    return Refused(reason, reply.status == 400 and code in _DECISIONS, reply.body)
 
 
 def _open(driver: Driver, settings: Settings) -> Adapter:

@@ -43,6 +43,7 @@ BASIS: Final = (
     Basis("a retirement taken back is shown as status REVERSED"),
     Basis("the same key again answers with the first result; another body under it answers 422"),
     Basis("at most 100 requests a minute"),
+    Basis("a no about the units of an order is 400 with one of a few codes; every other no is about the message"),
 )
 
 CAPABILITIES: Final = Capabilities(

@@ -9,7 +9,7 @@ import base64
 import hashlib
 from typing import Any, Final
 
-from adapters.answers import ShapeError
+from adapters.answers import DECISIONS, ShapeError, read_no
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -24,7 +24,6 @@ from adapters.contract import (
     Instruction,
     NothingFound,
     Question,
-    Refused,
     Settings,
     System,
     Trouble,
@@ -74,7 +73,7 @@ class PuroAdapter:
         if not isinstance(reply, Reply):
             return reply
         if not reply.good:
-            return _read_refusal(reply)
+            return read_no(reply, DECISIONS)
         try:
             evidence = mapping.strip_private(_object(reply.json))
             return mapping.read_report(mapping.read_transaction(reply.json), instruction, evidence)
@@ -184,18 +183,6 @@ class PuroAdapter:
     def _authorisation(self) -> dict[str, str]:
         pair = f"{self._settings.secret('key-id')}:{self._settings.secret('key-secret')}"
         return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
-
-
-def _read_refusal(reply: Reply) -> Refused | WrongShape:
-    """4xx. Nothing happened; 400 and 422 are about this order, 403 and 404 about our rights."""
-    said = reply.json if isinstance(reply.json, dict) else {}
-    code = said.get("error") or said.get("title") or said.get("code")
-    if not isinstance(code, str):
-        return WrongShape(f"{reply.status} without a reason", reply.body)
-    detail = said.get("message") or said.get("detail")
-    reason = f"{code}: {detail}" if isinstance(detail, str) else code
-    final = reply.status == 400 and code not in ("INVALID_REQUEST", "INVALID_KEY")
-    return Refused(reason, final, reply.body)
 
 
 def _read_found(row: Any, question: Question, body: bytes) -> Found:

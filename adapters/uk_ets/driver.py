@@ -41,6 +41,7 @@ from adapters.web import Line, Reply, format_json, parse_json
 WAITS: Final = "waits for the second representative"
 _PAGE: Final = 100
 _SKEW: Final = timedelta(minutes=5)
+_NOES: Final = (400, 403, 404, 406)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -186,7 +187,7 @@ class UkEtsAdapter:
         early = found.transaction.status == "AWAITING_APPROVAL"
         return Refused(f"{instruction.answers} {WAITS}", False, found.evidence) if early else None
 
-    async def _check_no(self, instruction: Instruction, said: Refused | Unavailable) -> Answer:
+    async def _check_no(self, instruction: Instruction, said: Refused | Unavailable | Unknown) -> Answer:
         """A withdrawal is refused also where it was withdrawn before: what was asked for is so then."""
         if instruction.action is not Action.WITHDRAW or not isinstance(said, Refused) or not said.final:
             return said
@@ -260,9 +261,11 @@ def _since(at: datetime) -> dict[str, str]:
     return {"transactionLastUpdateDateFrom": max(at, _EPOCH).date().isoformat()}
 
 
-def _read_no(instruction: Instruction, reply: Reply) -> Refused | Unavailable:
+def _read_no(instruction: Instruction, reply: Reply) -> Refused | Unavailable | Unknown:
     """4xx; raises `ShapeError`. A withdrawal that comes too late is the registry's decision."""
     evidence = mapping.strip_private(reply.json)
+    if reply.status not in _NOES:
+        return Unknown(f"{reply.status}: no status by which this registry says no")
     refused = mapping.read_refusal(reply.status, reply.json, evidence)
     if refused is None:
         return Unavailable("3016: a reconciliation is in progress")

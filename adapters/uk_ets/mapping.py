@@ -64,9 +64,14 @@ _STILL_OPEN: Final = {
     Action.DECLINE: ("AWAITING_APPROVAL",),
     Action.WITHDRAW: _OPEN,
 }
+_CODE: Final = re.compile(r"\d{1,9}", re.ASCII)
 _TRANSACTION: Final = re.compile(r"UK\d{1,18}", re.ASCII)
-_MALFORMED: Final = frozenset({1001, 2001, 2501, 2502, 2503, 2504, 2505, 3006, 3007, 3008, 3009})
-"""Checks that fail because the message is wrong, not because of the units or accounts."""
+_DECISIONS: Final = frozenset(
+    {*range(1002, 1008), 1009, 1011, 1012, 1014}
+    | {*range(2002, 2005), 2006, 2007, 2009, 2010, 2012, 2013, *range(2015, 2019), 2506, 2507, 2508}
+    | {*range(3001, 3006), *range(3010, 3014), 3015, *range(3017, 3021), 3500, *range(10001, 10006)}
+)
+"""Checks that fail because of the units or accounts; others fail because the message is wrong, or are not known."""
 _KEPT: Final = (
     "identifier",
     "id",
@@ -178,15 +183,18 @@ def read_proposed(value: Any) -> str:
 
 
 def read_refusal(status: int, value: Any, evidence: bytes) -> Refused | None:
-    """406: checks failed, by their codes; 400: the wrong state for it. None: a check that will pass later (3016)."""
+    """406: checks failed, by their codes; 400: the wrong state for it. None: a check that will pass later (3016).
+
+    Final is only a no by codes that the registry's code uses for units and accounts.
+    """
     found = value.get("errorDetails") if isinstance(value, dict) else None
     if not isinstance(found, list) or not found or not all(isinstance(item, dict) for item in found):
         raise ShapeError(f"{status} without errorDetails")
-    codes = [code for item in found if (code := _text(item, "code")).isascii() and code.isdigit()]
+    codes = [_text(item, "code") for item in found]
     reason = "; ".join(f"{_text(item, 'code')} {_text(item, 'message')}".strip() for item in found)[:400]
     if "3016" in codes:
         return None
-    final = status == 406 and bool(codes) and not _MALFORMED.intersection(int(code[:9]) for code in codes)
+    final = status == 406 and _DECISIONS.issuperset(int(code) if _CODE.fullmatch(code) else 0 for code in codes)
     return Refused(reason or f"refused with {status}", final, evidence)
 
 

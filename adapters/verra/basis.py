@@ -59,6 +59,7 @@ BASIS: Final = (
     Basis("a retirement taken back is listed under a new entityId as REVERSED, and not as RETIRED any more"),
     Basis("dates are written YYYY-MM-DD, with or without a time after them"),
     Basis("one request a second is not too much"),
+    Basis("a no about the units of an order is 400 with one of a few codes; every other no is about the message"),
 )
 
 CAPABILITIES: Final = Capabilities(

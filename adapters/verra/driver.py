@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from adapters.answers import ShapeError
+from adapters.answers import DECISIONS, ShapeError, read_no
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -46,7 +46,6 @@ _OLDER_MS: Final = 3 * CAPABILITIES.settles_within_ms
 """Rows so long before an instruction was sent are not its: an attempt before it was looked for until it settled."""
 _WINDOW: Final = START_MAX + PAGE_ROWS_MAX
 """How many rows one search can show."""
-_DECISIONS: Final = ("NOT_ACTIVE", "NOT_YOURS", "UNKNOWN_UNITS", "INSUFFICIENT_QUANTITY", "DECLINED")
 
 
 class VerraAdapter:
@@ -85,7 +84,7 @@ class VerraAdapter:
             return reply
         try:
             if not reply.good:
-                return _read_refusal(reply)
+                return read_no(reply, DECISIONS)
             return mapping.read_receipt(mapping.read_item(reply.json), instruction, mapping.strip_item(reply.json))
         except ShapeError as error:
             return WrongShape(str(error), reply.body)
@@ -296,16 +295,6 @@ def _read_item(item: Item, instruction: Instruction, evidence: bytes) -> Report 
         return mapping.read_receipt(item, instruction, evidence)
     except ShapeError as error:
         return WrongShape(str(error), evidence)
-
-
-def _read_refusal(reply: Reply) -> Refused | WrongShape:
-    """4xx of the desk: it looked into the portal and the units are not there to be used, or we said it wrong."""
-    said = reply.json if isinstance(reply.json, dict) else {}
-    code, detail = said.get("error"), said.get("message")
-    if not isinstance(code, str):
-        return WrongShape(f"{reply.status} without a reason", reply.body)
-    reason = f"{code}: {detail}" if isinstance(detail, str) else code
-    return Refused(reason, reply.status == 400 and code in _DECISIONS, reply.body)
 
 
 def _open(driver: Driver, settings: Settings) -> Adapter:

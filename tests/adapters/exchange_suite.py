@@ -38,6 +38,7 @@ from adapters.contract import (
 )
 from adapters.sandbox.faults import Fault, FaultKind
 from tests.adapters.exchange_stand import Stand, any_json, dump, ended_units, instruct_and_settle
+from tests.adapters.noes import meet_noes
 from tests.adapters.spoilt import meet_spoilt
 
 WRITES = "^(POST|PUT)"
@@ -48,6 +49,8 @@ class ExchangeSuite:
 
     action = Action.RETIRE
     ended = (ChangeKind.RETIRED,)
+    refuses = frozenset({400, 403, 404})
+    """Statuses by which this registry says no, and nothing happened."""
 
     @asynccontextmanager
     async def stand(self) -> AsyncIterator[Stand]:
@@ -223,6 +226,12 @@ class ExchangeSuite:
             await stand.sandbox.stop()
             assert isinstance(await stand.adapter.instruct(stand.instruction()), Unavailable)
             assert isinstance(await stand.ask(stand.instruction()), Unavailable)
+
+        self.prove(trial)
+
+    def test_only_a_no_that_is_known_is_believed(self) -> None:
+        async def trial(stand: Stand) -> None:
+            await meet_noes(self.open_adapter, stand.instruction(), self.refuses)
 
         self.prove(trial)
 

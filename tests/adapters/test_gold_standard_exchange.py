@@ -287,4 +287,4 @@ def test_any_row_is_read_or_refused(block: dict[str, Any], order: dict[str, Any]
 
 
 def test_the_marks_say_what_is_assumed() -> None:
-    assert SYSTEM.marks == "facts 11, assumed 10"
+    assert SYSTEM.marks == "facts 11, assumed 11"

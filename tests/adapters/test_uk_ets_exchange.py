@@ -107,6 +107,8 @@ async def units_in(stand: UkStand, state: HoldingState) -> int:
 class TestUkEts(ExchangeSuite):
     """Transfers outside the trusted list, approved by a person, executed after the delay."""
 
+    refuses = frozenset({400, 403, 404, 406})
+
     action = Action.TRANSFER
     ended = (ChangeKind.TRANSFERRED,)
     kind = UkStand

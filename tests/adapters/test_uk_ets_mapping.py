@@ -60,9 +60,16 @@ SHOWN = {
 
 
 def test_a_message_that_is_wrong_is_no_decision() -> None:
-    refused = mapping.read_refusal(406, {"errorDetails": [{"code": "2501", "message": "number empty"}]}, b"")
-    assert refused is not None
-    assert not refused.final
+    for codes, final in ((("2501",), False), (("3005",), True), (("3005", "2501"), False), (("10006",), False)):
+        said = {"errorDetails": [{"code": code, "message": "no"} for code in codes]}
+        refused = mapping.read_refusal(406, said, b"")
+        assert refused is not None
+        assert refused.final is final, codes
+    for codes in (("4711",), ("3005", "4711"), ("", "3005")):
+        said = {"errorDetails": [{"code": code, "message": "no"} for code in codes]}
+        refused = mapping.read_refusal(406, said, b"")
+        assert refused is not None
+        assert not refused.final, "no code the registry is known to use"
 
 
 @pytest.mark.parametrize(

@@ -377,7 +377,7 @@ def test_what_the_desk_cannot_type_is_refused(changed: dict[str, Any]) -> None:
 
 def test_nothing_is_live_and_the_marks_say_what_is_assumed() -> None:
     assert SYSTEM.drivers == (Driver.FILE, Driver.SANDBOX)
-    assert SYSTEM.marks == "facts 15, assumed 11"
+    assert SYSTEM.marks == "facts 15, assumed 12"
     assert SYSTEM.open is not None
     capabilities = open_verra(Settings("", SECRETS.__getitem__)).capabilities
     assert capabilities.looked_up_by == {LookUp.REFERENCE, LookUp.SERIAL}
