@@ -10,6 +10,8 @@ class Why(StrEnum):
     """Names are stable; people and programs may rely on them."""
 
     TOO_LARGE = "too-large"
+    TOO_SLOW = "too-slow"
+    """The body did not come to its end in time."""
     NO_SIGNATURE = "no-signature"
     BAD_SIGNATURE = "bad-signature"
     """Made with no key known for this registry, or over something else."""
@@ -46,6 +48,7 @@ class Why(StrEnum):
 
 STATUS: Final = {
     Why.TOO_LARGE: 413,
+    Why.TOO_SLOW: 408,
     Why.NO_SIGNATURE: 401,
     Why.BAD_SIGNATURE: 401,
     Why.UNKNOWN_KEY: 401,

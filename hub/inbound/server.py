@@ -6,6 +6,7 @@ checked before the first byte is understood. Only the routes are here; the servi
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -24,6 +25,8 @@ from hub.ledger_client import LedgerError
 
 BODY_BYTES_MAX: Final = 1 << 20
 """Standard Webhooks asks for under 20 kB; signed HTTP may carry a page of events."""
+BODY_S: Final = 60.0
+"""A body that is not there after so long is given up: who sends nothing keeps no line and no memory."""
 PROBLEMS: Final = "https://keeling.example/problems/"
 """Types of RFC 9457 problems begin so; the names are those of `Why`."""
 QUIET_MS: Final = 60_000
@@ -143,15 +146,20 @@ async def take_document(
 
 
 async def read_body(request: web.Request, bytes_max: int) -> bytes | Refusal:
-    """The body, or a refusal as soon as it is known to be too large, with no more of it in memory than the limit."""
+    """The body, or a refusal as soon as it is known to be too large or too slow, with no more of it in memory than the
+    limit."""
     too_large = Refusal(Why.TOO_LARGE, f"at most {bytes_max} bytes are taken")
     if request.content_length is not None and request.content_length > bytes_max:
         return too_large
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        if len(body) + len(chunk) > bytes_max:
-            return too_large
-        body += chunk
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.content.iter_any():
+                if len(body) + len(chunk) > bytes_max:
+                    return too_large
+                body += chunk
+    except TimeoutError:
+        return Refusal(Why.TOO_SLOW, f"{len(body)} bytes came in {BODY_S:g} s, and not the end")
     return bytes(body)
 
 

@@ -1,14 +1,18 @@
 """What a hub says no with: problem details over HTTP (RFC 9457), google.rpc.ErrorInfo over gRPC, one stable name each.
 
-Every name is in `NAMES` with its gRPC code, and in docs/hub.md. Nothing else answers errors.
+Every name is in `NAMES` with its gRPC code, and in docs/hub.md. Nothing else answers errors. A mistake of ours is told
+in the log; a caller hears that there was one, and not what it said.
 """
 
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
+import structlog
 from aiohttp import web
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -16,6 +20,7 @@ from grpc_status import rpc_status
 
 from hub.ledger_client import LedgerError, LedgerRefusal, NotOnLedger, OutcomeUnknown
 
+log = structlog.get_logger()
 PROBLEMS: Final = "https://keeling.example/problems/"
 TYPE: Final = "application/problem+json"
 DOMAIN: Final = "keeling.hub"
@@ -37,6 +42,7 @@ NAMES: Final[Mapping[str, int]] = {
     "bad-page-token": code_pb2.INVALID_ARGUMENT,
     "bad-request": code_pb2.INVALID_ARGUMENT,
     "too-large": code_pb2.RESOURCE_EXHAUSTED,
+    "too-slow": code_pb2.DEADLINE_EXCEEDED,
     "key-used": code_pb2.ALREADY_EXISTS,
     "refused": code_pb2.FAILED_PRECONDITION,
     "cannot-decide": code_pb2.FAILED_PRECONDITION,
@@ -55,6 +61,7 @@ NAMES: Final[Mapping[str, int]] = {
     "outcome-unknown": code_pb2.DEADLINE_EXCEEDED,
     "ledger-unreachable": code_pb2.UNAVAILABLE,
     "stopping": code_pb2.UNAVAILABLE,
+    "internal-error": code_pb2.INTERNAL,
 }
 """Every name, and the gRPC code it has."""
 
@@ -98,8 +105,8 @@ class Problem(Exception):
         raise RuntimeError("abort_with_status returned")
 
 
-def explain_error(error: Exception) -> Problem | None:
-    """What a caller is told of an error; None: it is a bug."""
+def explain_error(error: Exception) -> Problem:
+    """What a caller is told of an error; what is nobody else's is told in the log."""
     match error:
         case Problem():
             return error
@@ -112,21 +119,27 @@ def explain_error(error: Exception) -> Problem | None:
             return Problem(422, "refused", str(error), reason=error.reason)
         case LedgerError():
             return Problem(503, "ledger-unreachable", str(error))
-    return None
+        case web.RequestPayloadError():
+            return Problem(400, "bad-body", "the body is not in the encoding that its headers name")
+        case ConnectionResetError():  # who asked has gone and hears nothing of it
+            return Problem(400, "bad-body", "the line was closed before the body was there")
+    *_, last = traceback.extract_tb(error.__traceback__)
+    log.error("a call failed", error=repr(error)[:500], at=f"{Path(last.filename).name}:{last.lineno}")
+    return Problem(500, "internal-error", "a mistake of this hub, not of yours; what it was is in its log")
 
 
 @web.middleware
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error becomes a problem; bugs are raised to the server's log."""
+    """Every error becomes a problem."""
     try:
         return await handler(request)
     except web.HTTPException as error:
         if error.status < 400:
             raise
         name = {404: "no-such-path", 405: "method-not-allowed", 413: "too-large"}.get(error.status, "bad-request")
-        return Problem(error.status, name, error.reason).answer()
-    except Exception as error:  # known errors are answered, bugs are raised again
-        problem = explain_error(error)
-        if problem is None:
-            raise
-        return problem.answer()
+        answer = Problem(error.status, name, error.reason).answer()
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
+    except Exception as error:  # noqa: BLE001 - told in the log, and to the caller that there was one
+        return explain_error(error).answer()

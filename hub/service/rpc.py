@@ -96,11 +96,9 @@ class HubService(rpc.HubServicer):
         try:
             name = self._callers.check(context, method).name
             answer = await work()
-        except Exception as error:  # known errors are answered, bugs are raised again
+        except Exception as error:  # noqa: BLE001 - told in the log, and to the caller that there was one
             problem = explain_error(error)
-            log.info("call", caller=name, call=method, problem=problem.name if problem is not None else repr(error))
-            if problem is None:
-                raise
+            log.info("call", caller=name, call=method, problem=problem.name)
             await problem.abort(context)
         log.info("call", caller=name, call=method)
         return answer
@@ -260,11 +258,8 @@ class HubService(rpc.HubServicer):
                 yield page.result()
         except StopAsyncIteration:
             return
-        except Exception as error:  # known errors are answered, bugs are raised again
-            problem = explain_error(error)
-            if problem is None:
-                raise
-            await problem.abort(context)
+        except Exception as error:  # noqa: BLE001 - told in the log, and to the caller that there was one
+            await explain_error(error).abort(context)
         finally:
             ending.cancel()
             if page is not None:

@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from hub.adjustments.feed import parse_cursor
+from hub.inbound.refusals import STATUS
 from hub.inbound.server import Inbound, read_body
 from hub.inbound.waiting import tell_waiting
 from hub.ledger_client import LedgerError
@@ -216,7 +217,7 @@ class Interface:
 async def _read_all(request: web.Request) -> bytes:
     raw = await read_body(request, BODY_BYTES_MAX)
     if not isinstance(raw, bytes):
-        raise Problem(413, "too-large", raw.detail)
+        raise Problem(STATUS[raw.why], raw.why.value, raw.detail)
     return raw
 
 
