@@ -86,7 +86,7 @@ class PuroAdapter:
             if not isinstance(reply, Reply):
                 return reply
             if reply.good:
-                return _read_found(reply.json, question, reply.body)
+                return _read_found(reply.json, question, reply.body, reference)
         asked = {"sourceAccountNumber": question.instruction.account, "type": "Retirement"}
         seen = hashlib.sha256()
         for filters in ({"idempotencyKey": question.instruction.key}, asked):
@@ -105,6 +105,8 @@ class PuroAdapter:
             page = await self._page("/mypuro/transactions", offset, filters)
             if not isinstance(page, Page):
                 return page
+            if page.next_offset < min(offset + _PAGE, page.total):
+                return WrongShape(f"a page of {len(page.rows)} rows where {_PAGE} were asked for")
             seen.update(format_json([mapping.strip_private(row).decode() for row in page.rows]))
             try:
                 rows = [mapping.read_transaction(row) for row in page.rows]
@@ -122,19 +124,24 @@ class PuroAdapter:
             offset = max(end - _PAGE, kept)
 
     async def changes(self, cursor: str) -> Changes | Trouble:
-        """Cursor: how many transactions of the registry's list were read."""
+        """Cursor: how many transactions of the registry's list were read. One that is open is read again."""
         offset = int(cursor) if cursor.isascii() and cursor.isdigit() else 0
         page = await self._page("/registry/transactions", offset, {})
         if not isinstance(page, Page):
             return page
         items: list[Change] = []
+        at, waits = offset, False
         try:
             for row in page.rows:
-                items += mapping.read_changes(mapping.read_transaction(row), mapping.strip_private(row))
+                found = mapping.read_transaction(row)
+                items += mapping.read_changes(found, mapping.strip_private(row))
+                waits = found.open
+                if waits:
+                    break
+                at += 1
         except ShapeError as error:
             return WrongShape(str(error))
-        at = page.next_offset
-        return Changes(tuple(items), str(at), at < page.total, items[-1].at_ms if items else 0)
+        return Changes(tuple(items), str(at), not waits and at < page.total, items[-1].at_ms if items else 0)
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         """Active bundles first, then retirements; a page is "active:offset" or "retired:offset"."""
@@ -185,10 +192,13 @@ class PuroAdapter:
         return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
-def _read_found(row: Any, question: Question, body: bytes) -> Found:
+def _read_found(row: Any, question: Question, body: bytes, reference: str = "") -> Found:
+    """A transaction as the answer; `reference`: it was asked for by this one."""
     try:
-        evidence = mapping.strip_private(_object(row))
-        return mapping.read_report(mapping.read_transaction(row), question.instruction, evidence)
+        evidence, found = mapping.strip_private(_object(row)), mapping.read_transaction(row)
+        if reference not in ("", found.id):
+            raise ShapeError(f"asked for transaction {reference}, answered with {found.id}")
+        return mapping.read_report(found, question.instruction, evidence)
     except ShapeError as error:
         return WrongShape(str(error), body)
 

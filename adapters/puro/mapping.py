@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import ShapeError
+from adapters.answers import ShapeError, check_apart
 from adapters.capabilities import Action
 from adapters.contract import (
     SAFE_KEY,
@@ -67,12 +67,19 @@ class Transaction(NamedTuple):
     volume: int
     completed_ms: int
     reason: str
+    beneficiary: str = ""
+    """To be compared and forgotten; empty: not shown, for a time it may be hidden."""
     issuance: Mapping[str, str] = {}
     """Of an issuance, what its details say, as `Change.details` names it."""
 
     @property
     def done(self) -> bool:
         return self.status in ("COMPLETED", "PARTIALLY_COMPLETED", "REVERSED")
+
+    @property
+    def open(self) -> bool:
+        """More may come of it."""
+        return self.status in ("PENDING", "PARTIALLY_COMPLETED")
 
 
 def compose(instruction: Instruction) -> bytes:
@@ -143,14 +150,15 @@ def read_transaction(value: Any) -> Transaction:
     kind = _KINDS.get(_field(value, "type", str))
     if kind is None:
         raise ShapeError(f"type: {value['type']!r} is none that Puro documents")
-    status = value.get("status", "COMPLETED")
+    completed, status = value.get("completedOn"), value.get("status")
+    if status is None:  # none is documented: what has no time of completion may show what was asked for
+        status = "PENDING" if completed is None else "COMPLETED"
     if status not in ("PENDING", "COMPLETED", "PARTIALLY_COMPLETED", "REJECTED", "REVERSED"):
         raise ShapeError(f"status: {status!r} is unknown")
     bundles = tuple(read_bundle(_field(item, "certificates", str)) for item in _field(value, "bundles", list))
     volume = _count(value, "volume")
     if sum(item.units for item in bundles) > volume:
         raise ShapeError(f"volume: {volume}, and its bundles hold more")
-    completed = value.get("completedOn")
     refused = _count(value, "rejectedVolume") if "rejectedVolume" in value else 0
     if sum(item.units for item in bundles) + refused > volume:
         raise ShapeError(f"rejectedVolume: {refused} and the bundles are more than {volume}")
@@ -165,8 +173,13 @@ def read_transaction(value: Any) -> Transaction:
         volume=volume,
         completed_ms=0 if completed is None else read_instant(completed),
         reason=_text(value, "reason"),
+        beneficiary=_read_beneficiary(value.get("retirementDetails")),
         issuance=_read_issuance(value.get("issuanceDetails")),
     )
+
+
+def _read_beneficiary(value: Any) -> str:
+    return _text(value, "beneficiaryName") if isinstance(value, dict) else ""
 
 
 def _read_issuance(value: Any) -> dict[str, str]:
@@ -193,8 +206,8 @@ def read_report(found: Transaction, instruction: Instruction, evidence: bytes) -
         return Refused(found.reason or "rejected", final=True, evidence=evidence)
     done = found.bundles if found.done else ()
     units = sum(item.units for item in done)
-    open_states = ("PENDING", "PARTIALLY_COMPLETED")
-    if found.status not in open_states and units + found.refused_units != found.volume:
+    check_apart(done, f"transaction {found.id}")
+    if not found.open and units + found.refused_units != found.volume:
         raise ShapeError(f"transaction {found.id} is {found.status} with {units} of {found.volume} units")
     return Report(
         reference=found.id,
@@ -209,7 +222,8 @@ def read_report(found: Transaction, instruction: Instruction, evidence: bytes) -
 
 
 def matches(found: Transaction, question: Question, skew_ms: int) -> bool:
-    """Whether this is the instruction asked about: by key, by reference, or where neither is shown, by serials."""
+    """Whether this is the instruction asked about: by key, by reference, or where neither is shown, by serials and
+    beneficiary. Raises `ShapeError` where that is not shown either: it could be somebody else's."""
     if found.kind is not ChangeKind.RETIRED:
         return False
     if found.key:
@@ -219,12 +233,18 @@ def matches(found: Transaction, question: Question, skew_ms: int) -> bool:
     recent = not found.completed_ms or found.completed_ms >= question.sent_ms - skew_ms
     units = question.instruction.units
     ours = any(part.overlaps(lot) for part in found.bundles for lot in question.instruction.lots)
-    return recent and ours and found.volume == units
+    if not (recent and ours and found.volume == units):
+        return False
+    if not found.beneficiary:
+        raise ShapeError(f"transaction {found.id} is of these units without a sign whose it is: a person must look")
+    return _fold(found.beneficiary) == _fold(question.instruction.details.get("beneficiary", ""))
 
 
 def read_changes(found: Transaction, evidence: bytes) -> list[Change]:
-    """The events a completed transaction stands for, one for each bundle."""
+    """The events a transaction stands for, one for each bundle: what it did, or that it waits."""
     kind = ChangeKind.REVERSED if found.status == "REVERSED" else found.kind
+    if found.status == "PENDING":
+        kind = ChangeKind.PENDING
     return [
         Change(
             id=f"{found.id}/{kind}/{place}",
@@ -234,11 +254,11 @@ def read_changes(found: Transaction, evidence: bytes) -> list[Change]:
             account=found.account,
             reference=found.id,
             key=found.key,
-            effective=Moment(found.completed_ms),
+            effective=Moment(found.completed_ms) if found.completed_ms else None,
             details=found.issuance if kind is ChangeKind.ISSUED else {},
             evidence=evidence,
         )
-        for place, bundle in enumerate(found.bundles)
+        for place, bundle in enumerate(found.bundles if found.done or found.open else ())
     ]
 
 
@@ -273,6 +293,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value if isinstance(value, str | int | bool) or value is None else str(value)
+
+
+def _fold(words: str) -> str:
+    return " ".join(words.split()).casefold()
 
 
 def _field(value: Any, name: str, kind: type) -> Any:

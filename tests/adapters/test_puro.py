@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,11 @@ from adapters.capabilities import Action
 from adapters.contract import (
     Adapter,
     ChangeKind,
+    Changes,
     Driver,
     Instruction,
     NothingFound,
+    Question,
     Refused,
     Report,
     Settings,
@@ -24,9 +27,11 @@ from adapters.contract import (
     WrongShape,
 )
 from adapters.puro import SYSTEM
-from adapters.puro.mapping import read_changes, read_report, read_transaction
+from adapters.puro.mapping import matches, read_changes, read_report, read_transaction
+from adapters.sandbox import puro
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.puro import ACCOUNTS, ISSUANCE, KEY_ID, KEY_SECRET, PuroSandbox
+from adapters.web import Line
 from keeling.serials import parse
 from tests.adapters.exchange_stand import DAY_MS, Stand, ended_units
 from tests.adapters.exchange_suite import ExchangeSuite
@@ -193,5 +198,127 @@ def test_an_issuance_says_what_its_short_serials_do_not() -> None:
     assert moved.details == {}
 
 
+ROW = {
+    "transactionId": "t1",
+    "type": "Retirement",
+    "status": "COMPLETED",
+    "volume": 10,
+    "completedOn": "2026-03-01T00:00:00+00:00",
+    "bundles": [{"certificates": f"{ISSUANCE}_1-10"}],
+}
+ASKED = Instruction("k", Action.RETIRE, ACCOUNTS[0], (parse(f"{ISSUANCE}_1-10"),), details={"beneficiary": "Asha"})
+
+
+@pytest.mark.parametrize(
+    ("status", "completed", "expected"),
+    [
+        ("COMPLETED", "2026-03-01T00:00:00Z", (10, 0)),
+        (None, "2026-03-01T00:00:00Z", (10, 0)),
+        (None, None, (0, 10)),
+        ("PENDING", None, (0, 10)),
+    ],
+)
+def test_only_what_says_that_it_is_completed_is_done(status: str | None, completed: str | None, expected: Any) -> None:
+    """No status is documented: the bundles of an answer without one may be those that were asked for."""
+    shown = ROW | {"status": status, "completedOn": completed}
+    for row in (shown, {name: value for name, value in shown.items() if value is not None}):
+        report = read_report(read_transaction(row), ASKED, b"")
+        assert isinstance(report, Report)
+        assert (report.done_units, report.pending_units) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "kinds"),
+    [("PENDING", [ChangeKind.PENDING]), ("REJECTED", []), ("PARTIALLY_COMPLETED", [ChangeKind.RETIRED])],
+)
+def test_what_is_not_completed_is_no_news_of_an_end(status: str, kinds: list[ChangeKind]) -> None:
+    changes = read_changes(read_transaction(ROW | {"status": status, "completedOn": None}), b"")
+    assert [change.kind for change in changes] == kinds
+    assert [change.effective for change in changes] == [None] * len(kinds)
+
+
+def test_a_transaction_that_is_open_is_read_again() -> None:
+    async def trial() -> None:
+        async with puro_stand() as stand:
+            assert isinstance(stand.sandbox, PuroSandbox)
+            for number in range(3):
+                await stand.adapter.instruct(stand.instruction(10, f"{number:032x}", skip=10 * number))
+            show = vars(puro)["_event"]
+            second = list(stand.sandbox.desk.orders)[1]
+
+            def show_open(entry: Any) -> dict[str, Any]:
+                return {**show(entry), **({"status": "PENDING"} if entry.reference == second else {})}
+
+            setattr(puro, "_event", show_open)  # noqa: B010
+            try:
+                page = await stand.adapter.changes("")
+            finally:
+                setattr(puro, "_event", show)  # noqa: B010
+            assert isinstance(page, Changes)
+            assert not page.more
+            assert [c.serials and c.serials.first for c in page.items if c.kind is ChangeKind.RETIRED] == [1]
+            rest = await stand.all_changes(page.cursor)
+            ended = [c.serials and c.serials.first for c in (*page.items, *rest) if c.kind is ChangeKind.RETIRED]
+            assert ended == [1, 11, 21]
+
+    asyncio.run(trial())
+
+
+@pytest.mark.parametrize(
+    ("beneficiary", "found"), [("Asha", True), (" ASHA ", True), ("Someone else", False), (None, None), ("", None)]
+)
+def test_without_a_key_it_is_ours_by_its_beneficiary_or_a_person_must_look(beneficiary: Any, found: Any) -> None:
+    """A colleague may have retired as many units of the same bundle through the portal."""
+    row = ROW | ({"retirementDetails": {"beneficiaryName": beneficiary}} if beneficiary is not None else {})
+    question = Question(ASKED, (), 0)
+    if found is None:
+        with pytest.raises(ShapeError, match="person must look"):
+            matches(read_transaction(row), question, 0)
+    else:
+        assert matches(read_transaction(row), question, 0) is found
+    assert matches(read_transaction(row), question._replace(references=("t1",)), 0)
+    assert matches(read_transaction(row | {"idempotencyKey": "k"}), question, 0)
+    assert not matches(read_transaction(row | {"volume": 11}), question, 0)
+
+
+def test_the_transaction_of_a_reference_is_that_one() -> None:
+    async def trial() -> None:
+        async with puro_stand() as stand:
+            assert isinstance(stand.sandbox, PuroSandbox)
+            said = await stand.adapter.instruct(stand.instruction(10))
+            await stand.adapter.instruct(stand.instruction(10, "b2" * 16, skip=10))
+            first, second = stand.sandbox.desk.orders.values()
+            for order in (first, second):
+                order.key = ""
+            stand.sandbox.desk.orders[first.reference] = second
+            assert isinstance(await stand.ask(stand.instruction(10), said), WrongShape)
+
+    asyncio.run(trial())
+
+
+def test_pages_shorter_than_asked_for_hide_nothing() -> None:
+    """The list is read from its end: what a page leaves out there would be taken for not there."""
+
+    async def trial() -> None:
+        async with puro_stand() as stand:
+            for number in range(150):
+                await stand.adapter.instruct(stand.instruction(1, f"{number:032x}", skip=number))
+            await stand.adapter.instruct(stand.instruction(7, "ff" * 16, skip=500))
+            for order in stand.sandbox.desk.orders.values():
+                order.key = ""
+            call = Line._call
+
+            async def clamp(line: Line, method: str, path: str, params: Any, *rest: Any) -> Any:
+                return await call(line, method, path, dict(params) | {"limit": "20"}, *rest)
+
+            Line._call = clamp  # type: ignore[method-assign, assignment]
+            try:
+                assert not isinstance(await stand.ask(stand.instruction(7, "ff" * 16, skip=500)), NothingFound)
+            finally:
+                Line._call = call  # type: ignore[method-assign]
+
+    asyncio.run(trial())
+
+
 def test_the_marks_say_what_is_assumed() -> None:
-    assert SYSTEM.marks == "facts 11, assumed 9"
+    assert SYSTEM.marks == "facts 11, assumed 10"
