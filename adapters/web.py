@@ -119,7 +119,7 @@ def _judge(
     if raw is None:
         return WrongShape(f"more than {BODY_BYTES_MAX} bytes")
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if status == _CLOSED and (wait_ms is not None or kind in _JSON):
+    if status == _CLOSED and wait_ms is not None:  # without it a gateway may have lost patience with what goes on
         return Unavailable("503: closed", wait_ms)
     if status // 100 == 5:
         return Unknown(f"{status}: {_excerpt(raw)}")

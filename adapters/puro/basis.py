@@ -40,7 +40,7 @@ BASIS: Final = (
     Basis("a transaction gives back idempotencyKey, and lists can be filtered by it"),
     Basis("the registry's list of transactions is in order of completion and only grows"),
     Basis("an issuance's issuanceDetails say facility, vintage and country, by the names of the list of certificates"),
-    Basis("status is PENDING, COMPLETED, PARTIALLY_COMPLETED, REJECTED or REVERSED; where none is said, completedOn tells"),
+    Basis("status is PENDING, COMPLETED, PARTIALLY_COMPLETED, REJECTED or REVERSED; without one, completedOn tells"),
     Basis("a retirement taken back is shown as status REVERSED"),
     Basis("the same key again answers with the first result; another body under it answers 422"),
     Basis("at most 100 requests a minute"),

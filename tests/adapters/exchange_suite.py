@@ -193,7 +193,7 @@ class ExchangeSuite:
             (Fault(FaultKind.THROTTLE), Throttled(None, "429")),
             (Fault(FaultKind.THROTTLE_AS_401), Unauthorised),
             (Fault(FaultKind.MAINTENANCE, value=60), Unavailable),
-            (Fault(FaultKind.MAINTENANCE), Unavailable),
+            (Fault(FaultKind.MAINTENANCE), (Unknown, Unavailable)),
             (Fault(FaultKind.SERVER_ERROR), (Unknown, Unavailable)),
             (Fault(FaultKind.HTML), WrongShape),
             (Fault(FaultKind.ERROR_IN_OK), (WrongShape, Refused, Unauthorised)),

@@ -358,7 +358,7 @@ def test_what_was_sold_and_given_back_is_let_out_by_its_serials() -> None:
 def test_what_is_being_let_out_cannot_be_sold_nor_let_out_again() -> None:
     async def story(market: Market, trader: Trader) -> None:
         await block_600(market, trader)
-        market.registry.faults.add(Fault(FaultKind.MAINTENANCE, "^POST /icm", times=-1))
+        market.registry.faults.add(Fault(FaultKind.MAINTENANCE, "^POST /icm", times=-1, value=1))
         line = await trader.unblock(serials=SALE)
         assert line.standing == "being let out"
         assert await sell(market) == "RESTRICTION_NOT_FOUND"
