@@ -20,21 +20,21 @@ class EvidenceShelf:
         self._folder: Final = folder
 
     def put(self, document: bytes) -> bytes:
-        """Keep a document; returns its SHA-256. The same again is kept once."""
+        """Keep a document; returns its SHA-256. The same again is kept once, and anew where it is not whole."""
         digest = hashlib.sha256(document).digest()
         path = self._path(digest)
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True, mode=0o700)
+        if self.get(digest) is None:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             partial = path.with_suffix(f".{os.getpid()}")
             partial.write_bytes(document)
             partial.replace(path)
         return digest
 
     def get(self, digest: bytes) -> bytes | None:
-        """The document, or None when the shelf has none, or none that is whole."""
+        """The document, or None when the shelf has none that is whole and can be read."""
         try:
             document = self._path(digest).read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return None
         return document if hashlib.sha256(document).digest() == digest else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 from hub.evidence import EvidenceShelf
@@ -22,3 +23,18 @@ def test_a_damaged_document_is_none(tmp_path: Path) -> None:
     digest = shelf.put(b"answer")
     next(path for path in tmp_path.rglob("*") if path.is_file()).write_bytes(b"other")
     assert shelf.get(digest) is None
+
+
+def test_a_document_that_is_not_whole_is_kept_again(tmp_path: Path) -> None:
+    shelf = EvidenceShelf(tmp_path)
+    digest = shelf.put(b"answer")
+    next(path for path in tmp_path.rglob("*") if path.is_file()).write_bytes(b"ans")  # the machine lost its power
+    assert shelf.put(b"answer") == digest
+    assert shelf.get(digest) == b"answer"
+
+
+def test_a_shelf_that_is_gone_is_put_up_again(tmp_path: Path) -> None:
+    shelf = EvidenceShelf(tmp_path / "evidence")
+    shelf.put(b"before")
+    shutil.rmtree(tmp_path / "evidence")
+    assert shelf.get(shelf.put(b"answer")) == b"answer"
