@@ -26,6 +26,9 @@ from keeling.v1 import ledger_pb2 as pb
 
 PATH: Final = "/article6/events"
 PAGE_MAX: Final = 500
+READ_MAX: Final = 20_000
+"""Events of the ledger that are looked through for one page: who reads a long log from its beginning gets on with it in
+steps that each end soon."""
 KINDS: Final = frozenset(
     {
         "AUTHORIZED",
@@ -74,14 +77,17 @@ class Feed:
         return [web.get(PATH, self._answer)]
 
     async def read_page(self, after: str, limit: int) -> Page:
-        """Events after a cursor (empty: from the beginning). Raises `ValueError` for what is no cursor."""
-        cursor, events = parse_cursor(after), list[dict[str, Any]]()
+        """Events after a cursor (empty: from the beginning). Raises `ValueError` for what is no cursor.
+
+        A page may have few events or none, and more after it.
+        """
+        cursor, events, read = parse_cursor(after), list[dict[str, Any]](), 0
         async for page in self._ledger.watch(cursor, until_now=True):
             for event in page.events:
-                cursor = event.place.height, event.place.ordinal
+                cursor, read = (event.place.height, event.place.ordinal), read + 1
                 if event.kind in KINDS:
                     events.append(describe_event(event))
-                if len(events) == limit:
+                if limit == len(events) or read == READ_MAX:
                     return Page(tuple(events), format_cursor(cursor), True)
             cursor = page.cursor.height, page.cursor.ordinal
         return Page(tuple(events), format_cursor(cursor), False)
@@ -96,7 +102,7 @@ class Feed:
         except (KeyTextError, SignatureError) as error:
             return _refuse(401, "not-known", f"{reader[:20] or 'nobody'}: {error}")
         after, limit = asked.get("after", ""), asked.get("limit", str(PAGE_MAX))
-        if not limit.isdecimal() or not 1 <= int(limit[:9]) <= PAGE_MAX:
+        if not limit.isdecimal() or len(limit) > len(str(PAGE_MAX)) or not 1 <= int(limit) <= PAGE_MAX:
             return _refuse(400, "bad-limit", f"limit is 1 to {PAGE_MAX}")
         try:
             page = await self.read_page(after, int(limit))

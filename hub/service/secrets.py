@@ -41,5 +41,5 @@ def read_secret(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return file.read(SECRET_BYTES_MAX).decode("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):  # no file, no name of one, or no text in it
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -28,6 +29,7 @@ from adapters.sandbox.national_62 import ACCOUNT, NationalSandbox
 from hub.adjustments.feed import PATH, Feed, format_cursor, parse_cursor
 from hub.adjustments.recognition import Outcome, Recogniser
 from hub.inbound.intake import Desk, Intake
+from hub.service.secrets import open_secrets
 from keeling.events import EventKind
 from keeling.serials import SerialRange, parse
 from keeling.v1 import operations_pb2 as op
@@ -192,7 +194,8 @@ def test_two_announcements_of_the_same_units_are_no_contradiction_to_the_intake(
 
 def feed_of(world: Parties) -> Feed:
     known = {"feed-key": SEED, "reader:UN01": public_of(SEED)}
-    return Feed(PartyLedger(world, "che-bafu"), "HUB01", lambda name: known.get(name, ""))
+    nowhere = open_secrets("article6", Path("no such folder"))
+    return Feed(PartyLedger(world, "che-bafu"), "HUB01", lambda name: known.get(name) or nowhere(name))
 
 
 def test_the_feed_is_read_to_its_end_by_cursor_and_the_same_again() -> None:
@@ -210,6 +213,28 @@ def test_the_feed_is_read_to_its_end_by_cursor_and_the_same_again() -> None:
         accepted(world.send("gh", "ch", 0, date(2025, 4, 1), op.Range(batch="b", first=1000, units=10)))
         later = await feed.read_page(cursor, 500)
         assert "ITMO_ACTION" in {event["kind"] for event in later.events}
+
+    asyncio.run(trial())
+
+
+def test_a_page_ends_after_so_many_events_however_few_of_them_concern_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.adjustments.feed.READ_MAX", 2)
+    world = world_with_a_transfer()
+
+    async def trial() -> None:
+        feed, known = feed_of(world), [event["id"] for event in await read_all(feed_of(world))]
+        first = await feed.read_page("", 500)
+        assert (len(known), first.events, first.more) == (4, (), True), "the beginning of the log concerns nobody"
+        assert parse_cursor(first.cursor)
+        assert [event["id"] for event in await read_all(feed)] == known
+
+    async def read_all(feed: Feed) -> list[dict[str, Any]]:
+        found, cursor, more = list[dict[str, Any]](), "", True
+        while more:
+            page = await feed.read_page(cursor, 500)
+            assert page.cursor != cursor or not page.more
+            found, cursor, more = [*found, *page.events], page.cursor, page.more
+        return found
 
     asyncio.run(trial())
 
@@ -248,6 +273,9 @@ def test_readers_are_known_by_their_signature_and_every_event_is_signed() -> Non
                     (401, {"from": "CHE01"}),
                     (400, {"limit": "0"}),
                     (400, {"limit": "501"}),
+                    (400, {"limit": "0000001000"}),
+                    (400, {"limit": "1" * 5_000}),
+                    (401, {"from": "\0"}),
                     (400, {"after": "last tuesday"}),
                 ):
                     found, problem = await ask(session, base, **asked)

@@ -96,6 +96,8 @@ def test_secrets_are_read_at_every_call_and_from_nowhere_else(tmp_path: Path) ->
     assert open_secrets("puro", None, {"KEELING_SECRET_PURO_KEY_ID": "e"})("key-id") == "e"
     (tmp_path / "their-key").write_text("theirs")
     assert open_secrets("article6", tmp_path)("their-key") == "theirs"
+    assert open_secrets("article6", tmp_path)("reader:\0") == ""
+    assert open_secrets("article6", tmp_path)("reader:\ud800") == ""
     assert open_secrets("article6", tmp_path)("reader:../their-key") == "", "who calls itself so is no reader"
 
 
