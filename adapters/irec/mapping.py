@@ -147,7 +147,7 @@ def read_changes(row: Any, account: str) -> list[Change]:
     at_ms = read_time(row.get("time"), "time")
     return [
         Change(
-            id=f"{account}/{code}/{kind}/{place}",
+            id=f"{account}/{code}/{kind}/{print_code(part)}/{part.first}",
             kind=kind,
             at_ms=at_ms,
             serials=part,
@@ -158,7 +158,7 @@ def read_changes(row: Any, account: str) -> list[Change]:
             effective=Moment(at_ms),
             evidence=format_json({"code": code, "type": kind, "time_ms": at_ms, "items": [print_range(part)]}),
         )
-        for place, part in enumerate(_read_items(row.get("items")))
+        for part in _read_items(row.get("items"))
     ]
 
 

@@ -159,7 +159,7 @@ def read_changes(found: Retirement, batches: Sequence[SerialRange], accounts: Se
     at_ms = found.reversed_ms or found.retired_ms
     return [
         Change(
-            id=f"{found.id}/{kind}/{place}",
+            id=f"{found.id}/{kind}/{part.space}/{part.first}",
             kind=kind,
             at_ms=at_ms,
             serials=part,
@@ -169,7 +169,7 @@ def read_changes(found: Retirement, batches: Sequence[SerialRange], accounts: Se
             effective=Moment(at_ms),
             evidence=_evidence(found, [part]),
         )
-        for place, (part, account) in enumerate(zip(batches, accounts, strict=True))
+        for part, account in zip(batches, accounts, strict=True)
     ]
 
 

@@ -247,7 +247,7 @@ def read_changes(found: Transaction, evidence: bytes) -> list[Change]:
         kind = ChangeKind.PENDING
     return [
         Change(
-            id=f"{found.id}/{kind}/{place}",
+            id=f"{found.id}/{kind}/{bundle.space}/{bundle.first}",
             kind=kind,
             at_ms=found.completed_ms,
             serials=bundle,
@@ -258,7 +258,7 @@ def read_changes(found: Transaction, evidence: bytes) -> list[Change]:
             details=found.issuance if kind is ChangeKind.ISSUED else {},
             evidence=evidence,
         )
-        for place, bundle in enumerate(found.bundles if found.done or found.open else ())
+        for bundle in (found.bundles if found.done or found.open else ())
     ]
 
 

@@ -308,12 +308,14 @@ class ExchangeSuite:
         async def trial(stand: Stand) -> None:
             for number in range(3):
                 await stand.adapter.instruct(stand.instruction(10, f"{number}{number}" * 16, skip=10 * number))
+            apart = tuple(stand.units.part(at, at + 4) for at in (stand.units.first + 100, stand.units.first + 110))
+            await stand.adapter.instruct(stand.instruction(10, "4" * 32, lots=apart))
             stand.settle()
             changes = await stand.all_changes()
             assert len({change.id for change in changes}) == len(changes)
             assert changes == await stand.all_changes()
             ends = [c for c in changes if c.kind in self.ended]
-            assert sum(c.serials.units for c in ends if c.serials) == 30
+            assert sum(c.serials.units for c in ends if c.serials) == 40
             assert all(c.reference and c.evidence and c.at_ms for c in ends)
             page = await stand.adapter.changes("")
             assert isinstance(page, Changes)
