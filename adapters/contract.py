@@ -320,6 +320,7 @@ class Settings(NamedTuple):
     accounts: tuple[str, ...] = ()
     """The registry accounts that are ours."""
     timeout_ms: int = 20_000
+    """The longest a call takes; and `instruct`, until its message has left: who sends again counts on that."""
 
 
 class System(NamedTuple):

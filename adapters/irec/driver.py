@@ -6,6 +6,7 @@ refused and then replaced once: a refused token did nothing, so the call is made
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -71,9 +72,14 @@ class IrecAdapter:
         return at_ms + 86_400_000
 
     async def instruct(self, instruction: Instruction) -> Answer:
+        """A sign-in that is needed before takes of the same time: what left later, somebody might have sent again."""
         body = self.compose(instruction)
         path = f"{_BASE}/redemption-management"
-        reply = await self._signed(lambda headers: self._line.write(path, body, headers=headers))
+        try:
+            async with asyncio.timeout(self._settings.timeout_ms / 1000):
+                reply = await self._signed(lambda headers: self._line.write(path, body, headers=headers))
+        except TimeoutError:
+            return Unknown("no answer in time, with the sign-in before it")
         if not isinstance(reply, Reply):
             return reply
         try:

@@ -22,12 +22,14 @@ from adapters.contract import (
     Report,
     Settings,
     Unauthorised,
+    Unknown,
     UnsendableError,
     WrongShape,
 )
 from adapters.irec import SYSTEM, mapping
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.irec import ACCOUNTS, BENEFICIARY, PASSWORD, REDEMPTION_ACCOUNT, TOKEN_MS, IrecSandbox
+from adapters.web import Line
 from keeling.serials import Grain, parse
 from tests.adapters.exchange_stand import Stand, any_json, dump, ended_units
 from tests.adapters.exchange_suite import ExchangeSuite
@@ -94,6 +96,39 @@ class TestIrecWithApproval(TestIrec):
     async def stand(self) -> AsyncIterator[Stand]:
         async with irec_stand(approval_ms=600_000) as stand:
             yield stand
+
+
+def test_a_message_does_not_leave_later_than_a_call_may_take() -> None:
+    """Who sends again counts on it: a token that ran out and a slow sign-in come before the message itself."""
+
+    async def run() -> None:
+        sandbox = IrecSandbox()
+        units = sandbox.fill(10_000)
+        adapter = open_irec(Settings(await sandbox.start(), lambda _: PASSWORD, timeout_ms=400))
+        slow = asyncio.Event()
+        try:
+            await adapter.snapshot()
+            call = Line._call
+
+            async def answer_slowly(line: Line, method: str, *rest: Any) -> Any:
+                if slow.is_set():
+                    await asyncio.sleep(0.25)  # each call in time, all of them not
+                return await call(line, method, *rest)
+
+            Line._call = answer_slowly  # type: ignore[method-assign, assignment]
+            sandbox.tokens.clear()
+            slow.set()
+            try:
+                stand = IrecStand(sandbox, adapter, ACCOUNTS[0], units, lambda: None)
+                assert isinstance(await adapter.instruct(stand.instruction()), Unknown)
+            finally:
+                Line._call = call  # type: ignore[method-assign]
+            assert not sandbox.desk.orders
+        finally:
+            await adapter.close()
+            await sandbox.stop()
+
+    asyncio.run(run())
 
 
 # -- one watt hour
