@@ -7,13 +7,12 @@ lost, polling tells it again. Whether it can be taken by now is decided by the i
 from __future__ import annotations
 
 import base64
-import json
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from adapters.contract import Change, ChangeKind, Moment
+from hub.inbound.journal import Journal
 from hub.inbound.refusals import Refusal, Why
 from hub.inbound.taken import ISSUANCES
 from keeling.serials import Grain, SerialRange, print_range
@@ -26,7 +25,6 @@ AGAIN_MS: Final = 15_000
 AGAIN_MAX_MS: Final = 300_000
 REFUSED_MAX_MS: Final = 3_600_000
 """What the ledger refused is said to it less and less often: a refusal is on record too."""
-_FORMAT: Final = 1
 
 
 class Waiting(NamedTuple):
@@ -66,7 +64,9 @@ class WaitingList:
         self._known: dict[str, dict[str, Waiting]] = {}
         self._tries: dict[tuple[str, str], tuple[int, int]] = {}
         """How often an event was tried again, and when it is the next time."""
-        self._changed: set[str] = set()
+        self._journals: dict[str, Journal] = {}
+        self._changed: dict[str, dict[str, None]] = {}
+        """Events that came or went since they were written down, by registry."""
 
     def add(self, registry: str, change: Change, grade: str, refusal: Refusal) -> None:
         """Keep an event; one that is there keeps its age."""
@@ -79,7 +79,7 @@ class WaitingList:
         item = Waiting(registry, change, grade, since, refusal)
         if before != item:
             known[change.id] = item
-            self._changed.add(registry)
+            self._note(registry, change.id)
 
     def has_room(self, registry: str) -> bool:
         """Whether so much less waits than there is room for that what was left out may be told again."""
@@ -93,13 +93,16 @@ class WaitingList:
         """It was taken, or is known."""
         self._tries.pop((registry, change), None)
         if self._read(registry).pop(change, None) is not None:
-            self._changed.add(registry)
+            self._note(registry, change)
+
+    def _note(self, registry: str, change: str) -> None:
+        self._changed.setdefault(registry, {})[change] = None
 
     def flush(self) -> None:
         """Write down what changed. Raises `OSError`."""
         for registry in sorted(self._changed):
             self._write(registry)
-        self._changed.clear()
+            del self._changed[registry]
 
     def registries(self) -> set[str]:
         """Those of which something waits or did."""
@@ -124,24 +127,45 @@ class WaitingList:
 
     def _read(self, registry: str) -> dict[str, Waiting]:
         if registry not in self._known:
-            self._known[registry] = {each.change.id: each for each in _load(self._path(registry), registry)}
+            self._known[registry] = {each.change.id: each for each in self._load(registry)}
         return self._known[registry]
 
-    def _path(self, registry: str) -> Path | None:
-        return None if self._folder is None else self._folder / f"{registry}.json"
+    def _journal(self, registry: str) -> Journal | None:
+        if self._folder is not None and registry not in self._journals:
+            self._journals[registry] = Journal(self._folder / f"{registry}.json")
+        return self._journals.get(registry)
+
+    def _load(self, registry: str) -> Iterable[Waiting]:
+        """What was kept, without what cannot be read: it costs reading the registry's events again."""
+        journal = self._journal(registry)
+        for row in journal.read().values() if journal is not None else ():
+            try:
+                yield _decode(registry, row)
+            except (ValueError, KeyError, TypeError):
+                continue
 
     def _write(self, registry: str) -> None:
-        path = self._path(registry)
-        if path is None:
+        journal, known = self._journal(registry), self._known[registry]
+        if journal is None:
             return
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial = path.with_suffix(f".{os.getpid()}")
-        rows = [_encode(each) for each in self.list_all(registry)]
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump({"format": _FORMAT, "waiting": rows}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        rows = _Rows(known)
+        journal.write({name: rows.get(name) for name in self._changed[registry]}, rows)
+
+
+class _Rows(Mapping[str, Mapping[str, Any]]):
+    """Events as rows of a journal, each made when it is asked for: mostly only those that changed are."""
+
+    def __init__(self, known: Mapping[str, Waiting]) -> None:
+        self._known = known
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        return _encode(self._known[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 def tell_waiting(item: Waiting) -> dict[str, Any]:
@@ -162,17 +186,6 @@ def tell_waiting(item: Waiting) -> dict[str, Any]:
         "detail": item.refusal.detail,
         "advice": item.advice,
     }
-
-
-def _load(path: Path | None, registry: str) -> Iterable[Waiting]:
-    """What was kept; nothing where that cannot be read: it costs reading the registry's events again."""
-    if path is None:
-        return []
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        return [_decode(registry, row) for row in found["waiting"]] if found["format"] == _FORMAT else []
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def _encode(item: Waiting) -> Mapping[str, Any]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import shutil
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import Change, ChangeKind, Moment
+from hub.inbound import journal
 from hub.inbound import waiting as module
 from hub.inbound.refusals import Refusal, Why
 from hub.inbound.waiting import AGAIN_MAX_MS, AGAIN_MS, REFUSED_MAX_MS, Waiting, WaitingList
@@ -99,6 +104,102 @@ def test_a_file_that_cannot_be_read_is_no_reason_not_to_start(tmp_path: Path, co
     kept.add("verra", event(), "B", NOT_HERE)
     kept.flush()
     assert len(open_list(tmp_path).list_all("verra")) == 1
+
+
+def test_a_change_costs_what_it_says_however_much_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "SLACK", 10)
+    monkeypatch.setattr(journal, "_put", put := Counted(journal._put))
+    kept = open_list(tmp_path)
+    for number in range(200):
+        kept.add("verra", event(f"e{number}"), "B", NOT_HERE)
+        kept.flush()
+    for number in range(190):
+        kept.remove("verra", f"e{number}")
+        kept.flush()
+    row = put.sizes[0]
+    assert sum(put.sizes) < 6 * 200 * row, "written anew at each change, it would be a hundred times as much"
+    assert (tmp_path / "waiting" / "verra.json").stat().st_size < 40 * row
+    assert [each.change.id for each in open_list(tmp_path).list_all("verra")] == sorted(
+        f"e{n}" for n in range(190, 200)
+    )
+
+
+class Counted:
+    """Counts what is written."""
+
+    def __init__(self, put: Callable[[int, bytes], None]) -> None:
+        self.put, self.sizes = put, list[int]()
+
+    def __call__(self, file: int, said: bytes) -> None:
+        self.sizes.append(len(said))
+        self.put(file, said)
+
+
+def test_a_file_cut_short_anywhere_keeps_what_was_written_before_and_goes_on(tmp_path: Path) -> None:
+    kept, file = open_list(tmp_path), tmp_path / "waiting" / "verra.json"
+    sizes = {}
+    for name in ("a", "b", "c"):
+        kept.add("verra", event(name), "B", NOT_HERE)
+        kept.flush()
+        sizes[name] = file.stat().st_size
+    kept.remove("verra", "b")
+    kept.flush()
+    whole = file.read_bytes()
+    for cut in range(sizes["b"] - 5, len(whole) + 1):
+        file.write_bytes(whole[:cut])
+        again = open_list(tmp_path)
+        names = {each.change.id for each in again.list_all("verra")}
+        wanted = {name for name, size in sizes.items() if cut >= size} - ({"b"} if cut == len(whole) else set())
+        assert names == wanted, cut
+        again.add("verra", event("d"), "B", NOT_HERE)
+        again.flush()
+        assert {each.change.id for each in open_list(tmp_path).list_all("verra")} == wanted | {"d"}, cut
+
+
+def test_what_a_full_disk_did_not_take_is_written_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = open_list(tmp_path)
+    kept.add("verra", event("a"), "B", NOT_HERE)
+    kept.flush()
+    put = journal._put
+
+    def half(file: int, said: bytes) -> None:
+        put(file, said[: len(said) // 2])
+        raise OSError(errno.ENOSPC, "no space left")
+
+    kept.add("verra", event("b"), "B", NOT_HERE)
+    monkeypatch.setattr(journal, "_put", half)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no space"):
+            kept.flush()
+        assert [each.change.id for each in open_list(tmp_path).list_all("verra")] == ["a"]
+    monkeypatch.setattr(journal, "_put", put)
+    kept.flush()
+    assert [each.change.id for each in open_list(tmp_path).list_all("verra")] == ["a", "b"]
+
+
+def test_a_folder_that_is_deleted_under_it_is_filled_again(tmp_path: Path) -> None:
+    kept = open_list(tmp_path)
+    kept.add("verra", event("a"), "B", NOT_HERE)
+    kept.flush()
+    shutil.rmtree(tmp_path / "waiting")
+    kept.add("verra", event("b"), "B", NOT_HERE)
+    kept.flush()
+    assert [each.change.id for each in open_list(tmp_path).list_all("verra")] == ["a", "b"]
+
+
+def test_what_was_kept_as_one_document_is_read(tmp_path: Path) -> None:
+    kept, file = open_list(tmp_path), tmp_path / "waiting" / "verra.json"
+    kept.add("verra", event("a"), "B", NOT_HERE)
+    kept.flush()
+    row = json.loads(file.read_bytes().splitlines()[1])["row"]
+    file.write_text(json.dumps({"format": 1, "waiting": [row]}))
+    old = open_list(tmp_path)
+    assert [each.change.id for each in old.list_all("verra")] == ["a"]
+    old.add("verra", event("b"), "B", NOT_HERE)
+    old.flush()
+    assert [each.change.id for each in open_list(tmp_path).list_all("verra")] == ["a", "b"]
 
 
 def test_what_there_is_no_room_for_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
