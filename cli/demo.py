@@ -134,10 +134,18 @@ class Stage:
         self._wait(is_over, f"nobody can prove that somebody {lie}")
         return found[0] if found else ""
 
-    def read_epoch(self, file: str) -> int:
-        """The oldest epoch that a node of a network is in; 0: one does not answer."""
-        facts = json.loads(self._process(("network", "status", file, "--json"))[1])
-        return min(int(each.get("status", {}).get("epoch", 0)) for each in facts["nodes"])
+    def read_epoch(self, file: str, names: Sequence[str]) -> int:
+        """The oldest epoch that one of these nodes of a network is in, once all of them have said."""
+        found: list[int] = []
+
+        def have_said() -> bool:
+            facts = json.loads(self._process(("network", "status", file, "--json"))[1])
+            said = [each["status"]["epoch"] for each in facts["nodes"] if each["id"] in names and "status" in each]
+            found[:] = map(int, said)
+            return len(found) == len(names)
+
+        self._wait(have_said, f"{', '.join(names)} never all said in which epoch they are")
+        return min(found)
 
     def wait_level(self, file: str, names: Sequence[str]) -> None:
         """Wait until these nodes of a network are at one height."""
