@@ -45,15 +45,21 @@ class Comparisons:
         self._turns: dict[str, asyncio.Lock] = {}
         self._progress: dict[str, Progress] = {}
         self._running: set[asyncio.Task[Run]] = set()
+        self._waiting: dict[tuple[str, bool], asyncio.Task[Run]] = {}
+        """Runs that have not begun, by registry and whether a shorter list is believed."""
 
     async def reconcile(self, registry: str, *, believe_shrunk: bool = False) -> Run:
         """Compare now, or after the run under way; what the last one saw gives the ages. Raises `LedgerError`.
 
-        It goes on when whoever asked does not wait for it any more.
+        Whoever asks while a run waits for its turn gets that one: it will see whatever was done before. It goes on when
+        who asked does not wait for it any more.
         """
-        run = asyncio.create_task(self._run(registry, believe_shrunk))
-        self._running.add(run)
-        run.add_done_callback(self._running.discard)
+        run = self._waiting.get((registry, believe_shrunk))
+        if run is None:
+            run = asyncio.create_task(self._run(registry, believe_shrunk))
+            self._waiting[registry, believe_shrunk] = run
+            self._running.add(run)
+            run.add_done_callback(self._running.discard)
         return await asyncio.shield(run)
 
     def describe(self, registry: str) -> Compared:
@@ -64,10 +70,12 @@ class Comparisons:
         """Break off what is under way: the same run again has no second effect."""
         for run in self._running:
             run.cancel()
+        self._waiting.clear()
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _run(self, registry: str, believe_shrunk: bool) -> Run:
         async with self._turns.setdefault(registry, asyncio.Lock()):
+            del self._waiting[registry, believe_shrunk]
             self._progress[registry] = Progress(self._bench.now_ms(), 0, 0)
             try:
                 before = self.newest.get(registry)

@@ -83,6 +83,27 @@ def test_a_run_goes_on_when_nobody_waits_for_it_any_more() -> None:
     play(story)
 
 
+def test_who_asks_while_a_run_waits_gets_that_one() -> None:
+    async def story(stage: Stage) -> None:
+        gate, told = Gate(), list[Run]()
+        comparisons = open_comparisons(stage, gate, told, shown(1, 10_000))
+        first = asyncio.create_task(comparisons.reconcile("puro"))
+        await gate.asked.wait()
+        others = [asyncio.create_task(comparisons.reconcile("puro")) for _ in range(50)]
+        believing = asyncio.create_task(comparisons.reconcile("puro", believe_shrunk=True))
+        await asyncio.sleep(0)
+        others[0].cancel()  # whoever asked for it first
+        for _ in range(60):
+            gate._open.release()
+        runs = await asyncio.gather(*others[1:])
+        assert {id(run) for run in runs} == {id(told[1])}, "one that began after all of them had asked"
+        assert (await first, await believing) == (told[0], told[2])
+        assert len(told) == 3
+        assert await comparisons.reconcile("puro") is told[3]
+
+    play(story)
+
+
 def test_what_is_under_way_ends_with_the_hub_and_leaves_nothing() -> None:
     async def story(stage: Stage) -> None:
         gate, told = Gate(), list[Run]()
