@@ -7,10 +7,10 @@ I-REC, Isometric). How each of them writes such a record is in its own `mapping`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from adapters.contract import (
     SAFE_KEY,
@@ -28,6 +28,8 @@ from keeling.serials import SerialRange
 
 SKEW_MS: Final = 300_000
 """How far the registry's clock may be off when a record is recognised without our key."""
+R = TypeVar("R")
+T = TypeVar("T")
 UNITS_MAX: Final = 2**63
 DECISIONS: Final = ("NOT_ACTIVE", "NOT_YOURS", "UNKNOWN_UNITS", "INSUFFICIENT_QUANTITY", "DECLINED")
 """Codes of errors by which a registry says what it decided of the units: assumed, for none publishes a list."""
@@ -172,6 +174,27 @@ def check_apart(ranges: Iterable[SerialRange], name: str) -> None:
         if known and known[-1].overlaps(part):
             raise ShapeError(f"{name} names units of {part.first}..{part.last} twice")
         known.append(part)
+
+
+def sift(rows: Iterable[R], read: Callable[[R], T | None], name: str) -> tuple[tuple[T, ...], tuple[str, ...]]:
+    """Rows of the books that say something, and one line for each that contradicts itself; None says nothing.
+
+    Raises `ShapeError` where none of them can be read: that is another list.
+    """
+    found: list[T] = []
+    unread: list[str] = []
+    understood = False
+    for place, row in enumerate(rows):
+        try:
+            told = read(row)
+        except ShapeError as error:
+            unread.append(f"{name} {place}: {error}")
+            continue
+        understood = True
+        found += [] if told is None else [told]
+    if unread and not understood:
+        raise ShapeError(unread[0])
+    return tuple(found), tuple(unread)
 
 
 def take(value: Any, name: str, kind: type) -> Any:

@@ -10,7 +10,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from adapters.answers import ShapeError
+from adapters.answers import ShapeError, sift
 from adapters.capabilities import Action, Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -131,23 +131,34 @@ class UkEtsAdapter:
         return NothingFound(frozenset(by), format_json({"key": asked.key, "looked_at": looked_at}))
 
     async def changes(self, cursor: str) -> Changes | Trouble:
-        """Cursor: time and number of the transaction that was updated last, "1774000000000/UK1000007"."""
-        text, _, last = cursor.partition("/")
-        after = (int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0, last)
-        rows = await self._list(_since(_EPOCH + timedelta(milliseconds=after[0])) if after[0] else {})
+        """Cursor: the last instant at which transactions were updated, and which: "1774000000000/UK1000007,UK1000009".
+
+        Many are executed at one minute; more of that instant may show later.
+        """
+        text, _, names = cursor.partition("/")
+        last_ms = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+        known = [name for name in names.split(",") if name]
+        rows = await self._list(_since(_EPOCH + timedelta(milliseconds=last_ms)) if last_ms else {})
         if not isinstance(rows, list):
             return rows
         items: list[Change] = []
-        for updated_ms, identifier, _, _ in sorted(rows):
-            if (updated_ms, identifier) > after:
+        for row in sorted(rows):
+            updated_ms, identifier = row[:2]
+            if updated_ms < last_ms or (updated_ms == last_ms and identifier in known):
+                continue
+            other = mapping.read_other(row)
+            if other is not None:
+                items.append(other)
+            else:
                 found = await self._get(identifier)
                 if found is None:
                     return WrongShape(f"{identifier} is in the list and cannot be read")
                 if not isinstance(found, Shown):
                     return found
                 items += mapping.read_changes(*found)
-                after = (updated_ms, identifier)
-        return Changes(tuple(items), f"{after[0]}/{after[1]}" if after[1] else "", False, after[0])
+            known = [*(known if updated_ms == last_ms else ()), identifier]
+            last_ms = updated_ms
+        return Changes(tuple(items), f"{last_ms}/{','.join(known)}" if known else "", False, last_ms)
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         """Pages of the unit block report."""
@@ -158,10 +169,12 @@ class UkEtsAdapter:
             return reply
         try:
             rows, total = mapping.read_list(reply.json, number)
-            holdings = tuple(mapping.read_unit_block(row) for row in rows)
+            if len(rows) != max(0, min(_PAGE, total - number * _PAGE)):
+                raise ShapeError(f"{len(rows)} blocks on page {number} of a report of {total}")
+            holdings, unread = sift(rows, mapping.read_unit_block, f"block on page {number}")
         except ShapeError as error:
             return WrongShape(str(error), mapping.strip_private(reply.json))
-        return Holdings(holdings, str(number + 1) if rows and (number + 1) * _PAGE < total else "", 0)
+        return Holdings(holdings, str(number + 1) if (number + 1) * _PAGE < total else "", 0, unread=unread)
 
     def read_notice(self, body: bytes) -> tuple[Change, ...] | WrongShape:
         """The registry writes e-mails, not notices; the sandbox pushes transactions as it shows them."""

@@ -285,6 +285,18 @@ def read_changes(found: Transaction, evidence: bytes) -> list[Change]:
     ]
 
 
+def read_other(row: tuple[int, str, str, int]) -> Change | None:
+    """A row of `transactions.list` of a type that is never proposed here (an allocation, a reversal), as news for a
+    person; None: it is of one of ours. What came of it, the books show."""
+    updated_ms, identifier, kind, quantity = row
+    if kind in _KINDS:
+        return None
+    told = {"type": kind[:80], "quantity": str(quantity)}
+    evidence = format_json({"id": identifier, "lastUpdatedMs": updated_ms, **told})
+    name = f"{identifier}/{updated_ms}"
+    return Change(name, ChangeKind.NOTICE, updated_ms, reference=identifier, details=told, evidence=evidence)
+
+
 def read_list(value: Any, page: int) -> tuple[Sequence[Any], int]:
     """Rows of a list and how many there are in all; raises `ShapeError`."""
     rows, total = take(value, "items", list), read_count(value, "totalResults")
@@ -305,6 +317,8 @@ def read_row(row: Any) -> tuple[int, str, str, int]:
 def read_unit_block(row: Any) -> Holding:
     """A row of the unit block report; raises `ShapeError`."""
     block, reserved = _read_block(row), _text(row, "reservedForTransaction")
+    if read_count(row, "quantity") != block.units:
+        raise ShapeError(f"quantity: {row['quantity']}, and block {block.first} to {block.last} holds {block.units}")
     states = {"UK_SURRENDER_ACCOUNT": HoldingState.USED, "UK_DELETION_ACCOUNT": HoldingState.CANCELLED}
     state = states.get(_text(row, "holdingAccountType"), HoldingState.BLOCKED if reserved else HoldingState.ACTIVE)
     return Holding(block, _text(row, "accountNumber"), state, reserved or _text(row, "lastTransaction"))
