@@ -70,6 +70,7 @@ def _show_two_logs(stage: Stage) -> str:
     stage.run("network", "reseed", FILE, "--host", "power")
     _pay(stage, "2.00")
     _pay(stage, "3.00")
+    stage.say("the others' nodes are paused while Power's is away: they would leave a log they do not reach for long")
     with _paused(stage, names):
         stage.run("network", "down", FILE, "--only", "power", show=False)
         _run_liar(stage, "rewrite_log.py", "four/power")
