@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import ShapeError
+from adapters.answers import ShapeError, check_apart
 from adapters.capabilities import Action
 from adapters.contract import (
     SAFE_KEY,
@@ -61,8 +61,8 @@ class Status(IntEnum):
     REVERSED = 20
 
 
-REFUSED: Final = (Status.DISCREPANCY, Status.TERMINATED, Status.REJECTED, Status.CANCELLED, Status.LOG_DISCREPANCY)
-PENDING: Final = (Status.PROPOSED, Status.CHECKED, Status.ACCEPTED, Status.LOG_CHECKED)
+REFUSED: Final = (Status.TERMINATED, Status.REJECTED, Status.CANCELLED)
+"""Final, and nothing was done. Checked with a discrepancy is not: the transaction is terminated after that."""
 
 KINDS: Final[Mapping[str, ChangeKind]] = {
     "Issuance": ChangeKind.ISSUED,
@@ -234,7 +234,10 @@ def read_transaction(value: Any) -> Transaction:
         due_ms=read_instant(value["decisionDueDateTime"]) if "decisionDueDateTime" in value else 0,
         answer=read_text(value, "answerIdentifier"),
     )
+    check_apart(found.completed, "completedUnitBlocks")
     done = sum(block.units for block in found.completed)
+    if found.status in REFUSED and found.refused_units not in (0, found.units):
+        raise ShapeError(f"status {int(status)} for {found.refused_units} of {found.units} units")
     if done + found.refused_units > found.units:
         raise ShapeError(f"{done} units completed and {found.refused_units} refused of {found.units}")
     if found.status in (Status.COMPLETED, Status.REVERSED) and done + found.refused_units != found.units:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import ShapeError
+from adapters.answers import ShapeError, check_apart
 from adapters.balances import Balance
 from adapters.capabilities import Action
 from adapters.contract import (
@@ -132,7 +132,10 @@ def read_order(value: Any) -> Ordered:
         decided_ms=read_instant(value["decidedAt"]) if value.get("decidedAt") is not None else 0,
         due_ms=read_instant(value["dueAt"]) if value.get("dueAt") is not None else 0,
     )
+    check_apart(found.done, f"order {found.id}")
     done = sum(item.units for item in found.done)
+    if status == "REFUSED" and found.refused_units not in (0, found.units):
+        raise ShapeError(f"REFUSED for {found.refused_units} of {found.units}")
     if done + found.refused_units > found.units:
         raise ShapeError(f"{done} done and {found.refused_units} refused of {found.units}")
     if status in ("DONE", "REVERSED") and (done + found.refused_units != found.units or not found.decided_ms):

@@ -273,7 +273,7 @@ class ExchangeSandbox(Sandbox):
             self.desk.receive(order)
         except BookRefusal as refusal:
             self.desk.orders[order.reference] = order
-            self._end(order, Status.DISCREPANCY, f"{refusal.code}: {refusal}")
+            self._end(order, Status.TERMINATED, f"{refusal.code}: {refusal}")
         self.clock.settle()
         return order
 
@@ -366,7 +366,7 @@ class ExchangeSandbox(Sandbox):
                 return Status.ACCEPTED
             case OrderStatus.UNDONE:
                 return Status.REVERSED
-        return self._ends.get(order.reference, Status.DISCREPANCY)
+        return self._ends.get(order.reference, Status.TERMINATED)
 
     def _list_events(self, _request: web.Request, asked: dict[str, str]) -> dict[str, Any]:
         self._log_entries()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import ShapeError
+from adapters.answers import ShapeError, check_apart
 from adapters.capabilities import Action
 from adapters.contract import SAFE_KEY, ChangeKind, Instruction, Moment, Question, Refused, Report, UnsendableError
 from adapters.verra.basis import CAPABILITIES, DAY_MS
@@ -93,6 +93,7 @@ def read_item(value: Any) -> Item:
         except SerialError as error:
             raise ShapeError(f"serialNumber: {error}") from error
         executed.append(found)
+    check_apart(executed, "executed")
     units, refused = read_units(value, "quantity"), read_units(value, "refusedQuantity")
     if sum(item.units for item in executed) + refused > units:
         raise ShapeError(f"quantity: {units}, and more is done and refused")
@@ -117,6 +118,8 @@ def read_receipt(item: Item, instruction: Instruction, evidence: bytes) -> Repor
     if item.status in ("REFUSED", "WITHDRAWN"):
         if item.executed:
             raise ShapeError(f"instruction {item.reference} is {item.status.lower()}, and a part of it is executed")
+        if item.refused_units not in (0, item.units):
+            raise ShapeError(f"{item.reference} is {item.status.lower()} for {item.refused_units} of {item.units}")
         return Refused(item.reason or item.status.lower(), final=True, evidence=evidence)
     refused = item.refused_units
     return Report(item.reference, (), item.units - refused, refused, item.reason, None, item.due_ms, evidence=evidence)

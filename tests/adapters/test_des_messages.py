@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from adapters.answers import ShapeError
 from adapters.capabilities import Action
-from adapters.contract import Instruction, Report
+from adapters.contract import Instruction, Refused, Report
 from adapters.des import messages
 from adapters.des.signing import SignatureError, check_signature, read_signing_key, seal, sign, unseal
 from adapters.sandbox.exchange import HUB_SEED
@@ -87,3 +87,44 @@ def test_impossible_totals_are_no_transaction() -> None:
     for wrong in wrongs:
         with pytest.raises(ShapeError):
             messages.read_transaction({**good, **wrong})
+
+
+def show_transaction(status: int, **changed: Any) -> dict[str, Any]:
+    block = messages.format_block(ISSUE.part(1, 10))
+    return {
+        "transactionIdentifier": "a",
+        "logReference": "r",
+        "transactionStatus": status,
+        "transactionStatusDateTime": "2026-03-20T00:00:00.000Z",
+        "proposalUnitBlocks": [block],
+        "completedUnitBlocks": [],
+        "refusedUnits": 0,
+        "evaluationResult": [],
+        **changed,
+    }
+
+
+@pytest.mark.parametrize(("status", "final"), [(1, False), (2, False), (3, False), (5, True), (6, True), (7, True)])
+def test_only_a_final_status_is_a_no(status: int, final: bool) -> None:
+    """3 and 10, checked with a discrepancy, are told before the transaction is terminated: it is not over yet."""
+    asked = Instruction("a", Action.TRANSFER, "ACCOUNT", (ISSUE.part(1, 10),))
+    for number in (status, 10) if status == 3 else (status,):
+        answer = messages.read_report(messages.read_transaction(show_transaction(number)), asked, b"")
+        if final:
+            assert isinstance(answer, Refused)
+            assert answer.final
+        else:
+            assert isinstance(answer, Report)
+            assert (answer.done_units, answer.pending_units) == (0, 10)
+
+
+def test_a_no_to_a_part_and_a_unit_done_twice_are_no_transaction() -> None:
+    twice = [messages.format_block(ISSUE.part(1, 4)), messages.format_block(ISSUE.part(1, 4))]
+    for wrong in (
+        show_transaction(5, refusedUnits=6),
+        show_transaction(8, completedUnitBlocks=twice),
+        show_transaction(4, completedUnitBlocks=twice, refusedUnits=2),
+    ):
+        with pytest.raises(ShapeError):
+            messages.read_transaction(wrong)
+    assert messages.read_transaction(show_transaction(5, refusedUnits=10)).refused_units == 10

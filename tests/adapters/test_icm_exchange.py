@@ -248,6 +248,20 @@ def test_one_key_with_another_body_and_no_token() -> None:
     run(trial)
 
 
+def test_a_no_to_a_part_and_a_unit_done_twice_are_no_order() -> None:
+    order = {"orderId": "1", "key": "k", "quantity": 100, "done": [], "refusedQuantity": 0, "reason": ""}
+    block = "IN-CCC-OE-CEM0042-2025-26-1-40"
+    good = mapping.read_order(order | {"status": "REFUSED", "refusedQuantity": 100})
+    assert good.refused_units == 100
+    for wrong in (
+        {"status": "REFUSED", "refusedQuantity": 60},
+        {"status": "PARTIAL", "done": [block, block]},
+        {"status": "DONE", "done": [block, block], "refusedQuantity": 20, "decidedAt": "2026-03-20T00:00:00Z"},
+    ):
+        with pytest.raises(ShapeError):
+            mapping.read_order(order | wrong)
+
+
 def test_any_order_is_a_value_or_a_wrong_shape() -> None:
     @settings(max_examples=80, deadline=None)
     @given(any_json())

@@ -166,7 +166,7 @@ def test_trouble_with_files_is_a_value() -> None:
             (FaultKind.MAINTENANCE, Unavailable),
         ):
             sandbox.faults.clear()
-            sandbox.faults.add(Fault(kind, times=-1))
+            sandbox.faults.add(Fault(kind, times=-1, value=60 if kind is FaultKind.MAINTENANCE else 0))
             calls: tuple[Any, ...] = (
                 adapter.list_files(),
                 adapter.fetch_file("a.csv"),

@@ -169,6 +169,10 @@ def test_a_no_to_what_is_executed_in_part_is_no_answer(status: str) -> None:
     some = read_item(item | {"executed": [{"serialNumber": serial.format(1001, 1040), "quantity": 40}]})
     with pytest.raises(ShapeError, match="executed"):
         read_receipt(some, asked, b"")
+    with pytest.raises(ShapeError, match="60 of 100"):
+        read_receipt(read_item(item | {"executed": [], "refusedQuantity": 60}), asked, b"")
+    with pytest.raises(ShapeError, match="twice"):
+        read_item(item | {"executed": [{"serialNumber": serial.format(1001, 1040), "quantity": 40}] * 2})
 
 
 # -- whose retirement is it
