@@ -179,7 +179,7 @@ def check_apart(ranges: Iterable[SerialRange], name: str) -> None:
 def sift(rows: Iterable[R], read: Callable[[R], T | None], name: str) -> tuple[tuple[T, ...], tuple[str, ...]]:
     """Rows of the books that say something, and one line for each that contradicts itself; None says nothing.
 
-    Raises `ShapeError` where none of them can be read: that is another list.
+    Raises `ShapeError` where none of several can be read: that is another list.
     """
     found: list[T] = []
     unread: list[str] = []
@@ -192,7 +192,7 @@ def sift(rows: Iterable[R], read: Callable[[R], T | None], name: str) -> tuple[t
             continue
         understood = True
         found += [] if told is None else [told]
-    if unread and not understood:
+    if len(unread) > 1 and not understood:
         raise ShapeError(unread[0])
     return tuple(found), tuple(unread)
 

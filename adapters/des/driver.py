@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import ShapeError
+from adapters.answers import ShapeError, sift
 from adapters.capabilities import Action, Capabilities, LookUp
 from adapters.contract import (
     Answer,
@@ -172,19 +172,20 @@ class ExchangeAdapter:
             return reply
         message, envelope = reply
         try:
-            rows = tuple(messages.read_holding(row) for row in messages.read_rows(message, "unitBlocks"))
+            told = messages.read_rows(message, "unitBlocks")
+            rows, unread = sift(told, messages.read_holding, f"unit block from {offset}")
             total, units = messages.read_units(message, "total"), messages.read_units(message, "totalUnits")
-            following = offset + len(rows)
+            following = offset + len(told)
             if (
                 messages.read_units(message, "offset") != offset
                 or following > total
-                or (following < total and not rows)
+                or (following < total and not told)
             ):
-                raise ShapeError(f"{len(rows)} unit blocks from {offset} of {total}")
+                raise ShapeError(f"{len(told)} unit blocks from {offset} of {total}")
             as_of_ms = messages.read_instant(message.get("systemTime"))
         except ShapeError as error:
             return WrongShape(str(error), format_json(envelope))
-        return Holdings(rows, str(following) if following < total else "", as_of_ms, units)
+        return Holdings(rows, str(following) if following < total else "", as_of_ms, units, unread)
 
     def read_notice(self, body: bytes) -> tuple[Change, ...] | WrongShape:
         """A pushed event: the same envelope as in the log, so that its own signature is checked again."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import quote
 
-from adapters.answers import ShapeError, read_no
+from adapters.answers import ShapeError, read_no, sift
 from adapters.balances import Balance
 from adapters.capabilities import Action, Capabilities, LookUp
 from adapters.contract import (
@@ -115,14 +115,15 @@ class IcmAdapter:
         if isinstance(value, Trouble):
             return value
         try:
-            rows = tuple(mapping.read_holding(row) for row in mapping.read_rows(value, "holdings"))
-            total, following = mapping.read_units(value, "total"), offset + len(rows)
-            if mapping.read_units(value, "offset") != offset or following > total or (following < total and not rows):
-                raise ShapeError(f"{len(rows)} holdings from {offset} of {total}")
+            told = mapping.read_rows(value, "holdings")
+            rows, unread = sift(told, mapping.read_holding, f"holding from {offset}")
+            total, following = mapping.read_units(value, "total"), offset + len(told)
+            if mapping.read_units(value, "offset") != offset or following > total or (following < total and not told):
+                raise ShapeError(f"{len(told)} holdings from {offset} of {total}")
             units, as_of_ms = mapping.read_units(value, "quantity"), mapping.read_instant(value.get("asOf"))
         except ShapeError as error:
             return WrongShape(str(error))
-        return Holdings(rows, str(following) if following < total else "", as_of_ms, units)
+        return Holdings(rows, str(following) if following < total else "", as_of_ms, units, unread)
 
     async def balance(self, account: str) -> Balance | Trouble:
         """Sub-balances of an account, its breaches of the quarter, and until when it is barred from trading."""

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from adapters.answers import DECISIONS, ShapeError, judge, read_no, recognise, take, text
+from adapters.answers import DECISIONS, ShapeError, judge, read_no, recognise, sift, take, text
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -143,11 +143,11 @@ class IrecAdapter:
         if isinstance(rows, Trouble):
             return rows
         try:
-            held = tuple(mapping.read_item(row, account) for row in rows)
+            held, unread = sift(rows, lambda row: mapping.read_item(row, account), f"item of {account}")
         except ShapeError as error:
             return WrongShape(f"items of {account}: {error}")
         following = accounts[accounts.index(account) + 1 :]
-        return Holdings(held, following[0] if following else "", 0)
+        return Holdings(held, following[0] if following else "", 0, unread=unread)
 
     def read_notice(self, body: bytes) -> tuple[Change, ...] | WrongShape:
         """I-REC documents no notices; the sandbox pushes transactions as accounts list them."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from adapters.answers import SKEW_MS, Record, ShapeError, judge, recognise, take
+from adapters.answers import SKEW_MS, Record, ShapeError, judge, recognise, sift, take
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -144,15 +144,15 @@ class IsometricAdapter:
         if not isinstance(found, Page):
             return found
         try:
-            held = [mapping.read_holding(row) for row in found.rows]
+            held, unread = sift(found.rows, mapping.read_holding, "credit batch")
         except ShapeError as error:
             return WrongShape(f"credit_batches: {error}")
         wanted = self._settings.accounts
-        rows = tuple(row for row in held if row is not None and (not wanted or row.account in wanted))
+        rows = tuple(row for row in held if not wanted or row.account in wanted)
         following = f"{place}:{found.cursor}" if found.cursor else ""
         if not following and place + 1 < len(owners):
             following = f"{place + 1}:"
-        return Holdings(rows, following, 0)
+        return Holdings(rows, following, 0, unread=unread)
 
     def read_notice(self, body: bytes) -> tuple[Change, ...] | WrongShape:
         return WrongShape("Isometric sends no notices", body)

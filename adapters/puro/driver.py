@@ -9,7 +9,7 @@ import base64
 import hashlib
 from typing import Any, Final
 
-from adapters.answers import DECISIONS, ShapeError, read_no
+from adapters.answers import DECISIONS, ShapeError, read_no, sift
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -152,14 +152,17 @@ class PuroAdapter:
         if not isinstance(found, Page):
             return found
         try:
-            rows = [mapping.read_certificates(row) for row in found.rows] if part == "active" else []
-            for row in found.rows if part == "retired" else ():
-                rows += _retired(mapping.read_transaction(row))
+            name = f"{part} row from {offset}"
+            if part == "active":
+                rows, unread = sift(found.rows, mapping.read_certificates, name)
+            else:
+                ended, unread = sift(found.rows, lambda row: _retired(mapping.read_transaction(row)), name)
+                rows = tuple(holding for each in ended for holding in each)
         except ShapeError as error:
             return WrongShape(str(error))
         more = found.next_offset < found.total
         following = f"{part}:{found.next_offset}" if more else ("retired:0" if part == "active" else "")
-        return Holdings(tuple(rows), following, 0)
+        return Holdings(rows, following, 0, unread=unread)
 
     def read_notice(self, body: bytes) -> tuple[Change, ...] | WrongShape:
         """Puro documents no notices; the sandbox pushes transactions as the registry lists them."""

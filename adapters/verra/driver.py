@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from adapters.answers import DECISIONS, ShapeError, read_no
+from adapters.answers import DECISIONS, ShapeError, read_no, sift
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -152,15 +152,15 @@ class VerraAdapter:
         if found.total > _WINDOW:
             return await self._after_project(resource, "", ())
         try:
-            read = [rows.read_holding(row, resource) for row in found.rows]
+            told, unread = sift(found.rows, lambda row: rows.read_holding(row, resource), f"{resource} row")
         except ShapeError as error:
             return WrongShape(f"{resource}: {error}")
-        told: tuple[Holding, ...] = tuple(row for row in read if row is not None)
         if found.next_start < found.total:
-            return Holdings(told, f"{resource}:{project}:{found.next_start}", 0)
-        return (
-            await self._after_project(resource, project, told) if project else Holdings(told, _next_book(resource), 0)
-        )
+            return Holdings(told, f"{resource}:{project}:{found.next_start}", 0, unread=unread)
+        if not project:
+            return Holdings(told, _next_book(resource), 0, unread=unread)
+        last = await self._after_project(resource, project, told)
+        return last._replace(unread=unread) if isinstance(last, Holdings) else last
 
     async def _after_project(self, resource: str, project: str, told: tuple[Holding, ...]) -> Holdings | Trouble:
         """The page after the last of a project's, "" for the first; which there are is asked anew for each list."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.answers import SKEW_MS, Record, ShapeError, Stage, judge, read_instant, read_key, recognise
+from adapters.answers import SKEW_MS, Record, ShapeError, Stage, judge, read_instant, read_key, recognise, sift
 from adapters.capabilities import Action
 from adapters.contract import Instruction, Question, Refused, Report
 from keeling.serials import parse
@@ -112,3 +112,23 @@ def test_an_instant_is_read_or_refused(printed: object, ms: int | None) -> None:
         return
     with pytest.raises(ShapeError, match="is no instant"):
         read_instant(printed, "at")
+
+
+@pytest.mark.parametrize(
+    ("rows", "told", "unread"), [([1, 2, None], (1, 2), 0), ([1, "x"], (1,), 1), (["x"], (), 1), ([], (), 0)]
+)
+def test_rows_that_contradict_themselves_are_told_apart(
+    rows: list[object], told: tuple[object, ...], unread: int
+) -> None:
+    assert [sift(rows, read_row, "row")[0], len(sift(rows, read_row, "row")[1])] == [told, unread]
+
+
+def test_a_list_of_which_nothing_can_be_read_is_another_list() -> None:
+    with pytest.raises(ShapeError, match="row 0"):
+        sift(["x", "y"], read_row, "row")
+
+
+def read_row(row: object) -> object:
+    if row == "x" or row == "y":
+        raise ShapeError("no row")
+    return row
