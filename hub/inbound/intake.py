@@ -27,6 +27,7 @@ from hub.inbound.taken import (
     Outcome,
     Taken,
     refuse,
+    refuse_unsayable,
     wait,
     word_attestations,
     word_evidence,
@@ -101,11 +102,12 @@ class Intake:
 
     async def take(self, registry: str, changes: Sequence[Change], grade: str) -> list[Taken]:
         """Take events of one message, oldest first. One that is refused leaves the others unharmed."""
-        ordered = sorted(changes, key=lambda each: each.at_ms)
+        odd = [refused for refused in map(refuse_unsayable, changes) if refused is not None]
+        ordered = sorted((each for each in changes if refuse_unsayable(each) is None), key=lambda each: each.at_ms)
         twice = find_named_twice(ordered)
         # All proposals of a message first, in one go: a rule must not see one of which a part is still missing.
         proposed = {change.id for change in ordered if change.id not in twice and self._propose(registry, change)}
-        taken = []
+        taken = odd
         for change in ordered:
             if change.id in twice:
                 refusal = Refusal(Why.OVERLAPPING_RANGES, f"{change.id} names units that {twice[change.id]} names too")

@@ -18,6 +18,7 @@ from keeling.v1 import operations_pb2 as op
 TEXT_MAX: Final = 200
 """Characters of a reason or a reference that go on the ledger."""
 _DAY_MS: Final = 86_400_000
+_MOMENT_MAX: Final = 2**53
 ISSUANCES: Final = (ChangeKind.ISSUED, ChangeKind.BUFFERED)
 """News by which units may come into being; BUFFERED: straight into a buffer."""
 
@@ -92,6 +93,21 @@ class Hearer(Protocol):
 def refuse(change: Change, why: Why, detail: str) -> Taken:
     """It is not taken, and why."""
     return Taken(change.id, Outcome.REFUSED, Refusal(why, detail))
+
+
+def refuse_unsayable(change: Change) -> Taken | None:
+    """A refusal for what cannot be written down anywhere: no name, half a character, a moment beyond all calendars."""
+    texts = (change.id, change.account, change.to_account, change.reference, change.key, change.answers)
+    try:
+        "".join((*texts, *change.details, *change.details.values())).encode()
+    except UnicodeEncodeError:
+        return refuse(change, Why.WRONG_SHAPE, f"{ascii(change.id)[:80]} has half of a character in it")
+    if not change.id:
+        return refuse(change, Why.WRONG_SHAPE, "an event without a name cannot be told from another")
+    moments = (change.at_ms, change.due_ms, change.effective.ms if change.effective is not None else 0)
+    if not all(-_MOMENT_MAX <= ms <= _MOMENT_MAX for ms in moments):
+        return refuse(change, Why.WRONG_SHAPE, f"{change.id[:80]} has a moment beyond all calendars")
+    return None
 
 
 def wait(change: Change, why: Why, detail: str) -> Taken:

@@ -15,6 +15,7 @@ from adapters.contract import Change, Changes
 from hub.adjustments.recognition import Outcome, Recogniser
 from hub.inbound.intake import Desk, Intake, Taken
 from hub.inbound.polling import Source
+from hub.inbound.taken import refuse_unsayable
 from hub.units import Names, Unnameable
 from keeling.serials import SerialRange
 from keeling.v1 import operations_pb2 as op
@@ -36,7 +37,7 @@ class Announcements:
 
     async def take(self, changes: Iterable[Change]) -> None:
         """Recognise what is announced; the rest is nothing to us. Raises `LedgerError`."""
-        news = list(changes)
+        news = [change for change in changes if refuse_unsayable(change) is None]
         by_id = {change.id: change for change in news}
         async with self._one_at_a_time:
             for taken in await self._recogniser.take(news):

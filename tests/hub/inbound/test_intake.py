@@ -17,6 +17,29 @@ from tests.hub.inbound.scene import WHOLE, change, open_hub, restricted, states,
 # -- what becomes of news
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"name": "e\ud800"},
+        {"name": ""},
+        {"reference": "r\udfff"},
+        {"effective": Moment(2**63)},
+        {"effective": Moment(-(2**80))},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", [ChangeKind.RETIRED, ChangeKind.BLOCKED, ChangeKind.REVERSED, ChangeKind.TRANSFERRED])
+def test_what_no_ledger_can_write_down_stops_nothing_that_comes_with_it(odd: dict[str, Any], kind: ChangeKind) -> None:
+    async def story(stage: Stage) -> None:
+        said = {"name": "e1", **odd}
+        bad = change(kind=kind, first=10, last=19, **said)
+        good = change("e9", ChangeKind.RETIRED, 30, 39, at_ms=9)
+        assert tell(await open_hub(stage).intake.take("puro", [bad, good], "B")) == ["wrong-shape", "contradicted"]
+        assert await restricted(stage) == [(30, 39)]
+
+    play(story)
+
+
 def test_a_retirement_nobody_asked_for_is_recorded_and_taken_back_two_days_later() -> None:
     async def story(stage: Stage) -> None:
         intake = open_hub(stage).intake

@@ -93,6 +93,20 @@ def test_what_came_before_its_transfer_is_recognised_once_the_transfer_is_there(
     assert len(world.events_of(EventKind.RECOGNISED)) == 1
 
 
+def test_an_announcement_that_cannot_be_written_down_keeps_no_other_waiting() -> None:
+    world = authorized_world()
+    send(world)
+
+    async def trial() -> None:
+        intake, announced = open_intake(world)
+        odd, good = announcement("GHA")._replace(id="GHA01-\ud800"), announcement("GHA")
+        taken = await intake.take("national_62", [odd, good], "A")
+        assert [each.outcome for each in taken] == [Outcome.REFUSED, Outcome.NOTED]
+        assert announced.figures == {"recognised": 1}
+
+    asyncio.run(trial())
+
+
 def test_after_a_restart_everything_announced_is_read_again_and_adjusts_nothing_twice() -> None:
     """The registry's own list, page by page: the hub that took it before has forgotten what waited."""
     world = authorized_world()
