@@ -119,7 +119,5 @@ def test_a_block_that_contradicts_itself_harms_no_other() -> None:
             assert isinstance(found, Holdings), found
             assert [row.serials for row in found.rows] == [stand.units]
             assert len(found.unread) == 2
-        with told_instead(BLOCKS, lambda rows, _: [{**row, "unitType": "CER"} for row in rows]):
-            assert isinstance(await stand.adapter.snapshot(), WrongShape), "nothing of it can be read"
 
     prove(trial)
