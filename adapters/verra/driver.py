@@ -189,7 +189,8 @@ class VerraAdapter:
         try:
             if not reply.good:
                 raise ShapeError(f"the queue answers {reply.status}")
-            mapping.read_item(reply.json)
+            if mapping.read_item(reply.json).reference != reference:
+                raise ShapeError(f"asked for {reference}, answered with another instruction")
         except ShapeError as error:
             return WrongShape(str(error), reply.body)
         return reply
@@ -199,7 +200,7 @@ class VerraAdapter:
 
         Newest first, until they are so old that they cannot be its: a project may have more than a search can show.
         """
-        resource, found = mapping.resource_of(question.instruction), list[EndRow]()
+        resource, found = mapping.resource_of(question.instruction), dict[int, EndRow]()
         oldest_ms = question.sent_ms - _OLDER_MS
         for project in mapping.projects_of(ranges):
             issued = await self._search("issuances", 0, project=project)
@@ -214,7 +215,8 @@ class VerraAdapter:
                     return page
                 try:
                     mine = (row for row in page.rows if not rows.is_anothers(row, question.instruction.key))
-                    found += [rows.read_end(row, resource) for row in mine]
+                    ends = (rows.read_end(row, resource) for row in mine)
+                    found |= {end.entity: end for end in ends}  # new rows push older ones to the next page
                     newest_ms = rows.read_end(page.rows[0], resource).day_ms if page.rows else 0
                 except ShapeError as error:
                     return WrongShape(f"{resource}: {error}")
@@ -223,7 +225,7 @@ class VerraAdapter:
                     break
                 if _WINDOW <= start < total:
                     return WrongShape(f"project {project} has more new {resource} than a search can show")
-        return found
+        return list(found.values())
 
     async def _newer(self, resource: str, entity: int) -> list[Mapping[str, Any]] | Trouble:
         """Rows above an `entityId`, newest first."""

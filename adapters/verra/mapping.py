@@ -155,6 +155,7 @@ def recognise(rows: Sequence[EndRow], question: Question) -> Report | None:
     if not ours:
         ours = [row for row in rows if not row.key and _could_be(row, question)]
         if not ours:
+            _check_alike(rows, question)
             return None
         if any(not row.owner for row in ours) or sum(row.serials.units for row in ours) != asked.units:
             raise ShapeError("some of these units ended without a sign whose instruction it was: a person must look")
@@ -175,9 +176,24 @@ def recognise(rows: Sequence[EndRow], question: Question) -> Report | None:
     )
 
 
+def _check_alike(rows: Iterable[EndRow], question: Question) -> None:
+    """Raise `ShapeError` where as many other units ended since for our beneficiary, without a key: the portal may have
+    used them for ours, and what is sent again then is done twice."""
+    wanted = _fold(question.instruction.details.get("beneficiary", ""))
+    alike = [row for row in rows if not row.key and row.owner and _fold(row.owner) == wanted and _is_new(row, question)]
+    sizes = [row.serials.units for row in alike]
+    if question.instruction.units in (*sizes, sum(sizes)):
+        raise ShapeError("as many other units ended for the same beneficiary since: a person must look")
+
+
+def _is_new(row: EndRow, question: Question) -> bool:
+    """Not from before we asked; a day for time zones."""
+    return row.day_ms + 2 * DAY_MS > question.sent_ms
+
+
 def _could_be(row: EndRow, question: Question) -> bool:
-    """Without a key: our units, our beneficiary or none shown, and not from before we asked (a day for time zones)."""
-    if row.day_ms + 2 * DAY_MS <= question.sent_ms:
+    """Without a key: our units, our beneficiary or none shown, and not from before we asked."""
+    if not _is_new(row, question):
         return False
     if not any(row.serials.overlaps(lot) for lot in question.instruction.lots):
         return False
