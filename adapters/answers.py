@@ -219,11 +219,11 @@ def text(value: Mapping[str, Any], name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def read_instant(printed: Any, name: str) -> int:
-    """An ISO 8601 instant, UTC unless it says otherwise, in ms; raises `ShapeError`."""
+def read_instant(printed: Any, name: str, *, zoned: bool = False) -> int:
+    """An ISO 8601 instant, UTC unless it says otherwise, in ms; `zoned`: it must say so. Raises `ShapeError`."""
     try:
         at = datetime.fromisoformat(printed)
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None and not zoned else at
         found = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     except (ValueError, TypeError, OverflowError) as error:
         raise ShapeError(f"{name}: {str(printed)[:40]!r} is no instant") from error

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import ShapeError, sift
+from adapters.answers import ShapeError, read_instant, sift
 from adapters.capabilities import Action, Capabilities, LookUp
 from adapters.contract import (
     Answer,
@@ -160,7 +160,7 @@ class ExchangeAdapter:
             if following != int(after) + len(rows) or following > total or (following < total and not rows):
                 raise ShapeError(f"{len(rows)} events from {after} to {following} of {total}")
             items = tuple(self._read_event(row) for row in rows)
-            as_of_ms = messages.read_instant(message.get("systemTime"))
+            as_of_ms = read_instant(message.get("systemTime"), "systemTime", zoned=True)
         except (ShapeError, SignatureError) as error:
             return WrongShape(str(error), format_json(envelope))
         return Changes(items, str(following), following < total, as_of_ms)
@@ -182,7 +182,7 @@ class ExchangeAdapter:
                 or (following < total and not told)
             ):
                 raise ShapeError(f"{len(told)} unit blocks from {offset} of {total}")
-            as_of_ms = messages.read_instant(message.get("systemTime"))
+            as_of_ms = read_instant(message.get("systemTime"), "systemTime", zoned=True)
         except ShapeError as error:
             return WrongShape(str(error), format_json(envelope))
         return Holdings(rows, str(following) if following < total else "", as_of_ms, units, unread)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import ShapeError, check_apart
+from adapters.answers import ShapeError, check_apart, read_instant
 from adapters.capabilities import Action
 from adapters.contract import (
     SAFE_KEY,
@@ -210,7 +209,7 @@ def read_acknowledgement(message: Mapping[str, Any], instruction: Instruction, e
         done=(),
         pending_units=instruction.units,
         reason="message accepted, transaction not decided",
-        due_ms=read_instant(message["decisionDueDateTime"]) if "decisionDueDateTime" in message else 0,
+        due_ms=_read_due(message),
         evidence=evidence,
     )
 
@@ -230,8 +229,8 @@ def read_transaction(value: Any) -> Transaction:
         completed=tuple(read_block(block) for block in _field(value, "completedUnitBlocks", list)),
         refused_units=read_units(value, "refusedUnits"),
         reason="; ".join(_read_result(each) for each in results),
-        at_ms=read_instant(_field(value, "transactionStatusDateTime", str)),
-        due_ms=read_instant(value["decisionDueDateTime"]) if "decisionDueDateTime" in value else 0,
+        at_ms=read_instant(_field(value, "transactionStatusDateTime", str), "transactionStatusDateTime", zoned=True),
+        due_ms=_read_due(value),
         answer=read_text(value, "answerIdentifier"),
     )
     check_apart(found.completed, "completedUnitBlocks")
@@ -278,7 +277,7 @@ def read_event(value: Mapping[str, Any], evidence: bytes) -> Change:
     if not isinstance(facts, dict) or not all(isinstance(each, str) for each in facts.values()):
         raise ShapeError("facts: names with texts")
     serials = read_text(value, "serials")
-    at_ms = read_instant(_field(value, "eventDateTime", str))
+    at_ms = read_instant(_field(value, "eventDateTime", str), "eventDateTime", zoned=True)
     return Change(
         id=_field(value, "eventIdentifier", str),
         kind=KINDS[named],
@@ -291,7 +290,7 @@ def read_event(value: Mapping[str, Any], evidence: bytes) -> Change:
         effective=Moment(at_ms),
         details={"event": named} | {str(name): str(said) for name, said in facts.items()},
         evidence=evidence,
-        due_ms=read_instant(value["decisionDueDateTime"]) if "decisionDueDateTime" in value else 0,
+        due_ms=_read_due(value),
         answers=read_text(value, "transactionIdentifier") if named == "Proposal" else "",
     )
 
@@ -313,16 +312,6 @@ def read_rows(message: Mapping[str, Any], name: str) -> Sequence[Mapping[str, An
     return rows
 
 
-def read_instant(text: Any) -> int:
-    """An ISO 8601 instant with its offset, in ms since 1970; raises `ShapeError`."""
-    try:
-        at = datetime.fromisoformat(text)
-        whole = at - datetime(1970, 1, 1, tzinfo=UTC)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ShapeError(f"{text!r} is no instant") from error
-    return (whole.days * 86_400 + whole.seconds) * 1000 + whole.microseconds // 1000
-
-
 def read_units(value: Any, name: str) -> int:
     """A whole number from 0 on; raises `ShapeError`."""
     found = _field(value, name, int)
@@ -337,6 +326,12 @@ def read_text(value: Mapping[str, Any], name: str) -> str:
     if not isinstance(found, str):
         raise ShapeError(f"{name} is no text")
     return found
+
+
+def _read_due(value: Mapping[str, Any]) -> int:
+    """When it will be decided, in ms; 0: not said."""
+    name = "decisionDueDateTime"
+    return read_instant(value[name], name, zoned=True) if name in value else 0
 
 
 def _read_result(value: Any) -> str:

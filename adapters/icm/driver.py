@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import quote
 
-from adapters.answers import ShapeError, read_no, sift
+from adapters.answers import ShapeError, read_instant, read_no, sift
 from adapters.balances import Balance
 from adapters.capabilities import Action, Capabilities, LookUp
 from adapters.contract import (
@@ -104,7 +104,7 @@ class IcmAdapter:
             ):
                 raise ShapeError(f"{len(rows)} events from {since} of {total}")
             items = tuple(mapping.read_event(row) for row in rows)
-            as_of_ms = mapping.read_instant(value.get("asOf"))
+            as_of_ms = read_instant(value.get("asOf"), "asOf", zoned=True)
         except ShapeError as error:
             return WrongShape(str(error))
         return Changes(items, str(following), following < total, as_of_ms)
@@ -120,7 +120,7 @@ class IcmAdapter:
             total, following = mapping.read_units(value, "total"), offset + len(told)
             if mapping.read_units(value, "offset") != offset or following > total or (following < total and not told):
                 raise ShapeError(f"{len(told)} holdings from {offset} of {total}")
-            units, as_of_ms = mapping.read_units(value, "quantity"), mapping.read_instant(value.get("asOf"))
+            units, as_of_ms = mapping.read_units(value, "quantity"), read_instant(value.get("asOf"), "asOf", zoned=True)
         except ShapeError as error:
             return WrongShape(str(error))
         return Holdings(rows, str(following) if following < total else "", as_of_ms, units, unread)

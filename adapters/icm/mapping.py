@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import ShapeError, check_apart
+from adapters.answers import ShapeError, check_apart, read_instant
 from adapters.balances import Balance
 from adapters.capabilities import Action
 from adapters.contract import (
@@ -129,8 +128,10 @@ def read_order(value: Any) -> Ordered:
         done=tuple(read_block(item) for item in _field(value, "done", list)),
         refused_units=read_units(value, "refusedQuantity"),
         reason=_field(value, "reason", str),
-        decided_ms=read_instant(value["decidedAt"]) if value.get("decidedAt") is not None else 0,
-        due_ms=read_instant(value["dueAt"]) if value.get("dueAt") is not None else 0,
+        decided_ms=read_instant(value["decidedAt"], "decidedAt", zoned=True)
+        if value.get("decidedAt") is not None
+        else 0,
+        due_ms=read_instant(value["dueAt"], "dueAt", zoned=True) if value.get("dueAt") is not None else 0,
     )
     check_apart(found.done, f"order {found.id}")
     done = sum(item.units for item in found.done)
@@ -174,7 +175,7 @@ def read_event(value: Mapping[str, Any]) -> Change:
     if not isinstance(facts, dict) or not all(isinstance(each, str) for each in facts.values()):
         raise ShapeError("facts: names with texts")
     block = value.get("block")
-    at_ms = read_instant(_field(value, "at", str))
+    at_ms = read_instant(_field(value, "at", str), "at", zoned=True)
     return Change(
         id=_field(value, "id", str),
         kind=_KINDS[named],
@@ -232,15 +233,6 @@ def read_block(text: Any) -> SerialRange:
     if found is None or found.scheme != "icm_ccc":
         raise ShapeError(f"{text!r} is no block of certificates")
     return found
-
-
-def read_instant(text: Any) -> int:
-    """An ISO 8601 instant with its offset, in ms since 1970; raises `ShapeError`."""
-    try:
-        whole = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ShapeError(f"{text!r} is no instant") from error
-    return (whole.days * 86_400 + whole.seconds) * 1000 + whole.microseconds // 1000
 
 
 def read_units(value: Any, name: str) -> int:

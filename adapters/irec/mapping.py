@@ -178,6 +178,8 @@ def read_time(value: Any, name: str) -> int:
 
 
 def _read_items(value: Any) -> Iterator[SerialRange]:
+    if value == []:  # as the registry's language prints an empty table
+        return
     if not isinstance(value, Mapping):
         raise ShapeError("items is missing or no dict")
     for code, found in value.items():

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import ShapeError, check_apart
+from adapters.answers import ShapeError, check_apart, read_instant
 from adapters.capabilities import Action
 from adapters.contract import (
     SAFE_KEY,
@@ -171,7 +170,7 @@ def read_transaction(value: Any) -> Transaction:
         bundles=bundles,
         refused_units=refused,
         volume=volume,
-        completed_ms=0 if completed is None else read_instant(completed),
+        completed_ms=0 if completed is None else read_instant(completed, "completedOn"),
         reason=_text(value, "reason"),
         beneficiary=_read_beneficiary(value.get("retirementDetails")),
         issuance=_read_issuance(value.get("issuanceDetails")),
@@ -268,18 +267,6 @@ def read_certificates(row: Any) -> Holding:
     if _count(row, "volume") != serials.units:
         raise ShapeError(f"bundle {row['certificates']!r} holds {serials.units} units, not {row['volume']}")
     return Holding(serials, _text(row, "accountNumber"), HoldingState.ACTIVE, _text(row, "issuanceId"))
-
-
-def read_instant(text: Any) -> int:
-    """An ISO 8601 instant in UTC, in ms; raises `ShapeError`."""
-    try:
-        at = datetime.fromisoformat(text)
-    except (ValueError, TypeError) as error:
-        raise ShapeError(f"{text!r} is no instant") from error
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    whole = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return (whole.days * 86_400 + whole.seconds) * 1000 + whole.microseconds // 1000
 
 
 def strip_private(row: Mapping[str, Any]) -> bytes:

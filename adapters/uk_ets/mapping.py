@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-from adapters.answers import ShapeError
+from adapters.answers import ShapeError, read_instant
 from adapters.capabilities import Action
 from adapters.contract import (
     SAFE_KEY,
@@ -223,8 +222,8 @@ def read_transaction(value: Any) -> Transaction:
         _text(value, "acquiringAccountFullIdentifier"),
         _text(value, "reference"),
         str(task) if isinstance(task, int) and not isinstance(task, bool) else "",
-        read_instant(value.get("lastUpdated")),
-        0 if due is None else read_instant(due),
+        read_instant(value.get("lastUpdated"), "lastUpdated", zoned=True),
+        0 if due is None else read_instant(due, "executionDateTime", zoned=True),
         "; ".join(_text(item, "details") for item in responses if isinstance(item, dict))[:400],
     )
 
@@ -311,7 +310,7 @@ def read_row(row: Any) -> tuple[int, str, str, int]:
     if not _TRANSACTION.fullmatch(identifier):
         raise ShapeError(f"id: {identifier[:40]!r} is no transaction")
     quantity = read_count(take(row, "units", dict), "quantity")
-    return read_instant(row.get("lastUpdated")), identifier, _text(row, "type"), quantity
+    return read_instant(row.get("lastUpdated"), "lastUpdated", zoned=True), identifier, _text(row, "type"), quantity
 
 
 def read_unit_block(row: Any) -> Holding:
@@ -329,16 +328,6 @@ def _read_block(value: Any) -> SerialRange:
     if last < first or _text(value, "type" if "type" in value else "unitType") != "ALLOWANCE":
         raise ShapeError(f"{first} to {last} is no block of allowances")
     return parse(f"UKA-{first}-{last}", "uka")
-
-
-def read_instant(text: Any) -> int:
-    """An ISO 8601 instant with its offset, in ms; raises `ShapeError`."""
-    try:
-        at = datetime.fromisoformat(text)
-        whole = at - datetime(1970, 1, 1, tzinfo=UTC)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ShapeError(f"{str(text)[:40]!r} is no instant") from error
-    return (whole.days * 86_400 + whole.seconds) * 1000 + whole.microseconds // 1000
 
 
 def read_count(value: Any, name: str) -> int:

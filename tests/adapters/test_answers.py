@@ -131,3 +131,9 @@ def read_row(row: object) -> object:
     if row in ("x", "y"):
         raise ShapeError("no row")
     return row
+
+
+def test_an_instant_without_its_zone_is_none_where_it_must_be_said() -> None:
+    assert read_instant("1970-01-01T01:00:00+01:00", "at", zoned=True) == 0
+    with pytest.raises(ShapeError, match="is no instant"):
+        read_instant("1970-01-01T01:00:00", "at", zoned=True)

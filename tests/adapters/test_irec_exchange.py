@@ -305,6 +305,16 @@ REDEMPTION = {
 }
 
 
+def test_no_items_are_an_empty_table_or_an_empty_list() -> None:
+    """PHP, whose times these are, prints a table without entries as a list."""
+    empty: tuple[object, ...] = ({}, [])
+    for nothing in empty:
+        record = mapping.read_redemption(REDEMPTION | {"status": "Pending", "items": nothing})
+        assert record.done == ()
+    with pytest.raises(ShapeError):
+        mapping.read_redemption(REDEMPTION | {"items": [1]})
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(sorted(REDEMPTION)), any_json() | st.sampled_from(["\ud800", "1.5"]), max_size=3),

@@ -227,6 +227,13 @@ def test_only_what_says_that_it_is_completed_is_done(status: str | None, complet
         assert (report.done_units, report.pending_units) == expected
 
 
+@pytest.mark.parametrize("never", ["0001-01-01T00:00:00", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z"])
+def test_a_time_before_all_times_is_no_completion(never: str) -> None:
+    """So some programs print a time that is not set."""
+    with pytest.raises(ShapeError):
+        read_transaction(ROW | {"status": None, "completedOn": never})
+
+
 @pytest.mark.parametrize(
     ("status", "kinds"),
     [("PENDING", [ChangeKind.PENDING]), ("REJECTED", []), ("PARTIALLY_COMPLETED", [ChangeKind.RETIRED])],
