@@ -210,7 +210,7 @@ def run(
     try:
         asyncio.run(serve(config, tell))
     except CannotOpenError as error:
-        advice = 'see "The file" in docs/hub.md: registries.driver, .url, .secrets'
+        advice = 'see "The file" in docs/hub.md: registries.driver, .url, .secrets, folder'
         raise Failed(ExitCode.USAGE, str(error), reason="CANNOT_OPEN", advice=advice) from error
 
 
