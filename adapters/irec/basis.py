@@ -46,6 +46,7 @@ BASIS: Final = (
     Basis("statuses are Pending, Partial, Approved, Rejected, Reversed"),
     Basis("transactions of an account are listed in order, and the list only grows"),
     Basis("items say whether they were redeemed, and give their first and last number"),
+    Basis("lists come whole, not in pages"),
     Basis("nothing is done once for one key: the same order twice is done twice"),
     Basis("a token that ran out answers 401, and nothing happened"),
     Basis("one request a second is not too much"),

@@ -38,7 +38,14 @@ _KINDS: Final = {
     "Retirement": ChangeKind.RETIRED,
     "Withdrawal": ChangeKind.CANCELLED,
 }
-_PRIVATE: Final = ("beneficiaryContactPersonEmail", "beneficiaryName", "beneficiaryLocation")
+_PRIVATE: Final = (
+    "accountHolderName",
+    "beneficiaryContactPersonEmail",
+    "beneficiaryLocation",
+    "beneficiaryName",
+    "publicStatementUrl",
+    "retirementPurpose",
+)
 
 
 class Page(NamedTuple):

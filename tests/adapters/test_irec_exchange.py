@@ -333,4 +333,4 @@ def test_any_row_is_read_or_refused(changed: dict[str, Any], item: dict[str, Any
 
 def test_nothing_is_live_and_the_marks_say_what_is_assumed() -> None:
     assert SYSTEM.drivers == (Driver.SANDBOX,)
-    assert SYSTEM.marks == "facts 10, assumed 10"
+    assert SYSTEM.marks == "facts 10, assumed 11"

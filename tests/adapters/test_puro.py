@@ -27,7 +27,7 @@ from adapters.contract import (
     WrongShape,
 )
 from adapters.puro import SYSTEM
-from adapters.puro.mapping import matches, read_changes, read_report, read_transaction
+from adapters.puro.mapping import matches, read_changes, read_report, read_transaction, strip_private
 from adapters.sandbox import puro
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.puro import ACCOUNTS, ISSUANCE, KEY_ID, KEY_SECRET, PuroSandbox
@@ -286,6 +286,13 @@ def test_without_a_key_it_is_ours_by_its_beneficiary_or_a_person_must_look(benef
     assert matches(read_transaction(row), question._replace(references=("t1",)), 0)
     assert matches(read_transaction(row | {"idempotencyKey": "k"}), question, 0)
     assert not matches(read_transaction(row | {"volume": 11}), question, 0)
+
+
+def test_evidence_keeps_nothing_that_somebody_typed() -> None:
+    typed = {"retirementPurpose": "for Jane", "publicStatementUrl": "https://jane.example", "beneficiaryName": "Jane"}
+    kept = strip_private(ROW | {"accountHolderName": "Jane", "retirementDetails": typed})
+    assert b"ane" not in kept
+    assert b"transactionId" in kept
 
 
 def test_the_transaction_of_a_reference_is_that_one() -> None:
