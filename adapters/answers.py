@@ -108,7 +108,7 @@ def read_no(reply: Reply, decisions: Iterable[str]) -> Refused | WrongShape | Un
     detail = said.get("message") or said.get("detail")
     reason = f"{code}: {detail}" if isinstance(detail, str) else code
     if reply.status not in _NOES:
-        return Unknown(f"{reply.status}: {reason}")
+        return Unknown(f"{reply.status}: {reason}", answered=True)
     return Refused(reason, reply.status == 400 and code in frozenset(decisions), reply.body)
 
 

@@ -148,6 +148,9 @@ class Unknown(NamedTuple):
     """The message may have arrived and had its effect; only asking can tell."""
 
     detail: str
+    answered: bool = False
+    """The registry did answer, but with no word by which it is known to say yes or no: the line to it works, and a
+    person should read what it says."""
 
 
 Trouble = Throttled | Unauthorised | Unavailable | WrongShape

@@ -278,7 +278,7 @@ def _read_no(instruction: Instruction, reply: Reply) -> Refused | Unavailable | 
     """4xx; raises `ShapeError`. A withdrawal that comes too late is the registry's decision."""
     evidence = mapping.strip_private(reply.json)
     if reply.status not in _NOES:
-        return Unknown(f"{reply.status}: no status by which this registry says no")
+        return Unknown(f"{reply.status}: no status by which this registry says no", answered=True)
     refused = mapping.read_refusal(reply.status, reply.json, evidence)
     if refused is None:
         return Unavailable("3016: a reconciliation is in progress")

@@ -19,6 +19,7 @@ from adapters.contract import (
     Throttled,
     Unauthorised,
     Unavailable,
+    Unknown,
 )
 from hub.dispatch.decide import compute_backoff, compute_pause
 from hub.dispatch.sight import Message, Standing
@@ -103,7 +104,8 @@ def absorb(message: Message, answer: Answer | Found, call: Call, can: Capabiliti
             return Absorbed(_delay(message, call.ended_ms + pause, answer.detail))
     detail = answer.detail if not isinstance(answer, NothingFound) else "the look-up was not complete"
     if sent:
-        return Absorbed(message._replace(standing=Standing.UNSURE, not_before_ms=0, failures=0, why=detail))
+        alert = detail if isinstance(answer, Unknown) and answer.answered else ""
+        return Absorbed(message._replace(standing=Standing.UNSURE, not_before_ms=0, failures=0, why=detail), 0, alert)
     pause = compute_backoff(message.failures, call.jitter)
     return Absorbed(_delay(message, call.ended_ms + pause, detail))
 

@@ -96,7 +96,8 @@ class Lines:
         if isinstance(answer, Throttled):
             self._keep(link.registry, Quiet(throttled_ms=ended))
         if not isinstance(answer, Throttled | Unauthorised):
-            await self._judge(link, isinstance(answer, _FAILURES), began, ended)
+            spoke = isinstance(answer, Unknown) and answer.answered
+            await self._judge(link, isinstance(answer, _FAILURES) and not spoke, began, ended)
         return answer, began, ended
 
     async def ask(self, registry: str, make: Callable[[], Awaitable[T]]) -> T | Throttled:

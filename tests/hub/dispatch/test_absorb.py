@@ -94,6 +94,13 @@ def test_after_sending_doubt_is_asked_about_at_once(answer: Answer) -> None:
     assert (sent.standing, sent.not_before_ms) == (U, 0)
 
 
+def test_an_answer_that_says_neither_yes_nor_no_is_asked_about_and_told_a_person() -> None:
+    conflict = Unknown("409: CONFLICT: another order", answered=True)
+    taken = absorb(SENT, conflict, CALL, CAPABILITIES, sent=True)
+    assert (taken.message.standing, taken.alert) == (U, "409: CONFLICT: another order")
+    assert absorb(SENT, Unknown("cut"), CALL, CAPABILITIES, sent=True).alert == ""
+
+
 def test_a_question_without_an_answer_is_asked_later_and_later() -> None:
     message, pauses = ASKED, []
     for _ in range(12):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from adapters.contract import Unknown
 from adapters.sandbox.faults import Fault, FaultKind
 from hub.dispatch.breaker import Breaker, BreakerRule, Verdict, record_call, reopen_breaker
+from hub.dispatch.lines import LinkMemory
 from keeling.v1 import operations_pb2 as op
 from tests.hub.dispatch.stage import DAY_MS, Stage, play
 
@@ -101,6 +103,22 @@ def test_a_failing_link_is_stopped_on_the_ledger_and_works_again_by_itself() -> 
             assert (await stage.settle(hub, hold)).phase == "CAPTURED"
         assert (await stage.ledger.account("alice/puro")).link_state == "NORMAL"
         assert stage.effects == {hold.hex(): 100 for hold in holds}
+
+    play(story)
+
+
+@pytest.mark.parametrize(("answered", "opens"), [(True, False), (False, True)])
+def test_what_the_registry_answered_without_a_yes_or_no_does_not_stop_its_link(answered: bool, opens: bool) -> None:
+    async def story(stage: Stage) -> None:
+        link = LinkMemory("alice/puro", "puro")
+        lines = stage.hub().lines
+
+        async def answer() -> Unknown:
+            return Unknown("409: CONFLICT", answered=answered)
+
+        for _ in range(6):
+            await lines.call(link, answer)
+        assert link.breaker.is_open is opens
 
     play(story)
 
