@@ -217,6 +217,8 @@ class Changes(NamedTuple):
     cursor: str
     more: bool
     as_of_ms: int
+    unread: tuple[str, ...] = ()
+    """Events left out because what they say cannot be understood, one line each: a person must look."""
 
 
 class HoldingState(StrEnum):

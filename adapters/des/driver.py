@@ -159,11 +159,11 @@ class ExchangeAdapter:
             following, total = messages.read_units(message, "next"), messages.read_units(message, "total")
             if following != int(after) + len(rows) or following > total or (following < total and not rows):
                 raise ShapeError(f"{len(rows)} events from {after} to {following} of {total}")
-            items = tuple(self._read_event(row) for row in rows)
+            items, unread = sift(rows, self._read_event, f"event from {after}")
             as_of_ms = read_instant(message.get("systemTime"), "systemTime", zoned=True)
         except (ShapeError, SignatureError) as error:
             return WrongShape(str(error), format_json(envelope))
-        return Changes(items, str(following), following < total, as_of_ms)
+        return Changes(items, str(following), following < total, as_of_ms, unread)
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         offset = int(page) if page.isascii() and page.isdigit() else 0

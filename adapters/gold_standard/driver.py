@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from adapters.answers import DECISIONS, Record, ShapeError, judge, read_no, recognise, take
+from adapters.answers import DECISIONS, Record, ShapeError, judge, read_no, recognise, sift, take
 from adapters.capabilities import Capabilities, LookUp
 from adapters.contract import (
     Adapter,
@@ -125,11 +125,11 @@ class GoldStandardAdapter:
         if page.total < read:
             return WrongShape(f"the account had {read} transactions and has {page.total}")
         try:
-            items = tuple(mapping.read_event(row) for row in page.rows[read % PAGE_ROWS :])
+            items, unread = sift(page.rows[read % PAGE_ROWS :], mapping.read_event, f"transaction from {read}")
         except ShapeError as error:
             return WrongShape(f"/account/transactions: {error}")
         at = (page.number - 1) * PAGE_ROWS + len(page.rows)
-        return Changes(items, str(at), not page.last, items[-1].at_ms if items else 0)
+        return Changes(items, str(at), not page.last, items[-1].at_ms if items else 0, unread)
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         """A page is "project's place:page"; blocks that contradict themselves are left out and told as unread."""

@@ -103,11 +103,11 @@ class IcmAdapter:
                 or (following < total and not rows)
             ):
                 raise ShapeError(f"{len(rows)} events from {since} of {total}")
-            items = tuple(mapping.read_event(row) for row in rows)
+            items, unread = sift(rows, mapping.read_event, f"event from {since}")
             as_of_ms = read_instant(value.get("asOf"), "asOf", zoned=True)
         except ShapeError as error:
             return WrongShape(str(error))
-        return Changes(items, str(following), following < total, as_of_ms)
+        return Changes(items, str(following), following < total, as_of_ms, unread)
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         offset = int(page) if page.isascii() and page.isdigit() else 0

@@ -10,6 +10,8 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -113,7 +115,8 @@ class IrecAdapter:
         if isinstance(accounts, Trouble):
             return accounts
         items: list[Change] = []
-        told = []
+        unread: list[str] = []
+        read = []
         for account in accounts:
             rows = await self._list(f"/account-management/{quote(account, safe='')}/transactions", {})
             if isinstance(rows, Trouble):
@@ -121,13 +124,15 @@ class IrecAdapter:
             if len(rows) < known.get(account, 0):
                 return WrongShape(f"{account} had {known[account]} transactions and has {len(rows)}")
             try:
-                for row in rows[known.get(account, 0) :]:
-                    items += mapping.read_changes(row, account)
+                fresh, name = rows[known.get(account, 0) :], f"transaction of {account} from {known.get(account, 0)}"
+                told, left = sift(fresh, partial(mapping.read_changes, account=account), name)
             except ShapeError as error:
                 return WrongShape(f"transactions of {account}: {error}")
-            told.append(f"{account}={len(rows)}")
+            items += chain.from_iterable(told)
+            unread += left
+            read.append(f"{account}={len(rows)}")
         items.sort(key=lambda change: change.at_ms)
-        return Changes(tuple(items), ";".join(told), False, items[-1].at_ms if items else 0)
+        return Changes(tuple(items), ";".join(read), False, items[-1].at_ms if items else 0, tuple(unread))
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         """A page is an account's code: all its items."""

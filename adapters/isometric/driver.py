@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Final
 
 from adapters.answers import SKEW_MS, Record, ShapeError, judge, recognise, sift, take
@@ -116,20 +117,20 @@ class IsometricAdapter:
         page = await self._page("/retirements", cursor, {})
         if not isinstance(page, Page):
             return page
-        items: list[Change] = []
+        shown: list[tuple[mapping.Retirement, list[Any]]] = []
         try:
-            for row in page.rows:
-                made = mapping.read_retirement(row)
-                found = await self._all(f"/retirements/{made.id}/credit_batches", {})
+            made, unread = sift(page.rows, mapping.read_retirement, "retirement")
+            for each in made:
+                found = await self._all(f"/retirements/{each.id}/credit_batches", {})
                 if isinstance(found, Trouble):
                     return found
-                batches = [mapping.read_batch(each) for each in found]
-                accounts = [f"{made.owner}/{mapping.read_id(each.get('supplier_id'), 'spl_')}" for each in found]
-                items += mapping.read_changes(made, batches, accounts)
+                shown.append((each, found))
+            told, left = sift(shown, _read_changes, "batches of a retirement")
         except ShapeError as error:
             return WrongShape(f"/retirements: {error}")
+        items = tuple(chain.from_iterable(told))
         at_ms = items[-1].at_ms if items else 0
-        return Changes(tuple(items), page.end or cursor, bool(page.cursor), at_ms)
+        return Changes(items, page.end or cursor, bool(page.cursor), at_ms, (*unread, *left))
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         """A page is "organisation's place:cursor". Split batches are empty and left out."""
@@ -211,6 +212,14 @@ class IsometricAdapter:
     def _headers(self) -> dict[str, str]:
         secret, token = self._settings.secret("client-secret"), self._settings.secret("access-token")
         return {"x-client-secret": secret, "Authorization": f"Bearer {token}"}
+
+
+def _read_changes(shown: tuple[mapping.Retirement, list[Any]]) -> list[Change]:
+    """The events of a retirement with its batches as they are listed; raises `ShapeError`."""
+    made, found = shown
+    batches = [mapping.read_batch(each) for each in found]
+    accounts = [f"{made.owner}/{mapping.read_id(each.get('supplier_id'), 'spl_')}" for each in found]
+    return mapping.read_changes(made, batches, accounts)
 
 
 def _read_refusal(reply: Reply) -> Refused | WrongShape:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from itertools import chain, takewhile
 from typing import Any, Final
 
 from adapters.answers import DECISIONS, ShapeError, read_no, sift
@@ -129,19 +130,20 @@ class PuroAdapter:
         page = await self._page("/registry/transactions", offset, {})
         if not isinstance(page, Page):
             return page
-        items: list[Change] = []
-        at, waits = offset, False
+        waits: list[int] = []
+
+        def read(placed: tuple[int, Any]) -> list[Change]:
+            found = mapping.read_transaction(placed[1])
+            waits.extend([placed[0]] if found.open else [])
+            return mapping.read_changes(found, mapping.strip_private(placed[1]))
+
         try:
-            for row in page.rows:
-                found = mapping.read_transaction(row)
-                items += mapping.read_changes(found, mapping.strip_private(row))
-                waits = found.open
-                if waits:
-                    break
-                at += 1
+            placed = takewhile(lambda _: not waits, enumerate(page.rows, offset))
+            told, unread = sift(placed, read, f"transaction from {offset}")
         except ShapeError as error:
             return WrongShape(str(error))
-        return Changes(tuple(items), str(at), not waits and at < page.total, items[-1].at_ms if items else 0)
+        items, at = tuple(chain.from_iterable(told)), waits[0] if waits else offset + len(page.rows)
+        return Changes(items, str(at), not waits and at < page.total, items[-1].at_ms if items else 0, unread)
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         """Active bundles first, then retirements; a page is "active:offset" or "retired:offset"."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from adapters.answers import DECISIONS, ShapeError, read_no, sift
@@ -121,6 +122,7 @@ class VerraAdapter:
         """
         known = _read_cursor(cursor)
         items: list[Change] = []
+        unread: list[str] = []
         for resource in _EVENTS:
             found = await self._newer(resource, known.get(resource, -1))
             if isinstance(found, Trouble):
@@ -128,12 +130,14 @@ class VerraAdapter:
             if found:
                 known[resource] = rows.read_units(found[0], "entityId")
             try:
-                items += [rows.read_change(row, resource) for row in found]
+                told, left = sift(found, partial(rows.read_change, resource=resource), f"{resource} row")
             except ShapeError as error:
                 return WrongShape(f"{resource}: {error}")
+            items += told
+            unread += left
         items.sort(key=lambda change: (change.at_ms, change.id.partition("/")[0], int(change.id.partition("/")[2])))
-        told = ";".join(f"{resource}={known[resource]}" for resource in _EVENTS if resource in known)
-        return Changes(tuple(items), told, False, items[-1].at_ms if items else 0)
+        read = ";".join(f"{resource}={known[resource]}" for resource in _EVENTS if resource in known)
+        return Changes(tuple(items), read, False, items[-1].at_ms if items else 0, tuple(unread))
 
     async def snapshot(self, page: str = "") -> Holdings | Trouble:
         """A page is "list:project:start"; lists too long for one search are read project by project, by name."""

@@ -125,6 +125,13 @@ class Intake:
         self._waiting.flush()
         return taken
 
+    def refuse_unread(self, lines: Sequence[str]) -> list[Taken]:
+        """Events that an adapter could not understand, each told by one line: refused, and counted."""
+        why = Why.WRONG_SHAPE
+        if lines:
+            self.figures[why.value] = self.figures.get(why.value, 0) + len(lines)
+        return [Taken("", Outcome.REFUSED, Refusal(why, line)) for line in lines]
+
     def count_left_out(self, registry: str) -> int:
         """How many events there was no room for that had to wait."""
         return self._waiting.left_out.get(registry, 0)

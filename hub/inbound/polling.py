@@ -51,6 +51,7 @@ class Poller:
                 return Polled(taken, answer)
             before = self._intake.count_left_out(self._registry)
             taken += await self._intake.take(self._registry, answer.items, self._grade)
+            taken += self._intake.refuse_unread(answer.unread)
             moved = answer.cursor != cursor
             if moved:
                 cursor = answer.cursor
