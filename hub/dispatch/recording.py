@@ -15,7 +15,7 @@ from hub.dispatch.memory import Remembered
 from hub.dispatch.salting import write_document
 from hub.dispatch.seat import Seat
 from hub.dispatch.sight import Dispatch, Message, Release
-from hub.dispatch.wording import compose_all, join_ranges
+from hub.dispatch.wording import compose_all, hide_words, join_ranges
 from hub.ledger_client import OutcomeUnknown, Receipt, make_number
 from hub.reconcile.rules import GRADES
 from hub.units import Names, Unnameable
@@ -116,10 +116,11 @@ async def record_release(seat: Seat, known: Remembered, step: Release, grade: st
     if wanted and GRADES.index(grade) > GRADES.index(wanted):
         return Recorded(Outcome.STUCK, f"{hold.registry}'s record asks for evidence of grade {wanted}, this is {grade}")
     reference = answer.reference if isinstance(answer, Report) else message.instruction.key
+    reason = hide_words(answer.reason, message.instruction.details, (hold.buyer, hold.holder))
     said = op.Release(
         hold=hold.hold,
         units=step.units,
-        reason=(answer.reason or "the registry did not do it")[:200],
+        reason=(reason or "the registry did not do it")[:200],
         evidence=op.Evidence(digest=seat.keep(answer.evidence), grade=grade, reference=reference),
     )
     seed = b"".join([hold.hold, *(n.to_bytes(8, "big") for n in (hold.captured, hold.released, step.units))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -17,6 +18,8 @@ _ACTIONS: Final = {
     "FOR_USE": Action.USE,
     "FOR_TRANSFER": Action.TRANSFER,
 }
+_WORD_MIN: Final = 3
+"""Shorter words are no names, and stand in others."""
 _PURPOSES: Final = {op.Purposeful.OIMP: "OIMP"}
 """What a use is for where it names no scheme; of one towards an NDC nothing else can be said."""
 
@@ -46,6 +49,14 @@ def split_for(adapter: Adapter, whole: Instruction) -> tuple[Instruction, ...]:
 def compose_all(adapter: Adapter, messages: Iterable[Instruction]) -> list[bytes]:
     """The bodies that will be sent, byte for byte; raises `UnsendableError`."""
     return [adapter.compose(message) for message in messages]
+
+
+def hide_words(said: str, details: Mapping[str, str], public: Iterable[str]) -> str:
+    """What a registry said, without the words that it was told in confidence and may quote; `public` ones stay."""
+    confident = {word for word in details.values() if len(word) >= _WORD_MIN} - set(public)
+    for word in sorted(confident, key=len, reverse=True):
+        said = re.sub(re.escape(word), "…", said, flags=re.IGNORECASE)
+    return said
 
 
 def join_ranges(ranges: Iterable[op.Range]) -> list[op.Range]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from adapters.contract import Instruction, Refused
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.puro import ACCOUNTS
+from hub.dispatch.run import Dispatcher
 from keeling.units import Purpose
 from keeling.v1 import operations_pb2 as op
 from tests.fakes.world import Person
@@ -77,6 +81,29 @@ def test_a_no_releases() -> None:
         found = await stage.settle(stage.hub(), hold)
         assert (found.phase, found.released) == ("RELEASED", 100)
         assert stage.effects == {}
+
+    play(story)
+
+
+def test_a_no_that_quotes_a_beneficiary_does_not_put_the_name_on_the_ledger() -> None:
+    async def story(stage: Stage) -> None:
+        async def refuse(instruction: Instruction) -> Refused:
+            assert instruction.details["beneficiary"] == "Jane Doe"
+            return Refused("DECLINED: Jane Doe has left", final=True, evidence=b"Jane Doe has left")
+
+        async def submit(*operations: Any, **how: Any) -> Any:
+            written.extend(operations)
+            return await handed_in(*operations, **how)
+
+        written: list[Any] = []
+        handed_in = stage.ledger.submit
+        stage.ledger.submit = submit  # type: ignore[method-assign]
+        hub = Dispatcher(stage.seat("hub")._replace(details=lambda _: {"beneficiary": "Jane Doe"}))
+        stage.adapter.instruct = refuse  # type: ignore[method-assign]
+        hold = stage.place()
+        assert (await stage.settle(hub, hold)).phase == "RELEASED"
+        assert [each.reason for each in written if isinstance(each, op.Release)] == ["DECLINED: … has left"]
+        assert not any(b"Jane" in each.SerializeToString() for each in written)
 
     play(story)
 

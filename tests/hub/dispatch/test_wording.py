@@ -6,7 +6,7 @@ import pytest
 
 from adapters.contract import UnsendableError
 from adapters.national_62 import mapping
-from hub.dispatch.wording import build_instruction
+from hub.dispatch.wording import build_instruction, hide_words
 from keeling.serials import parse
 from keeling.v1 import ledger_pb2 as pb
 from keeling.v1 import operations_pb2 as op
@@ -38,3 +38,18 @@ def test_what_a_use_is_for_is_said(use: op.Purposeful, facts: dict[str, str]) ->
 def test_a_use_for_nothing_cannot_be_said() -> None:
     with pytest.raises(UnsendableError, match="a use says for what"):
         told(USE())
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("DECLINED: Jane Doe has left", "DECLINED: … has left"),
+        ("DECLINED: JANE DOE of Jane Doe & Sons", "DECLINED: … of …"),
+        ("bob may not: ab", "bob may not: ab"),
+        ("C-7.(1 is closed", "… is closed"),
+        ("", ""),
+    ],
+)
+def test_what_a_registry_was_told_in_confidence_is_not_repeated(said: str, shown: str) -> None:
+    details = {"beneficiary": "Jane Doe", "firm": "Jane Doe & Sons", "buyer": "bob", "of": "ab", "contract": "C-7.(1"}
+    assert hide_words(said, details, ["bob", "alice"]) == shown
