@@ -40,15 +40,22 @@ class DropFolder:
         self._keys, self._intake = keys, intake
         self._refused: dict[str, tuple[tuple[int, ...], tuple[InboundKey, ...]]] = {}
         """What of a file and with which keys it was refused: another key may be the one that signed it."""
+        self._unlisted = ""
+        """Why the folder could not be listed, as it was told."""
 
     async def look(self) -> list[Dropped]:
         """Take what is new and whole. A file that is refused is told once, and again when it or the keys have changed;
-        one that cannot be read keeps no other waiting.
+        one that cannot be read keeps no other waiting, nor does a folder that is not there stop anything.
 
         Raises `LedgerError`; what was not taken is there at the next look.
         """
         found, keys = [], tuple(self._keys(self._registry))
-        for path in self._list():
+        try:
+            paths = list(self._list())
+        except OSError as error:
+            return self._tell_unlisted(f"the folder {self._folder} cannot be read: {error.strerror}")
+        self._unlisted = ""
+        for path in paths:
             state = _describe(path), keys
             if self._refused.get(path.name) == state:
                 continue
@@ -63,6 +70,11 @@ class DropFolder:
             else:
                 self._refused.pop(path.name, None)
         return found
+
+    def _tell_unlisted(self, why: str) -> list[Dropped]:
+        """Once; the folder may be there again at the next look."""
+        told, self._unlisted = self._unlisted, why
+        return [] if told == why else [Dropped(self._folder.name, (), Refusal(Why.UNREADABLE, why))]
 
     def _list(self) -> Iterator[Path]:
         for path in sorted(self._folder.iterdir()):

@@ -55,3 +55,26 @@ def test_a_file_that_may_not_be_read_keeps_no_other_waiting(tmp_path: Path, monk
         assert [each.refusal.why for each in await folder.look() if each.refusal] == [Why.REPLAYED], "looked at again"
 
     play(story)
+
+
+def test_a_folder_that_is_not_there_is_told_once_and_looked_at_when_it_is(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await retire_there(stage, 10, 19)
+        stage.sandbox.tell()
+        place = tmp_path / "drop"
+        folder = DropFolder(place, "puro", stage.adapter, lambda registry: [KEY], open_hub(stage).intake)
+        for _ in range(2):
+            (told,) = await folder.look()
+            assert told.refusal == Refusal(
+                Why.UNREADABLE, f"the folder {place} cannot be read: No such file or directory"
+            )
+            assert await folder.look() == []
+            place.mkdir()
+            assert await folder.look() == []
+            place.rmdir()
+        place.mkdir()
+        (place / "day.json").write_bytes(stage.sandbox.notices.waiting[0].body)
+        sign_file(place / "day.json", (place / "day.json").read_bytes())
+        assert [tell(list(each.taken)) for each in await folder.look()] == [["contradicted"]]
+
+    play(story)
